@@ -1,0 +1,149 @@
+//! What a producer sends: one event, checked by its edges, not yet in a queue.
+//!
+//! The edges parse and validate; the engine trusts the text it is given: `data` is
+//! minified JSON, `kind`, `id` and `key` are plain (unescaped) strings.
+
+use std::sync::Arc;
+
+use crate::time::Time;
+
+/// The data of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// JSON text without insignificant white space; otherwise as the producer wrote it.
+    Json(Arc<str>),
+    /// A metadata string that leaves byte for byte, alone in its payload, whatever the
+    /// channel's envelope: what arrives at the IVS-compatible door.
+    Verbatim(Arc<str>),
+}
+
+impl Data {
+    /// The text itself.
+    #[must_use]
+    pub fn text(&self) -> &Arc<str> {
+        match self {
+            Self::Json(text) | Self::Verbatim(text) => text,
+        }
+    }
+}
+
+/// How an event joins the last queued item of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Merge {
+    /// The latest data wins.
+    Replace,
+    /// Numbers add up, exactly in decimal.
+    Sum,
+    /// The greatest number wins.
+    Max,
+    /// The smallest number wins.
+    Min,
+    /// RFC 7396 merge patches compose; nulls stay.
+    Patch,
+}
+
+impl Merge {
+    /// The word for it in events and payloads.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::Sum => "sum",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Patch => "patch",
+        }
+    }
+
+    /// The merge of that name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Replace, Self::Sum, Self::Max, Self::Min, Self::Patch]
+            .into_iter()
+            .find(|merge| merge.name() == name)
+    }
+}
+
+/// Which of a channel's events go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Goes last.
+    Low,
+    /// The default.
+    #[default]
+    Normal,
+    /// Goes first.
+    High,
+}
+
+impl Priority {
+    /// The word for it in events.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+
+    /// The priority of that name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Low, Self::Normal, Self::High]
+            .into_iter()
+            .find(|priority| priority.name() == name)
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    pub(crate) const fn raised(self) -> Self {
+        match self {
+            Self::Low => Self::Normal,
+            Self::Normal | Self::High => Self::High,
+        }
+    }
+}
+
+/// One event on its way into a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What the players get.
+    pub data: Data,
+    /// `type`: 1-64 bytes.
+    pub kind: Option<Arc<str>>,
+    /// Identity within the dedup window: 1-128 bytes (`CloudEvents`: source and id together).
+    pub id: Option<Arc<str>>,
+    /// Order and merging are per key: 1-128 bytes.
+    pub key: Option<Arc<str>>,
+    /// How it merges; only with a key.
+    pub merge: Option<Merge>,
+    /// Its place among the others.
+    pub priority: Priority,
+    /// Time to live from `max(accepted, at)`, in ms; none: the channel's default.
+    pub ttl_ms: Option<u32>,
+    /// Not before this moment. (The `expirytime` of `CloudEvents` becomes `ttl_ms` at the edge.)
+    pub at: Option<Time>,
+    /// Whoever waits for this event's end; 0: nobody. Comes back in [`crate::Ended`].
+    pub waiter: u64,
+}
+
+impl Event {
+    /// An event with this data and nothing else.
+    #[must_use]
+    pub fn new(data: Data) -> Self {
+        Self {
+            data,
+            kind: None,
+            id: None,
+            key: None,
+            merge: None,
+            priority: Priority::Normal,
+            ttl_ms: None,
+            at: None,
+            waiter: 0,
+        }
+    }
+}

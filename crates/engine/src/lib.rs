@@ -1,0 +1,29 @@
+//! The decisions of Cuegate, and nothing else: no I/O, no clock, no threads, no randomness.
+//!
+//! Time and random numbers come in as arguments, decisions go out as values, so that a day
+//! of traffic runs in a second and any failure replays from its seed.
+//!
+//! - `event`, `policy`, `call`, `time`: the words.
+//! - `queue`: one per channel: accepts, merges, orders, expires, packs, settles.
+//! - `scheduler`: one per account and region: whose turn it is, and when.
+
+mod call;
+mod envelope;
+mod event;
+mod merge;
+mod policy;
+mod queue;
+mod scheduler;
+mod time;
+
+pub use call::{CallId, ChannelId, Demand, Health, Link, Outcome, Rejection, ThrottleScope};
+pub use event::{Data, Event, Merge, Priority};
+pub use policy::{
+    AccountPolicy, ChannelPolicy, Envelope, EnvelopeFields, Offline, OnUnknown, Overflow, Pacing,
+};
+pub use queue::{
+    Admission, Cancelled, Change, Dead, DeadLetter, Depth, End, Ended, Kept, Ledger, Payload,
+    PayloadId, Queue, Rebuild, Refusal, Settled,
+};
+pub use scheduler::{AccountStatus, ChannelStatus, Next, Scheduler};
+pub use time::{Span, Time};

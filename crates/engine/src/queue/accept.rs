@@ -1,0 +1,356 @@
+//! What comes in: duplicates, merges, bounds, and the room that overflow makes.
+//!
+//! An event is accepted whole or refused whole: every check comes before the first change.
+
+use std::sync::Arc;
+
+use crate::call::Health;
+use crate::envelope::Parts;
+use crate::event::{Data, Event, Priority};
+use crate::merge;
+use crate::policy::{Offline, Overflow};
+use crate::queue::Queue;
+use crate::queue::changes::Change;
+use crate::queue::item::{Item, Place, Stage};
+use crate::queue::ledger::{DeadLetter, End};
+use crate::time::{Span, Time};
+
+/// What became of an event that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is in the books and will have an end.
+    Accepted,
+    /// Its id was seen within the window: nothing changed.
+    Duplicate,
+}
+
+/// Why an event was not taken. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It cannot fit one payload.
+    #[error("the event makes a payload of {size} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Bytes of a payload with this event alone.
+        size: usize,
+        /// Most bytes of a payload.
+        limit: usize,
+    },
+    /// Its data is nothing its merge or its envelope can work on.
+    #[error("{0}")]
+    InvalidData(&'static str),
+    /// The queue has no room, and nothing to evict for this event.
+    #[error("the channel's queue is full")]
+    QueueFull {
+        /// When there may be room.
+        retry_after: Span,
+    },
+    /// It would not leave before its TTL is over.
+    #[error("what is ahead takes {} ms, longer than the event lives", wait.millis_ceil())]
+    WouldExpire {
+        /// How long what is ahead takes.
+        wait: Span,
+        /// When the wait is short enough, if nothing more comes.
+        retry_after: Span,
+    },
+    /// The stream is not live, and the policy is to refuse.
+    #[error("the channel's stream is not live")]
+    Offline,
+}
+
+impl Queue {
+    /// Takes an event in, or says why not.
+    ///
+    /// # Errors
+    /// [`Refusal`]: nothing has changed then.
+    pub fn accept(&mut self, now: Time, event: Event) -> Result<Admission, Refusal> {
+        self.advance(now);
+        let size = self.check_size(&event, &event.data)?;
+        if let (Some(kind), Data::Json(data)) = (event.merge, &event.data) {
+            merge::validate(kind, data).map_err(Refusal::InvalidData)?;
+        }
+        if event
+            .id
+            .as_deref()
+            .is_some_and(|id| self.ids.is_duplicate(self.now, id))
+        {
+            self.ledger.duplicates += 1;
+            return Ok(Admission::Duplicate);
+        }
+        let offline = self.link.health == Health::Offline && now < self.link.next_call;
+        if offline && self.policy.offline == Offline::Reject {
+            return Err(Refusal::Offline);
+        }
+        if offline && self.policy.offline == Offline::Drop {
+            self.drop_offline(&event);
+            return Ok(Admission::Accepted);
+        }
+        let due = event.at.map_or(now, |at| at.max(now));
+        let ttl_ms = event.ttl_ms.unwrap_or(self.policy.ttl_ms);
+        let ttl = Span::from_millis(u64::from(ttl_ms));
+        let arriving = Arriving {
+            due,
+            deadline: due + ttl,
+            ttl,
+            ttl_ms,
+            size,
+            now,
+        };
+        if !self.merge_in(&event, arriving) {
+            self.check_wait(&event, arriving)?;
+            self.make_room(&event)?;
+            self.insert(event, arriving);
+        }
+        self.ledger.accepted += 1;
+        self.stuck = false;
+        Ok(Admission::Accepted)
+    }
+
+    /// Takes an event in that has ended before, whatever is remembered of its id: a dead letter
+    /// that is sent once more.
+    ///
+    /// # Errors
+    /// [`Refusal`]: nothing has changed then, but that its id may be accepted again.
+    pub fn accept_again(&mut self, now: Time, event: Event) -> Result<Admission, Refusal> {
+        if let Some(id) = &event.id {
+            self.ids.forget_ended(id);
+        }
+        self.accept(now, event)
+    }
+
+    fn check_size(&self, event: &Event, data: &Data) -> Result<usize, Refusal> {
+        let parts = Parts {
+            data,
+            kind: event.kind.as_deref(),
+            id: event.id.as_deref(),
+            key: event.key.as_deref(),
+            merge: event.merge,
+        };
+        let item_size = self.policy.envelope.item_size(self.policy.fields, parts);
+        let size = self.policy.envelope.size_alone(parts, item_size);
+        if size > self.payload_max {
+            return Err(Refusal::TooLarge {
+                size,
+                limit: self.payload_max,
+            });
+        }
+        if size == 0 {
+            return Err(Refusal::InvalidData("a payload has at least one character"));
+        }
+        Ok(item_size)
+    }
+
+    /// Accepted and counted out at once: the policy `drop` while offline.
+    fn drop_offline(&mut self, event: &Event) {
+        let now = self.now;
+        self.ledger.accepted += 1;
+        let seq = self.take_seq();
+        // It is no item at any time; its id ends before anybody could look for one.
+        let until = self.remember(event.id.as_ref(), seq, u32::MAX, now);
+        let due = event.at.map_or(now, |at| at.max(now));
+        self.keep_dead_on_arrival(event, due, DeadLetter::Offline);
+        let end = End::DeadLettered(DeadLetter::Offline);
+        self.record_end(event.id.as_ref(), seq, event.waiter, end);
+        if let Some(id) = &event.id {
+            self.record(Change::Remembered {
+                id: Arc::clone(id),
+                until,
+                cancelled: false,
+            });
+        }
+    }
+
+    const fn take_seq(&mut self) -> u64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        seq
+    }
+
+    /// Merges into the last queued item of the event's key, if the rules allow it.
+    fn merge_in(&mut self, event: &Event, arriving: Arriving) -> bool {
+        let Some((index, data)) = self.merged_data(event, arriving) else {
+            return false;
+        };
+        let seq = self.take_seq();
+        let item = &self.order.items[index as usize];
+        let earlier = (item.id.clone(), item.id_seq, item.waiter, item.bytes());
+        let policy = Arc::clone(&self.policy);
+        self.order.change(index, &policy, |item| {
+            item.data = data;
+            item.id.clone_from(&event.id);
+            item.id_seq = seq;
+            item.waiter = event.waiter;
+            item.deadline = arriving.deadline;
+            item.ttl_ms = arriving.ttl_ms;
+            item.hurry(arriving.now);
+            item.measure(&policy);
+        });
+        self.bytes = self.bytes - earlier.3 + self.order.items[index as usize].bytes();
+        self.record_end(earlier.0.as_ref(), earlier.1, earlier.2, End::Merged);
+        let until = self.remember(event.id.as_ref(), seq, index, arriving.now);
+        self.record_queued(index, Some(until));
+        true
+    }
+
+    /// The item to merge into, and its new data.
+    fn merged_data(&self, event: &Event, arriving: Arriving) -> Option<(u32, Data)> {
+        let kind = event.merge?;
+        let index = self.order.last_of_key(event.key.as_deref()?)?;
+        let item = self.order.item(index)?;
+        let alike =
+            item.merge == Some(kind) && item.kind == event.kind && item.priority == event.priority;
+        // The item keeps its place: not before the event's `at`, not after its deadline.
+        let in_time =
+            arriving.due <= item.place.due.max(arriving.now) && item.place.due < arriving.deadline;
+        if !alike || !in_time {
+            return None;
+        }
+        let data = match (&item.data, &event.data) {
+            (Data::Json(earlier), Data::Json(later)) if kind != crate::event::Merge::Replace => {
+                Data::Json(merge::merge(kind, earlier, later)?.into())
+            }
+            (Data::Json(_), Data::Json(later)) => Data::Json(Arc::clone(later)),
+            _ => return None,
+        };
+        let fits = self.check_size(event, &data).is_ok();
+        let merged = event.bytes() - event.data.text().len() + data.text().len();
+        let bytes = self.bytes - item.bytes() + merged;
+        let has_room = bytes <= self.policy.queue_max_bytes.max(self.bytes);
+        (fits && has_room).then_some((index, data))
+    }
+
+    /// Refuses what would expire behind what is ahead of it.
+    fn check_wait(&self, event: &Event, arriving: Arriving) -> Result<(), Refusal> {
+        let exempt = self.link.health == Health::Offline
+            || arriving.due > arriving.now
+            || self.policy.overflow == Overflow::DropOldest;
+        if exempt {
+            return Ok(());
+        }
+        let ahead = &self.order.waiting[event.priority.index()..];
+        let count = ahead.iter().map(|totals| totals.count).sum();
+        let bytes = ahead.iter().map(|totals| totals.bytes + totals.count).sum();
+        let again = self.outs.iter().filter(|out| out.again).count();
+        let payloads = self.payloads(bytes, count) + again;
+        let wait = self.link.interval.times(payloads as u64);
+        if wait > arriving.ttl {
+            return Err(Refusal::WouldExpire {
+                wait,
+                retry_after: wait - arriving.ttl,
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes room by the overflow policy, or refuses with nothing evicted.
+    fn make_room(&mut self, event: &Event) -> Result<(), Refusal> {
+        let excess = self.excess(event);
+        if excess == (0, 0) {
+            return Ok(());
+        }
+        let full = Refusal::QueueFull {
+            retry_after: self.link.interval,
+        };
+        let levels = match self.policy.overflow {
+            Overflow::Reject => return Err(full),
+            Overflow::DropLowestPriority => event.priority.index(),
+            Overflow::DropOldest => Priority::High.index() + 1,
+        };
+        let evictable = &self.order.held[..levels];
+        let count: usize = evictable.iter().map(|totals| totals.count).sum();
+        let bytes: usize = evictable.iter().map(|totals| totals.bytes).sum();
+        if count < excess.0 || bytes < excess.1 {
+            return Err(full);
+        }
+        while self.excess(event) != (0, 0) {
+            let Some(index) = self.victim(levels) else {
+                return Err(full);
+            };
+            self.end_held(index, End::Evicted);
+        }
+        Ok(())
+    }
+
+    /// Events and bytes the queue would hold beyond its bounds with this event in it.
+    fn excess(&self, event: &Event) -> (usize, usize) {
+        let events = (self.order.items.len() + 1).saturating_sub(self.policy.queue_max_events);
+        let bytes = (self.bytes + event.bytes()).saturating_sub(self.policy.queue_max_bytes);
+        (events, bytes)
+    }
+
+    /// What goes first to make room among the lowest `levels`: under `drop_oldest` the oldest
+    /// of all, else the oldest of the lowest level.
+    fn victim(&mut self, levels: usize) -> Option<u32> {
+        if levels > Priority::High.index() {
+            let candidate = self.order.oldest().map(|(_, index)| index);
+            return candidate.or_else(|| self.order.first_where(|_| true));
+        }
+        let level = [Priority::Low, Priority::Normal]
+            .into_iter()
+            .take(levels)
+            .find(|level| self.order.held[level.index()].count > 0)?;
+        let candidate = self.order.oldest_of(level).map(|(_, index)| index);
+        candidate.or_else(|| self.order.first_where(|item| item.level == level))
+    }
+
+    fn insert(&mut self, event: Event, arriving: Arriving) {
+        let seq = self.take_seq();
+        let stage = if arriving.due > arriving.now {
+            Stage::Scheduled
+        } else {
+            Stage::Waiting
+        };
+        let mut item = Item {
+            data: event.data,
+            kind: event.kind,
+            id: event.id,
+            key: event.key,
+            merge: event.merge,
+            priority: event.priority,
+            level: event.priority,
+            place: Place {
+                due: arriving.due,
+                seq,
+            },
+            scheduled: arriving.due > arriving.now,
+            id_seq: seq,
+            deadline: arriving.deadline,
+            ttl_ms: arriving.ttl_ms,
+            rises: Time::NEVER,
+            timer: Time::NEVER,
+            waiter: event.waiter,
+            stage,
+            sent: false,
+            size: u32::try_from(arriving.size).unwrap_or(u32::MAX),
+            prev: None,
+            next: None,
+        };
+        item.rises = item.first_rise();
+        self.bytes += item.bytes();
+        let id = item.id.clone();
+        let index = self.order.insert(item, &self.policy);
+        let until = self.remember(id.as_ref(), seq, index, arriving.now);
+        self.record_queued(index, Some(until));
+    }
+
+    /// Knows the id from now on; the answer is the end of its dedup window.
+    fn remember(&mut self, id: Option<&Arc<str>>, seq: u64, index: u32, now: Time) -> Time {
+        let until = now + self.policy.dedup_window;
+        if let Some(id) = id {
+            self.ids.insert(Arc::clone(id), seq, index, until);
+        }
+        until
+    }
+}
+
+/// The moments and the size of an event that is coming in.
+#[derive(Clone, Copy)]
+struct Arriving {
+    now: Time,
+    /// `max(accepted, at)`.
+    due: Time,
+    deadline: Time,
+    ttl: Span,
+    ttl_ms: u32,
+    /// Bytes as an item.
+    size: usize,
+}

@@ -1,0 +1,197 @@
+//! What changed, for a journal: enough to build the queue again after a crash.
+//!
+//! Recorded under the channel's lock as values that share the event's own text, and taken
+//! by whoever writes them down; how they are encoded, and when they are durable, is none of
+//! the queue's business. What they make together is `rebuild`'s.
+
+use std::sync::Arc;
+
+use super::Queue;
+use super::item::Item;
+use super::ledger::End;
+use crate::event::{Data, Merge, Priority};
+use crate::time::Time;
+
+/// What must be kept so that a queue can be built again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// An event was accepted and is queued. A merge ends the earlier event ([`End::Merged`])
+    /// and queues what the two make under the later one's number, at the earlier one's place.
+    Queued(Kept),
+    /// The event of that number ended. (One dropped while offline was never queued.)
+    Ended {
+        /// [`Kept::seq`].
+        seq: u64,
+        /// How it ended.
+        end: End,
+    },
+    /// A payload is about to be sent. Recorded again before a later send only if
+    /// [`Change::Returned`] was.
+    Packed {
+        /// Its number, which it keeps.
+        n: u64,
+        /// The metadata.
+        text: Arc<str>,
+        /// The events in it: their [`Kept::seq`], as they stand in the payload.
+        seqs: Vec<u64>,
+    },
+    /// The payload was certainly not taken and waits to be sent again. Recorded only where an
+    /// unknown outcome ends its events ([`crate::OnUnknown::Drop`]): without it, a payload
+    /// that was out at the crash may have been taken.
+    Returned {
+        /// The payload's number.
+        n: u64,
+    },
+    /// The payload will not be sent again: its events are queued as they were before it.
+    Dissolved {
+        /// The payload's number, which no other will have.
+        n: u64,
+    },
+    /// An id whose event is not queued and that is still a duplicate: in a snapshot, and
+    /// where an event was never queued.
+    Remembered {
+        /// The id.
+        id: Arc<str>,
+        /// The end of its dedup window.
+        until: Time,
+        /// Its event was taken back.
+        cancelled: bool,
+    },
+}
+
+/// A queued event, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its number: each acceptance has its own, later ones have greater ones; below 2^53.
+    pub seq: u64,
+    /// The number that gives it its place: its own, or that of the first event merged in it.
+    pub place_seq: u64,
+    /// `max(accepted, at)` of the event that gave it its place.
+    pub due: Time,
+    /// That event had an `at` that was still to come: `due` is a moment the producer named.
+    pub scheduled: bool,
+    /// It leaves before this moment or has expired.
+    pub deadline: Time,
+    /// Time to live of the latest event in it, in ms.
+    pub ttl_ms: u32,
+    /// What the players get.
+    pub data: Data,
+    /// `type`.
+    pub kind: Option<Arc<str>>,
+    /// `id`.
+    pub id: Option<Arc<str>>,
+    /// `key`.
+    pub key: Option<Arc<str>>,
+    /// How it merges.
+    pub merge: Option<Merge>,
+    /// As the producer said.
+    pub priority: Priority,
+    /// As it is now: it rises with age.
+    pub level: Priority,
+    /// When it next rises; [`Time::NEVER`] if it does not.
+    pub rises: Time,
+    /// The end of its id's dedup window. `None`: it has no id, or its id belongs to a later
+    /// event by now.
+    pub dedup_until: Option<Time>,
+    /// A payload with it in it was sent before.
+    pub sent: bool,
+}
+
+impl Kept {
+    pub(super) fn of(item: &Item, dedup_until: Option<Time>) -> Self {
+        Self {
+            seq: item.id_seq,
+            place_seq: item.place.seq,
+            due: item.place.due,
+            scheduled: item.scheduled,
+            deadline: item.deadline,
+            ttl_ms: item.ttl_ms,
+            data: item.data.clone(),
+            kind: item.kind.clone(),
+            id: item.id.clone(),
+            key: item.key.clone(),
+            merge: item.merge,
+            priority: item.priority,
+            level: item.level,
+            rises: item.rises,
+            dedup_until,
+            sent: item.sent,
+        }
+    }
+}
+
+impl Queue {
+    /// Records every [`Change`] from now on, until it is taken. Off in a new queue.
+    pub fn keep_changes(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// Whether anything changed since changes were last taken.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.changes
+            .as_ref()
+            .is_some_and(|changes| !changes.is_empty())
+    }
+
+    /// What changed since this was last asked, in its order.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        self.changes
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// Everything alive, as the changes that would make it: events, payloads out, and ids
+    /// that are remembered, in the order they will be forgotten in.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<Change> {
+        let mut events: Vec<Kept> = self
+            .order
+            .items
+            .iter()
+            .map(|(_, item)| {
+                let id = item.id.as_deref();
+                let until = id.and_then(|id| self.ids.until(id, item.id_seq));
+                Kept::of(item, until)
+            })
+            .collect();
+        // As they were accepted: the later event of an id has it.
+        events.sort_unstable_by_key(|kept| kept.seq);
+        let mut changes: Vec<Change> = events.into_iter().map(Change::Queued).collect();
+        for out in &self.outs {
+            changes.push(out.packed(&self.order));
+            if out.returned {
+                changes.push(Change::Returned { n: out.n });
+            }
+        }
+        let remembered = self.ids.remembered(self.now);
+        changes.extend(remembered.map(|(id, until, cancelled)| Change::Remembered {
+            id: Arc::clone(id),
+            until,
+            cancelled,
+        }));
+        changes
+    }
+
+    pub(super) const fn is_recording(&self) -> bool {
+        self.changes.is_some()
+    }
+
+    pub(super) fn record(&mut self, change: Change) {
+        if let Some(changes) = &mut self.changes {
+            changes.push(change);
+        }
+    }
+
+    /// Records that the item of that place in memory is queued.
+    pub(super) fn record_queued(&mut self, index: u32, dedup_until: Option<Time>) {
+        if !self.is_recording() {
+            return;
+        }
+        if let Some(item) = self.order.item(index) {
+            let kept = Kept::of(item, dedup_until.filter(|_| item.id.is_some()));
+            self.record(Change::Queued(kept));
+        }
+    }
+}

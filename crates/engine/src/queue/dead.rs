@@ -1,0 +1,75 @@
+//! Dead letters with all they said: for whoever keeps them.
+
+use std::sync::Arc;
+
+use super::Queue;
+use super::item::Item;
+use super::ledger::DeadLetter;
+use crate::event::{Data, Event, Merge, Priority};
+use crate::time::Time;
+
+/// An event that can never be delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dead {
+    /// What the players would have got.
+    pub data: Data,
+    /// `type`.
+    pub kind: Option<Arc<str>>,
+    /// `id`: of several merged, the latest one's.
+    pub id: Option<Arc<str>>,
+    /// `key`.
+    pub key: Option<Arc<str>>,
+    /// How it merged.
+    pub merge: Option<Merge>,
+    /// As the producer said.
+    pub priority: Priority,
+    /// `max(accepted, at)`.
+    pub due: Time,
+    /// Why.
+    pub reason: DeadLetter,
+    /// The number of the payload it died in, if it was in one.
+    pub n: Option<u64>,
+}
+
+impl Queue {
+    /// Whether any event became a dead letter since they were last taken.
+    #[must_use]
+    pub fn has_dead(&self) -> bool {
+        !self.dead.is_empty()
+    }
+
+    /// The events that became dead letters since this was last asked. Nothing else bounds
+    /// them: whoever drives the queue takes them every time.
+    pub fn take_dead(&mut self) -> Vec<Dead> {
+        std::mem::take(&mut self.dead)
+    }
+
+    pub(super) fn keep_dead(&mut self, item: &Item, reason: DeadLetter, n: Option<u64>) {
+        self.dead.push(Dead {
+            data: item.data.clone(),
+            kind: item.kind.clone(),
+            id: item.id.clone(),
+            key: item.key.clone(),
+            merge: item.merge,
+            priority: item.priority,
+            due: item.place.due,
+            reason,
+            n,
+        });
+    }
+
+    /// One that was never queued.
+    pub(super) fn keep_dead_on_arrival(&mut self, event: &Event, due: Time, reason: DeadLetter) {
+        self.dead.push(Dead {
+            data: event.data.clone(),
+            kind: event.kind.clone(),
+            id: event.id.clone(),
+            key: event.key.clone(),
+            merge: event.merge,
+            priority: event.priority,
+            due,
+            reason,
+            n: None,
+        });
+    }
+}

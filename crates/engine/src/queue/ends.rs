@@ -1,0 +1,111 @@
+//! How events end that are in no payload, and the one place that counts any of them out.
+
+use std::sync::Arc;
+
+use super::changes::Change;
+use super::ids::Whereabouts;
+use super::item::{Item, Place, Stage};
+use super::ledger::{DeadLetter, End};
+use super::{Cancelled, Ended, Queue};
+use crate::time::Time;
+
+impl Queue {
+    /// Takes back the event of that id, unless it was sent.
+    pub fn cancel(&mut self, now: Time, id: &str) -> Cancelled {
+        self.advance(now);
+        match self.ids.find(self.now, id) {
+            None => Cancelled::NeverSeen,
+            Some(Whereabouts::Ended) => Cancelled::Gone,
+            Some(Whereabouts::Cancelled) => Cancelled::Done,
+            Some(Whereabouts::Queued(index)) => match self.order.item(index) {
+                Some(item) if item.stage != Stage::Packed => {
+                    self.end_held(index, End::Cancelled);
+                    Cancelled::Done
+                }
+                _ => Cancelled::Gone,
+            },
+        }
+    }
+
+    /// Takes back every event of that type and key (none: any) that is in no payload.
+    pub fn purge(&mut self, now: Time, kind: Option<&str>, key: Option<&str>) -> usize {
+        self.advance(now);
+        let fits = |wanted: Option<&str>, has: Option<&str>| wanted.is_none() || wanted == has;
+        self.end_where(End::Cancelled, |item| {
+            fits(kind, item.kind.as_deref()) && fits(key, item.key.as_deref())
+        })
+    }
+
+    pub(super) fn end_where(&mut self, end: End, wanted: impl Fn(&Item) -> bool) -> usize {
+        let mut matching: Vec<(Place, u32)> = Vec::new();
+        for (index, item) in &self.order.items {
+            if item.stage != Stage::Packed && wanted(item) {
+                matching.push((item.place, u32::try_from(index).unwrap_or(u32::MAX)));
+            }
+        }
+        matching.sort_unstable();
+        for (_, index) in &matching {
+            self.end_held(*index, end);
+        }
+        matching.len()
+    }
+
+    /// Lets time pass: what is due becomes so, what is old rises, what is over ends.
+    pub(super) fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
+        if self.stuck && self.next_timer().is_some_and(|timer| timer <= now) {
+            // What has become due may belong to a key that is not in flight.
+            self.stuck = false;
+        }
+        while let Some(order) = self.order.get_mut()
+            && let Some(index) = order.advance(now, &self.policy)
+        {
+            let was_sent = self.order.items[index as usize].sent;
+            let end = if was_sent {
+                End::DeadLettered(DeadLetter::Expired)
+            } else {
+                End::Expired
+            };
+            self.end_held(index, end);
+        }
+        self.expire_outs(now);
+        if let Some(ids) = self.ids.get_mut() {
+            ids.forget(now, self.policy.dedup_max_ids);
+            if ids.is_empty() {
+                self.ids.release();
+            }
+        }
+    }
+
+    /// Ends an event that is in no payload.
+    pub(super) fn end_held(&mut self, index: u32, end: End) {
+        let item = self.order.remove(index, &self.policy);
+        self.end_item(&item, end, None);
+    }
+
+    /// Counts out an item that was removed, from the payload of that number.
+    pub(super) fn end_item(&mut self, item: &Item, end: End, n: Option<u64>) {
+        self.bytes -= item.bytes();
+        if self.order.items.is_empty() {
+            // No event, no payload: each has some.
+            self.order.release();
+            self.outs = Vec::new();
+        }
+        if let End::DeadLettered(reason) = end {
+            self.keep_dead(item, reason, n);
+        }
+        self.record_end(item.id.as_ref(), item.id_seq, item.waiter, end);
+    }
+
+    pub(super) fn record_end(&mut self, id: Option<&Arc<str>>, id_seq: u64, waiter: u64, end: End) {
+        self.ledger.end(end);
+        self.record(Change::Ended { seq: id_seq, end });
+        if waiter != 0 {
+            self.ended.push(Ended { waiter, end });
+        }
+        if let Some(id) = id {
+            self.ids
+                .ended(self.now, id, id_seq, Whereabouts::after(end));
+        }
+    }
+}

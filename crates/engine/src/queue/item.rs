@@ -1,0 +1,139 @@
+//! One queued event: what it says, and where it stands.
+
+use std::sync::Arc;
+
+use crate::envelope::Parts;
+use crate::event::{Data, Merge, Priority};
+use crate::policy::ChannelPolicy;
+use crate::time::Time;
+
+/// Order within a priority: when the event is due, then who came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// `max(accepted, at)`.
+    pub due: Time,
+    /// Unique within the queue, in order of acceptance.
+    pub seq: u64,
+}
+
+/// Where an item is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its `at` is still to come.
+    Scheduled,
+    /// It is due, but an event of its key before it is not.
+    Blocked,
+    /// It can be packed, after those of its key before it.
+    Waiting,
+    /// It is in a payload.
+    Packed,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub data: Data,
+    pub kind: Option<Arc<str>>,
+    pub id: Option<Arc<str>>,
+    pub key: Option<Arc<str>>,
+    pub merge: Option<Merge>,
+    /// As the producer said; merging compares it.
+    pub priority: Priority,
+    /// As it is now: it rises with age.
+    pub level: Priority,
+    pub place: Place,
+    /// Its place is at an `at` that was still to come when it was accepted.
+    pub scheduled: bool,
+    /// The acceptance that gave it its id: a merge changes it.
+    pub id_seq: u64,
+    /// The item leaves before this moment or has expired.
+    pub deadline: Time,
+    /// Time to live of the latest event in it.
+    pub ttl_ms: u32,
+    /// When it next rises a priority; [`Time::NEVER`] if it does not.
+    pub rises: Time,
+    /// The earliest moment anything happens to it: the one of its timers that counts.
+    pub timer: Time,
+    pub waiter: u64,
+    pub stage: Stage,
+    /// A payload with it in it was sent before.
+    pub sent: bool,
+    /// Exact bytes in a payload.
+    pub size: u32,
+    /// Neighbours among the items of its key.
+    pub prev: Option<u32>,
+    pub next: Option<u32>,
+}
+
+impl Item {
+    pub(super) fn parts(&self) -> Parts<'_> {
+        Parts {
+            data: &self.data,
+            kind: self.kind.as_deref(),
+            id: self.id.as_deref(),
+            key: self.key.as_deref(),
+            merge: self.merge,
+        }
+    }
+
+    /// Bytes that count against `queue_max_bytes`.
+    pub(super) fn bytes(&self) -> usize {
+        let length = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        self.data.text().len() + length(&self.kind) + length(&self.id) + length(&self.key)
+    }
+
+    pub(super) fn measure(&mut self, policy: &ChannelPolicy) {
+        let size = policy.envelope.item_size(policy.fields, self.parts());
+        self.size = u32::try_from(size).unwrap_or(u32::MAX);
+    }
+
+    /// Whether it takes a payload for itself.
+    pub(super) fn is_alone(&self, policy: &ChannelPolicy) -> bool {
+        policy.envelope.is_alone(&self.data)
+    }
+
+    /// Bytes of a payload with nothing else in it.
+    pub(super) fn size_alone(&self, policy: &ChannelPolicy) -> usize {
+        policy.envelope.size_alone(self.parts(), self.size as usize)
+    }
+
+    /// What happens to it next, and when.
+    pub(super) fn next_timer(&self) -> Time {
+        match self.stage {
+            Stage::Scheduled => self.place.due,
+            Stage::Blocked | Stage::Waiting => self.rises.min(self.deadline),
+            Stage::Packed => Time::NEVER,
+        }
+    }
+
+    /// An event that rises at half its TTL rises again at half of what then remains, so that
+    /// a low one reaches the top before its deadline and never starves.
+    pub(super) fn first_rise(&self) -> Time {
+        if self.level == Priority::High {
+            Time::NEVER
+        } else {
+            self.halfway(self.place.due)
+        }
+    }
+
+    pub(super) fn rise(&mut self) {
+        let next = self.halfway(self.rises);
+        self.level = self.level.raised();
+        self.rises = if self.level == Priority::High {
+            Time::NEVER
+        } else {
+            next
+        };
+    }
+
+    /// After a merge: the item rises with whichever event of it would rise first, and does
+    /// so before a deadline that came nearer.
+    pub(super) fn hurry(&mut self, now: Time) {
+        if self.level != Priority::High {
+            self.rises = self.rises.min(self.halfway(self.place.due.max(now)));
+        }
+    }
+
+    fn halfway(&self, from: Time) -> Time {
+        from + self.deadline.since(from).scaled(0.5)
+    }
+}

@@ -1,0 +1,136 @@
+//! The books of one channel: what came in, and how each event ended.
+//!
+//! Invariant 8: accepted + recovered = every end + queued. Nothing else in the program
+//! counts events.
+
+use std::ops::AddAssign;
+
+/// Why events became dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeadLetter {
+    /// The stream was not live, and the policy is to drop, or the event was accepted before
+    /// a `reject` channel was known to be offline.
+    Offline,
+    /// The credentials may not put metadata there.
+    AccessDenied,
+    /// There is no such channel.
+    NoSuchChannel,
+    /// The API found the payload invalid.
+    Validation,
+    /// It cannot fit a payload any more: a limit fell after it was accepted.
+    TooLarge,
+    /// Its payload was sent in vain until the TTL was over.
+    Expired,
+    /// Nobody knows whether the API took it, and the policy is not to send it twice.
+    Unknown,
+}
+
+impl DeadLetter {
+    /// Every reason, in the order of [`Ledger::dead_lettered`].
+    pub const ALL: [Self; 7] = [
+        Self::Offline,
+        Self::AccessDenied,
+        Self::NoSuchChannel,
+        Self::Validation,
+        Self::TooLarge,
+        Self::Expired,
+        Self::Unknown,
+    ];
+
+    /// Its label in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::AccessDenied => "access_denied",
+            Self::NoSuchChannel => "no_such_channel",
+            Self::Validation => "validation",
+            Self::TooLarge => "too_large",
+            Self::Expired => "expired",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How an event ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The API took its payload.
+    Delivered,
+    /// A later event of its key took it in.
+    Merged,
+    /// Its TTL was over before it was packed.
+    Expired,
+    /// A producer took it back, by id or by a purge.
+    Cancelled,
+    /// The full queue gave its place to another.
+    Evicted,
+    /// It can never be delivered.
+    DeadLettered(DeadLetter),
+}
+
+/// Totals since the queue was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Events accepted, duplicates not among them.
+    pub accepted: u64,
+    /// Events that came back from the journal.
+    pub recovered: u64,
+    /// Events whose id was known.
+    pub duplicates: u64,
+    /// Ends.
+    pub delivered: u64,
+    /// Ends.
+    pub merged: u64,
+    /// Ends.
+    pub expired: u64,
+    /// Ends.
+    pub cancelled: u64,
+    /// Ends.
+    pub evicted: u64,
+    /// Ends, by [`DeadLetter::ALL`].
+    pub dead_lettered: [u64; DeadLetter::ALL.len()],
+}
+
+impl Ledger {
+    pub(crate) fn end(&mut self, end: End) {
+        let count = match end {
+            End::Delivered => &mut self.delivered,
+            End::Merged => &mut self.merged,
+            End::Expired => &mut self.expired,
+            End::Cancelled => &mut self.cancelled,
+            End::Evicted => &mut self.evicted,
+            End::DeadLettered(reason) => &mut self.dead_lettered[reason as usize],
+        };
+        *count += 1;
+    }
+
+    /// Every event that came in.
+    #[must_use]
+    pub const fn entered(&self) -> u64 {
+        self.accepted + self.recovered
+    }
+
+    /// Every event that ended.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        let dead: u64 = self.dead_lettered.iter().sum();
+        self.delivered + self.merged + self.expired + self.cancelled + self.evicted + dead
+    }
+}
+
+impl AddAssign<&Self> for Ledger {
+    fn add_assign(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.recovered += other.recovered;
+        self.duplicates += other.duplicates;
+        self.delivered += other.delivered;
+        self.merged += other.merged;
+        self.expired += other.expired;
+        self.cancelled += other.cancelled;
+        self.evicted += other.evicted;
+        for (sum, count) in self.dead_lettered.iter_mut().zip(other.dead_lettered) {
+            *sum += count;
+        }
+    }
+}

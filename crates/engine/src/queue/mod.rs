@@ -1,0 +1,366 @@
+//! The queue of one channel: accepts, merges, orders, expires, packs and settles.
+//!
+//! Every method takes the present moment; between two calls nothing happens. Each event
+//! that was accepted has exactly one end in the [`Ledger`]. Whose turn it is among channels,
+//! and when, is the scheduler's business and none of the queue's.
+//!
+//! - `accept`: what comes in, and what is refused;
+//! - `order`: which goes next;
+//! - `pack`: payloads out, and how they end;
+//! - `ends`: cancelling, expiry, and the one place that counts an event out;
+//! - `ids`, `ledger`, `item`: what is remembered; `part`: and what an idle queue does without;
+//! - `changes`, `rebuild`: what a journal keeps, and a queue made of it;
+//! - `dead`: dead letters with all they said.
+
+mod accept;
+mod changes;
+mod dead;
+mod ends;
+mod ids;
+mod item;
+mod ledger;
+mod order;
+mod pack;
+mod part;
+mod rebuild;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::call::{Demand, Health, Link};
+use crate::event::Event;
+use crate::policy::ChannelPolicy;
+use crate::time::{Span, Time};
+
+pub use accept::{Admission, Refusal};
+pub use changes::{Change, Kept};
+pub use dead::Dead;
+pub use ledger::{DeadLetter, End, Ledger};
+pub use pack::{Payload, PayloadId, Settled};
+pub use rebuild::Rebuild;
+
+use ids::Ids;
+use item::Stage;
+use order::Order;
+use pack::Out;
+use part::Part;
+
+/// Bytes of memory a queued event costs beside its own text: the item, its places in the
+/// heaps and its key's line, rounded up from what was measured.
+const ITEM_BYTES: usize = 320;
+
+/// What numbers stay below, both of events and of payloads: 2^53, which JSON is exact to.
+/// At a million a second they last for 285 years.
+const NUMBERS: u64 = 1 << 53;
+
+/// The end of an event somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// As in [`Event::waiter`].
+    pub waiter: u64,
+    /// How it ended.
+    pub end: End,
+}
+
+/// What became of a cancellation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The event will not be sent (nor would it have been: it was taken back before).
+    Done,
+    /// No event of that id is remembered.
+    NeverSeen,
+    /// It was sent or merged, or has ended otherwise.
+    Gone,
+}
+
+/// What is queued, in all: waiting, scheduled, held and in flight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Events, counted on their own and not from the ledger.
+    pub events: usize,
+    /// Bytes of their data, types, keys and ids.
+    pub bytes: usize,
+    /// `max(accepted, at)` of the oldest that is due.
+    pub oldest: Option<Time>,
+    /// How long the backlog takes at the channel's present pace.
+    pub eta: Span,
+}
+
+/// The queue of one channel.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    policy: Arc<ChannelPolicy>,
+    /// Most bytes of a payload.
+    payload_max: usize,
+    order: Part<Order>,
+    outs: Vec<Out>,
+    ids: Part<Ids>,
+    ledger: Ledger,
+    link: Link,
+    /// Bytes of everything queued, as `queue_max_bytes` counts them.
+    bytes: usize,
+    /// The latest moment anybody told.
+    now: Time,
+    next_seq: u64,
+    next_n: u64,
+    next_payload: u64,
+    ended: Vec<Ended>,
+    dead: Vec<Dead>,
+    /// What changed since it was last taken; `None`: nothing is recorded.
+    changes: Option<Vec<Change>>,
+    /// The demand the scheduler knows of.
+    told: Option<Demand>,
+    /// The timer the runtime knows of.
+    told_timer: Time,
+    /// With several calls in flight, everything left may belong to keys in flight.
+    stuck: bool,
+}
+
+impl Queue {
+    /// An empty queue. `payload_max` is in bytes; `next_n` numbers the first payload: the
+    /// wall clock in ms, or what the journal reserved; `interval` is the pace to reckon with
+    /// until the scheduler knows better.
+    #[must_use]
+    pub fn new(
+        policy: Arc<ChannelPolicy>,
+        payload_max: usize,
+        next_n: u64,
+        interval: Span,
+    ) -> Self {
+        Self {
+            policy,
+            payload_max,
+            order: Part::NONE,
+            outs: Vec::new(),
+            ids: Part::NONE,
+            ledger: Ledger::default(),
+            link: Link {
+                health: Health::Live,
+                next_call: Time::ZERO,
+                interval,
+            },
+            bytes: 0,
+            now: Time::ZERO,
+            next_seq: 0,
+            next_n,
+            next_payload: 0,
+            ended: Vec::new(),
+            dead: Vec::new(),
+            changes: None,
+            told: None,
+            told_timer: Time::NEVER,
+            stuck: false,
+        }
+    }
+
+    /// The books.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub const fn policy(&self) -> &Arc<ChannelPolicy> {
+        &self.policy
+    }
+
+    /// Most bytes of a payload.
+    #[must_use]
+    pub const fn payload_max(&self) -> usize {
+        self.payload_max
+    }
+
+    /// What the scheduler last said of this channel.
+    #[must_use]
+    pub const fn link(&self) -> Link {
+        self.link
+    }
+
+    /// Tells the queue where its channel stands.
+    pub const fn set_link(&mut self, link: Link) {
+        self.link = link;
+    }
+
+    /// Changes the rules: what is queued stays, measured anew. An event that fits no payload
+    /// any more becomes a dead letter when its turn comes.
+    pub fn set_policy(&mut self, policy: Arc<ChannelPolicy>, payload_max: usize) {
+        self.payload_max = payload_max;
+        if policy == self.policy {
+            return;
+        }
+        let old = std::mem::replace(&mut self.policy, policy);
+        let indices: Vec<usize> = self.order.items.iter().map(|(index, _)| index).collect();
+        for index in indices {
+            if self.order.items[index].stage != Stage::Packed {
+                self.order.remeasure(index, &old, &self.policy);
+            }
+        }
+    }
+
+    /// What the scheduler should know, after time has passed until `now`. Whoever calls
+    /// this passes the answer on: [`Queue::wake`] is about what changed since.
+    pub fn demand(&mut self, now: Time) -> Option<Demand> {
+        self.advance(now);
+        self.told = self.current_demand();
+        self.told
+    }
+
+    fn current_demand(&mut self) -> Option<Demand> {
+        if let Some(again) = self.outs.iter().find(|out| out.again) {
+            return Some(Demand {
+                ready_at: again.oldest,
+                oldest: again.oldest,
+                full: true,
+            });
+        }
+        if self.stuck {
+            return None;
+        }
+        let (place, _) = self.order.get_mut()?.oldest()?;
+        Some(Demand {
+            ready_at: place.due,
+            oldest: place.due,
+            full: self.is_full(),
+        })
+    }
+
+    /// Whether a payload packed now would have no room for the next event.
+    fn is_full(&self) -> bool {
+        let count = self.order.waiting.iter().map(|totals| totals.count).sum();
+        let bytes = self.order.waiting.iter().map(|totals| totals.bytes).sum();
+        self.order.alone > 0 || self.policy.envelope.payload_size(bytes, count) > self.payload_max
+    }
+
+    /// Whether the scheduler must hear of this queue: it was empty, or a payload became full,
+    /// or the timer moved forward since [`Queue::demand`] and [`Queue::timer`] were last asked.
+    #[must_use]
+    pub fn wake(&mut self) -> bool {
+        let news = match self.told {
+            None => !self.stuck && self.order.waiting.iter().any(|totals| totals.count > 0),
+            Some(told) => !told.full && self.is_full(),
+        };
+        news || self
+            .next_timer()
+            .is_some_and(|timer| timer < self.told_timer)
+    }
+
+    fn next_timer(&mut self) -> Option<Time> {
+        self.order.get_mut()?.next_timer()
+    }
+
+    /// When this queue next changes by itself: an `at`, a rise, an expiry. Ask for
+    /// [`Queue::demand`] then.
+    pub fn timer(&mut self) -> Option<Time> {
+        let items = self.next_timer();
+        let again = self
+            .outs
+            .iter()
+            .filter(|out| out.again)
+            .map(|out| out.deadline)
+            .min();
+        let next = items.into_iter().chain(again).min();
+        self.told_timer = next.unwrap_or(Time::NEVER);
+        next
+    }
+
+    /// What is queued, after time has passed until `now`.
+    pub fn depth(&mut self, now: Time) -> Depth {
+        self.advance(now);
+        let out = self.outs.iter().map(|out| out.oldest).min();
+        let oldest = self
+            .order
+            .get_mut()
+            .and_then(Order::oldest)
+            .map(|(place, _)| place.due)
+            .into_iter()
+            .chain(out)
+            .min();
+        Depth {
+            events: self.order.items.len(),
+            bytes: self.bytes,
+            oldest,
+            eta: self.eta(),
+        }
+    }
+
+    fn eta(&self) -> Span {
+        let held = &self.order.waiting;
+        let bytes = held.iter().map(|totals| totals.bytes + totals.count).sum();
+        let count = held.iter().map(|totals| totals.count).sum();
+        let payloads = self.payloads(bytes, count).max(usize::from(count > 0)) + self.outs.len();
+        self.link.interval.times(payloads as u64)
+    }
+
+    /// How many full payloads `count` waiting events of `bytes` bytes make, rounded down.
+    fn payloads(&self, bytes: usize, count: usize) -> usize {
+        let room = self
+            .payload_max
+            .saturating_sub(self.policy.envelope.overhead())
+            .max(1);
+        if self.policy.envelope == crate::policy::Envelope::Raw {
+            count
+        } else {
+            (bytes / room).max(self.order.alone.min(count))
+        }
+    }
+
+    /// Bytes of memory this queue takes beyond an idle one's, about: for the bound over all
+    /// queues.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        self.bytes + self.order.items.len() * ITEM_BYTES + self.ids.bytes()
+    }
+
+    /// How many events are queued: waiting, scheduled, held and in flight.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.items.len()
+    }
+
+    /// Whether no event is queued.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.items.is_empty()
+    }
+
+    /// Whether nothing would be lost by forgetting this queue.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.order.items.is_empty() && self.outs.is_empty() && self.ids.bytes() == 0
+    }
+
+    /// The number that the next event gets which is accepted: whoever remembers it finds the
+    /// event again in [`Queue::sequences_of`]. Numbers only grow.
+    #[must_use]
+    pub const fn next_sequence(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// The numbers of everything queued, in no order. Events that merged have the latest's.
+    pub fn sequences(&self) -> impl Iterator<Item = u64> {
+        self.order.items.iter().map(|(_, item)| item.id_seq)
+    }
+
+    /// The numbers of the events in a payload that was taken and has not ended.
+    pub fn sequences_of(&self, payload: PayloadId) -> impl Iterator<Item = u64> {
+        let out = self.outs.iter().find(|out| out.id == payload);
+        let items = out.into_iter().flat_map(|out| &out.items);
+        items.filter_map(|&index| Some(self.order.item(index)?.id_seq))
+    }
+
+    /// The ends of events somebody waits for, since this was last asked.
+    pub fn take_ended(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.ended)
+    }
+}
+
+impl Event {
+    /// Bytes of its data, type, key and id.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let length = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        self.data.text().len() + length(&self.kind) + length(&self.id) + length(&self.key)
+    }
+}

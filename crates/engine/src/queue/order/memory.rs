@@ -1,0 +1,43 @@
+//! Memory: heaps without too many dead. (An emptied queue gives all of it back.)
+
+use std::cmp::Reverse;
+#[cfg(test)]
+use std::collections::BinaryHeap;
+
+use super::timers::is_timer;
+use super::{Order, SLACK, stands};
+use crate::event::Priority;
+
+impl Order {
+    /// A channel that is hardly busy keeps no heaps of the dead.
+    pub(super) fn shrink(&mut self) {
+        let bound = 2 * self.items.len() + SLACK;
+        if self.timers.len() > bound {
+            let items = &self.items;
+            self.timers
+                .retain(|Reverse((at, seq, index))| is_timer(items, *index, *seq, *at));
+        }
+        for level in [Priority::Low, Priority::Normal, Priority::High] {
+            let heap = &mut self.ready[level.index()];
+            if heap.len() > bound {
+                let items = &self.items;
+                heap.retain(|Reverse((place, index))| stands(items, *index, *place, level));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Order {
+    /// Entries of the longest heap of candidates, and of timers.
+    pub(in crate::queue) fn heap_lengths(&self) -> (usize, usize) {
+        let ready = self.ready.iter().map(BinaryHeap::len).max();
+        (ready.unwrap_or_default(), self.timers.len())
+    }
+
+    /// Entries for which memory is kept, in all.
+    pub(in crate::queue) fn capacity(&self) -> usize {
+        let ready: usize = self.ready.iter().map(BinaryHeap::capacity).sum();
+        ready + self.timers.capacity() + self.items.capacity() + self.chains.capacity()
+    }
+}

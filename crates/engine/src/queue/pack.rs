@@ -1,0 +1,349 @@
+//! Payloads out, and how they end.
+//!
+//! A payload that was sent keeps its text and its `n` until the API took it, refused it for
+//! good, or its events' time is over; only a refusal for its size dissolves it.
+
+use std::sync::Arc;
+
+use crate::call::{Outcome, Rejection};
+use crate::policy::{Offline, OnUnknown};
+use crate::queue::Queue;
+use crate::queue::changes::Change;
+use crate::queue::item::Stage;
+use crate::queue::ledger::{DeadLetter, End};
+use crate::queue::order::Order;
+use crate::time::{Span, Time};
+
+/// The size some accounts of the API may hold to: "1 KB" is 1000 or 1024 bytes, no document
+/// says which.
+pub(crate) const KILOBYTE: usize = 1000;
+
+/// One payload of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PayloadId(u64);
+
+/// A payload on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// For [`Queue::settle`].
+    pub id: PayloadId,
+    /// Its number; the same when it is sent again.
+    pub n: u64,
+    /// The metadata.
+    pub text: Arc<str>,
+    /// How many events are in it.
+    pub events: usize,
+}
+
+/// What a settled payload was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The payload, if it was delivered: its number and text.
+    pub delivered: Option<(u64, Arc<str>)>,
+    /// For each event delivered, the time since `max(accepted, at)`.
+    pub latencies: Vec<Span>,
+    /// The API refused a payload of 1001-1024 bytes for its size: the limit is now this for
+    /// the whole account.
+    pub payload_max: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Out {
+    pub id: PayloadId,
+    pub n: u64,
+    text: Arc<str>,
+    pub items: Vec<u32>,
+    /// `max(accepted, at)` of its oldest event.
+    pub oldest: Time,
+    /// When the last of its events has lived.
+    pub deadline: Time,
+    /// Not in flight: it was refused for now and goes again, unchanged.
+    pub again: bool,
+    /// It was certainly not taken, and is recorded so.
+    pub returned: bool,
+}
+
+impl Out {
+    /// A payload in flight with these items, which are in it already.
+    pub(super) fn new(
+        id: PayloadId,
+        n: u64,
+        text: Arc<str>,
+        items: Vec<u32>,
+        order: &Order,
+    ) -> Self {
+        let (mut oldest, mut deadline) = (Time::NEVER, Time::ZERO);
+        for item in items.iter().filter_map(|&index| order.item(index)) {
+            oldest = oldest.min(item.place.due);
+            deadline = deadline.max(item.deadline);
+        }
+        Self {
+            id,
+            n,
+            text,
+            items,
+            oldest,
+            deadline,
+            again: false,
+            returned: false,
+        }
+    }
+
+    /// It as a change.
+    pub(super) fn packed(&self, order: &Order) -> Change {
+        let items = self.items.iter().filter_map(|&index| order.item(index));
+        Change::Packed {
+            n: self.n,
+            text: Arc::clone(&self.text),
+            seqs: items.map(|item| item.id_seq).collect(),
+        }
+    }
+}
+
+impl Queue {
+    /// The next payload, or `None` if there is nothing to send now.
+    pub fn take(&mut self, now: Time) -> Option<Payload> {
+        self.advance(now);
+        if let Some(out) = self
+            .outs
+            .iter_mut()
+            .filter(|out| out.again)
+            .min_by_key(|out| out.n)
+        {
+            out.again = false;
+            let payload = Payload {
+                id: out.id,
+                n: out.n,
+                text: Arc::clone(&out.text),
+                events: out.items.len(),
+            };
+            if std::mem::take(&mut out.returned) {
+                let sent = out.packed(&self.order);
+                self.record(sent);
+            }
+            return Some(payload);
+        }
+        let items = self.pick();
+        if items.is_empty() {
+            self.stuck = !self.outs.is_empty();
+            return None;
+        }
+        Some(self.build(items))
+    }
+
+    /// Packs the items of the next payload.
+    fn pick(&mut self) -> Vec<u32> {
+        let mut picked: Vec<u32> = Vec::new();
+        let mut passed: Vec<u32> = Vec::new();
+        let mut too_big = 0;
+        let mut bytes = 0;
+        while let Some(index) = self.order.get_mut().and_then(Order::pop) {
+            let item = &self.order.items[index as usize];
+            // Rules that changed since it was accepted may leave it without a payload.
+            let reason = match item.size_alone(&self.policy) {
+                0 => Some(DeadLetter::Validation),
+                size if size > self.payload_max => Some(DeadLetter::TooLarge),
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                self.end_held(index, End::DeadLettered(reason));
+                continue;
+            }
+            let alone = item.is_alone(&self.policy);
+            let size = self
+                .policy
+                .envelope
+                .payload_size(bytes + item.size as usize, picked.len() + 1);
+            let fits = picked.is_empty() || (!alone && size <= self.payload_max);
+            let in_flight = !self.outs.is_empty() && self.order.is_key_packed(index, &picked);
+            if !fits || in_flight {
+                passed.push(index);
+                // Events of keys in flight are passed over freely: they may not go now.
+                too_big += usize::from(!in_flight);
+                if too_big > self.policy.lookahead {
+                    break;
+                }
+                continue;
+            }
+            bytes += item.size as usize;
+            self.order.pack(index, &self.policy);
+            picked.push(index);
+            if alone {
+                break;
+            }
+        }
+        for index in passed {
+            self.order.put_back(index);
+        }
+        picked
+    }
+
+    fn build(&mut self, items: Vec<u32>) -> Payload {
+        let (envelope, fields) = (self.policy.envelope, self.policy.fields);
+        let (n, id) = (self.next_n, self.take_payload_id());
+        self.next_n += 1;
+        let mut text = String::with_capacity(self.payload_max);
+        let verbatim = items.iter().any(|&index| {
+            matches!(
+                self.order.items[index as usize].data,
+                crate::event::Data::Verbatim(_)
+            )
+        });
+        if !verbatim {
+            envelope.open(n, &mut text);
+        }
+        for (position, &index) in items.iter().enumerate() {
+            let item = &self.order.items[index as usize];
+            if position > 0 {
+                text.push(',');
+            }
+            envelope.write_item(fields, item.parts(), &mut text);
+        }
+        if !verbatim {
+            envelope.close(&mut text);
+        }
+        debug_assert!(
+            text.len() <= self.payload_max,
+            "a payload of {} bytes",
+            text.len()
+        );
+        let text: Arc<str> = text.into();
+        let payload = Payload {
+            id,
+            n,
+            text: Arc::clone(&text),
+            events: items.len(),
+        };
+        let out = Out::new(id, n, text, items, &self.order);
+        if self.is_recording() {
+            let packed = out.packed(&self.order);
+            self.record(packed);
+        }
+        self.outs.push(out);
+        payload
+    }
+
+    pub(super) const fn take_payload_id(&mut self) -> PayloadId {
+        let id = PayloadId(self.next_payload);
+        self.next_payload += 1;
+        id
+    }
+
+    /// A payload's call ended. Of a call that was given up, only a late `Delivered` counts:
+    /// the payload then ends, even while it is in flight again.
+    pub fn settle(&mut self, now: Time, payload: PayloadId, outcome: Outcome) -> Settled {
+        self.now = self.now.max(now);
+        self.stuck = false;
+        let Some(position) = self.outs.iter().position(|out| out.id == payload) else {
+            return Settled::default();
+        };
+        let settled = match outcome {
+            Outcome::Delivered => self.deliver(now, position),
+            Outcome::Throttled(_) | Outcome::Failed | Outcome::Refused => self.send_back(position),
+            Outcome::Unknown if self.policy.on_unknown == OnUnknown::Retry => {
+                self.outs[position].again = true;
+                Settled::default()
+            }
+            Outcome::Unknown => self.bury(position, DeadLetter::Unknown),
+            Outcome::Offline => self.go_offline(position),
+            Outcome::TooLarge => self.shrink(position),
+            Outcome::Rejected(rejection) => self.bury(
+                position,
+                match rejection {
+                    Rejection::AccessDenied => DeadLetter::AccessDenied,
+                    Rejection::NoSuchChannel => DeadLetter::NoSuchChannel,
+                    Rejection::Validation => DeadLetter::Validation,
+                },
+            ),
+        };
+        self.advance(now);
+        settled
+    }
+
+    /// Whether the payload waits to be sent again (rather than being in flight or gone).
+    #[must_use]
+    pub fn goes_again(&self, payload: PayloadId) -> bool {
+        self.outs.iter().any(|out| out.id == payload && out.again)
+    }
+
+    fn deliver(&mut self, now: Time, position: usize) -> Settled {
+        let out = self.outs.remove(position);
+        let due = |index: &u32| self.order.items[*index as usize].place.due;
+        let latencies = out
+            .items
+            .iter()
+            .map(|index| now.since(due(index)))
+            .collect();
+        self.end_packed(&out, End::Delivered);
+        Settled {
+            delivered: Some((out.n, out.text)),
+            latencies,
+            payload_max: None,
+        }
+    }
+
+    /// It was not taken: it goes again. After a crash that matters only where an unknown
+    /// outcome would end it, so only there it costs a record, and another before the next send.
+    fn send_back(&mut self, position: usize) -> Settled {
+        let out = &mut self.outs[position];
+        out.again = true;
+        if self.policy.on_unknown == OnUnknown::Drop {
+            out.returned = true;
+            let n = out.n;
+            self.record(Change::Returned { n });
+        }
+        Settled::default()
+    }
+
+    pub(super) fn bury(&mut self, position: usize, reason: DeadLetter) -> Settled {
+        let out = self.outs.remove(position);
+        self.end_packed(&out, End::DeadLettered(reason));
+        Settled::default()
+    }
+
+    fn end_packed(&mut self, out: &Out, end: End) {
+        for &index in &out.items {
+            let item = self.order.remove_packed(index);
+            self.end_item(&item, end, Some(out.n));
+        }
+    }
+
+    /// The stream is not live: by the policy, what is due waits or is counted out. What is
+    /// scheduled stays: the stream may be back by then.
+    fn go_offline(&mut self, position: usize) -> Settled {
+        if self.policy.offline == Offline::Hold {
+            return self.send_back(position);
+        }
+        self.bury(position, DeadLetter::Offline);
+        self.end_where(End::DeadLettered(DeadLetter::Offline), |item| {
+            item.stage != Stage::Scheduled
+        });
+        Settled::default()
+    }
+
+    /// The API found it too large: between 1001 and 1024 bytes it is packed anew, smaller.
+    fn shrink(&mut self, position: usize) -> Settled {
+        if self.outs[position].text.len() <= KILOBYTE {
+            return self.bury(position, DeadLetter::TooLarge);
+        }
+        let out = self.outs.remove(position);
+        self.order.restore(&out.items, &self.policy);
+        self.record(Change::Dissolved { n: out.n });
+        self.payload_max = self.payload_max.min(KILOBYTE);
+        Settled {
+            payload_max: Some(self.payload_max),
+            ..Settled::default()
+        }
+    }
+
+    /// Payloads that were sent in vain for as long as their events live.
+    pub(super) fn expire_outs(&mut self, now: Time) {
+        while let Some(position) = self
+            .outs
+            .iter()
+            .position(|out| out.again && out.deadline <= now)
+        {
+            self.bury(position, DeadLetter::Expired);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Changes, added up, make a queue again.
+//!
+//! The changes may come from a file that was torn, and from a wall clock that has stepped
+//! since: what makes no sense is ignored, and every time is brought within what it can be.
+//! Nothing here may panic or overflow, whatever is read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::de::IgnoredAny;
+
+use super::changes::{Change, Kept};
+use super::ids::{Ids, Whereabouts};
+use super::item::{Item, Place, Stage};
+use super::ledger::{DeadLetter, End};
+use super::pack::Out;
+use super::part::Part;
+use super::{NUMBERS, Queue};
+use crate::event::Data;
+use crate::policy::{ChannelPolicy, OnUnknown};
+use crate::time::{Span, Time};
+
+/// A day in ms: no event lives longer.
+const TTL_MAX_MS: u32 = 86_400_000;
+
+/// Changes added up: what a queue held when the last of them was written.
+#[derive(Clone, Debug, Default)]
+pub struct Rebuild {
+    /// By [`Kept::seq`].
+    events: HashMap<u64, Held>,
+    /// By `n`.
+    payloads: BTreeMap<u64, Packed>,
+    /// Under the numbers of their events; remembered ones, whose numbers are not known,
+    /// under numbers from [`NUMBERS`] on, which no event has.
+    ids: Ids,
+    remembered: u64,
+    /// Greater than every number seen.
+    next_seq: u64,
+    next_n: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    kept: Kept,
+    /// The payload it is in.
+    payload: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Packed {
+    text: Arc<str>,
+    /// Those of its events that have not ended.
+    seqs: Vec<u64>,
+    returned: bool,
+}
+
+impl Rebuild {
+    /// Adds the next change. One that fits nothing seen before changes nothing.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Queued(kept) => self.queued(kept),
+            Change::Ended { seq, end } => self.ended(seq, end),
+            Change::Packed { n, text, seqs } => self.packed(n, text, &seqs),
+            Change::Returned { n } => {
+                if let Some(payload) = self.payloads.get_mut(&n) {
+                    payload.returned = true;
+                }
+            }
+            Change::Dissolved { n } => self.dissolved(n),
+            Change::Remembered {
+                id,
+                until,
+                cancelled,
+            } => self.remember(&id, until, cancelled),
+        }
+    }
+
+    /// Forgets ids that a queue would have forgotten by `now`, as [`Queue::rebuild`] does: so
+    /// that a long journal needs no more memory than its queue did.
+    pub fn forget(&mut self, now: Time, dedup_max_ids: usize) {
+        self.ids.tidy(now);
+        self.ids.forget(now, dedup_max_ids);
+    }
+
+    /// The events still queued, by their places.
+    #[must_use]
+    pub fn events(&self) -> Vec<&Kept> {
+        let mut events: Vec<&Kept> = self.events.values().map(|held| &held.kept).collect();
+        events.sort_unstable_by_key(|kept| kept.place());
+        events
+    }
+
+    /// How many events are still queued, those in payloads among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether no event is still queued. (Ids may be remembered.)
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    fn saw(&mut self, seq: u64) -> bool {
+        let possible = seq < NUMBERS;
+        if possible {
+            self.next_seq = self.next_seq.max(seq + 1);
+        }
+        possible
+    }
+
+    fn queued(&mut self, kept: Kept) {
+        let readable = match &kept.data {
+            Data::Json(text) => serde_json::from_str::<IgnoredAny>(text).is_ok(),
+            Data::Verbatim(_) => true,
+        };
+        let possible = self.saw(kept.seq) && self.saw(kept.place_seq);
+        if !readable || !possible || self.events.contains_key(&kept.seq) {
+            return;
+        }
+        if let (Some(id), Some(until)) = (&kept.id, kept.dedup_until) {
+            self.ids.insert(Arc::clone(id), kept.seq, u32::MAX, until);
+        }
+        let held = Held {
+            payload: None,
+            kept,
+        };
+        self.events.insert(held.kept.seq, held);
+    }
+
+    fn ended(&mut self, seq: u64, end: End) {
+        self.saw(seq);
+        let Some(held) = self.events.remove(&seq) else {
+            return;
+        };
+        if let Some(id) = &held.kept.id {
+            self.ids.ended(Time::ZERO, id, seq, Whereabouts::after(end));
+        }
+        let Some(n) = held.payload else { return };
+        if let Some(payload) = self.payloads.get_mut(&n) {
+            payload.seqs.retain(|&other| other != seq);
+            if payload.seqs.is_empty() {
+                self.payloads.remove(&n);
+            }
+        }
+    }
+
+    fn packed(&mut self, n: u64, text: Arc<str>, seqs: &[u64]) {
+        if n >= NUMBERS {
+            return;
+        }
+        self.next_n = self.next_n.max(n + 1);
+        if let Some(payload) = self.payloads.get_mut(&n) {
+            payload.returned = false;
+            return;
+        }
+        let mut found = Vec::with_capacity(seqs.len());
+        for &seq in seqs {
+            self.saw(seq);
+            if let Some(held) = self.events.get_mut(&seq)
+                && held.payload.is_none()
+            {
+                held.payload = Some(n);
+                held.kept.sent = true;
+                found.push(seq);
+            }
+        }
+        if !found.is_empty() {
+            let payload = Packed {
+                text,
+                seqs: found,
+                returned: false,
+            };
+            self.payloads.insert(n, payload);
+        }
+    }
+
+    fn dissolved(&mut self, n: u64) {
+        let payload = self.payloads.remove(&n);
+        for seq in payload.into_iter().flat_map(|payload| payload.seqs) {
+            if let Some(held) = self.events.get_mut(&seq) {
+                held.payload = None;
+            }
+        }
+    }
+
+    fn remember(&mut self, id: &Arc<str>, until: Time, cancelled: bool) {
+        let seq = NUMBERS + self.remembered;
+        self.remembered += 1;
+        let at = if cancelled {
+            Whereabouts::Cancelled
+        } else {
+            Whereabouts::Ended
+        };
+        self.ids.insert(Arc::clone(id), seq, u32::MAX, until);
+        self.ids.ended(Time::ZERO, id, seq, at);
+    }
+}
+
+impl Queue {
+    /// The queue that these changes make, at `now`; the rest is as for [`Queue::new`]. It
+    /// records its own changes from the start, and what ended meanwhile ends when time is
+    /// next looked at: ask for [`Queue::demand`] once.
+    ///
+    /// Payloads that were out wait to be sent again, with their `n` and text. Only under
+    /// [`OnUnknown::Drop`], those that may have been taken become dead letters.
+    #[must_use]
+    pub fn rebuild(
+        policy: Arc<ChannelPolicy>,
+        payload_max: usize,
+        next_n: u64,
+        interval: Span,
+        now: Time,
+        rebuild: Rebuild,
+    ) -> Self {
+        let next_n = next_n.max(rebuild.next_n).min(NUMBERS);
+        let mut queue = Self::new(policy, payload_max, next_n, interval);
+        queue.keep_changes();
+        queue.now = now;
+        queue.next_seq = rebuild.next_seq;
+        queue.ids = Part::new(rebuild.ids);
+        queue.ids.clamp(now + queue.policy.dedup_window);
+        queue.ids.tidy(now);
+        queue.ledger.recovered = rebuild.events.len() as u64;
+        let mut events: Vec<Held> = rebuild.events.into_values().collect();
+        events.sort_unstable_by_key(|held| held.kept.place());
+        let mut packed: HashMap<u64, u32> = HashMap::new();
+        for Held { kept, payload } in events {
+            let seq = kept.seq;
+            let index = queue.put_back(kept);
+            if payload.is_some() {
+                queue.order.pack(index, &queue.policy);
+                packed.insert(seq, index);
+            }
+        }
+        for (n, payload) in rebuild.payloads {
+            let index = |seq: u64| packed.get(&seq).copied();
+            let items = payload.seqs.into_iter().filter_map(index).collect();
+            let id = queue.take_payload_id();
+            let mut out = Out::new(id, n, payload.text, items, &queue.order);
+            out.again = true;
+            out.returned = payload.returned;
+            queue.outs.push(out);
+        }
+        if queue.policy.on_unknown == OnUnknown::Drop {
+            while let Some(position) = queue.outs.iter().position(|out| !out.returned) {
+                queue.bury(position, DeadLetter::Unknown);
+            }
+        }
+        queue
+    }
+
+    /// An event as it was, at its place.
+    fn put_back(&mut self, kept: Kept) -> u32 {
+        let mut item = kept.into_item(self.now);
+        item.measure(&self.policy);
+        self.bytes += item.bytes();
+        let (id, seq) = (item.id.clone(), item.id_seq);
+        let index = self.order.insert(item, &self.policy);
+        if let Some(id) = id {
+            self.ids.moved(&id, seq, index);
+        }
+        index
+    }
+}
+
+impl Kept {
+    const fn place(&self) -> (u64, u64) {
+        (self.place_seq, self.seq)
+    }
+
+    /// The item at `now`. The wall clock may have stepped back since: what was due is due,
+    /// and nothing lives longer than its TTL from here on.
+    fn into_item(self, now: Time) -> Item {
+        let due = if self.scheduled {
+            self.due
+        } else {
+            self.due.min(now)
+        };
+        let ttl_ms = self.ttl_ms.min(TTL_MAX_MS);
+        let life = Span::from_millis(u64::from(ttl_ms));
+        let mut item = Item {
+            data: self.data,
+            kind: self.kind,
+            id: self.id,
+            key: self.key,
+            merge: self.merge,
+            priority: self.priority,
+            level: self.level.max(self.priority),
+            place: Place {
+                due,
+                seq: self.place_seq,
+            },
+            scheduled: self.scheduled,
+            id_seq: self.seq,
+            deadline: self.deadline.min(due.max(now) + life),
+            ttl_ms,
+            rises: self.rises,
+            timer: Time::NEVER,
+            waiter: 0,
+            stage: if due > now {
+                Stage::Scheduled
+            } else {
+                Stage::Waiting
+            },
+            sent: self.sent,
+            size: 0,
+            prev: None,
+            next: None,
+        };
+        item.hurry(now);
+        item
+    }
+}

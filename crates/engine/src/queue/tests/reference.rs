@@ -1,0 +1,420 @@
+//! A naive queue: one list, every question answered by looking through all of it.
+//!
+//! Written from the rules of the surface and not from the queue's code; slow and plain is
+//! its whole point. It shares the arithmetic of merging and nothing else.
+
+mod accept;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::call::{Link, Outcome};
+use crate::event::{Data, Event, Merge, Priority};
+use crate::policy::{ChannelPolicy, Envelope, Offline, OnUnknown};
+use crate::queue::{Cancelled, Dead, DeadLetter, End, Ledger};
+use crate::time::{Span, Time};
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub event: Event,
+    /// Order of acceptance.
+    seq: u64,
+    id_seq: u64,
+    due: Time,
+    deadline: Time,
+    level: Priority,
+    rises: Time,
+    packed: bool,
+    sent: bool,
+    /// The payload it is in.
+    n: Option<u64>,
+}
+
+impl Entry {
+    fn dead(&self, reason: DeadLetter) -> Dead {
+        let event = self.event.clone();
+        Dead {
+            data: event.data,
+            kind: event.kind,
+            id: event.id,
+            key: event.key,
+            merge: event.merge,
+            priority: event.priority,
+            due: self.due,
+            reason,
+            n: self.n,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Out {
+    pub n: u64,
+    pub text: String,
+    entries: Vec<Entry>,
+    pub again: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    id: Arc<str>,
+    seq: u64,
+    until: Time,
+    cancelled: Option<bool>,
+}
+
+pub(super) struct Reference {
+    pub policy: Arc<ChannelPolicy>,
+    pub payload_max: usize,
+    pub link: Link,
+    pub ledger: Ledger,
+    pub ended: Vec<(u64, End)>,
+    pub dead: Vec<Dead>,
+    pub outs: Vec<Out>,
+    /// Everything in no payload, as accepted.
+    waiting: Vec<Entry>,
+    /// Queued ids, and behind them settled ones in the order they ended.
+    ids: Vec<Known>,
+    seq: u64,
+    pub n: u64,
+}
+
+fn midway(from: Time, to: Time) -> Time {
+    from + Span::from_micros(to.since(from).micros() / 2)
+}
+
+impl Reference {
+    pub(super) fn new(policy: Arc<ChannelPolicy>, payload_max: usize, n: u64, link: Link) -> Self {
+        Self {
+            policy,
+            payload_max,
+            link,
+            n,
+            ledger: Ledger::default(),
+            ended: Vec::new(),
+            dead: Vec::new(),
+            outs: Vec::new(),
+            waiting: Vec::new(),
+            ids: Vec::new(),
+            seq: 0,
+        }
+    }
+
+    /// A crash: nobody waits any more, and nobody knows of any call how it ended.
+    pub(super) fn crash(&mut self, now: Time) {
+        let packed = self.outs.iter_mut().flat_map(|out| &mut out.entries);
+        for entry in self.waiting.iter_mut().chain(packed) {
+            entry.event.waiter = 0;
+        }
+        let in_flight = self.outs.iter().filter(|out| !out.again);
+        let mut in_flight: Vec<u64> = in_flight.map(|out| out.n).collect();
+        in_flight.sort_unstable();
+        for n in in_flight {
+            self.settle(now, n, Outcome::Unknown);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.outs.iter().map(|out| out.entries.len()).sum::<usize>()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let packed = self.outs.iter().flat_map(|out| &out.entries);
+        self.waiting
+            .iter()
+            .chain(packed)
+            .map(|entry| entry.event.bytes())
+            .sum()
+    }
+
+    fn end(&mut self, now: Time, entry: &Entry, end: End) {
+        self.ledger.end(end);
+        if let End::DeadLettered(reason) = end {
+            self.dead.push(entry.dead(reason));
+        }
+        if entry.event.waiter > 0 {
+            self.ended.push((entry.event.waiter, end));
+        }
+        if let Some(at) = self.ids.iter().position(|known| {
+            Some(&known.id) == entry.event.id.as_ref() && known.seq == entry.id_seq
+        }) {
+            let mut known = self.ids.remove(at);
+            known.cancelled = Some(end == End::Cancelled);
+            if known.until > now {
+                self.ids.push(known);
+            }
+        }
+    }
+
+    pub(super) fn advance(&mut self, now: Time) {
+        while let Some(at) = (0..self.waiting.len())
+            .filter(|&at| self.waiting[at].deadline <= now)
+            .min_by_key(|&at| (self.waiting[at].deadline, self.waiting[at].seq))
+        {
+            let entry = self.waiting.remove(at);
+            let dead = End::DeadLettered(DeadLetter::Expired);
+            self.end(now, &entry, if entry.sent { dead } else { End::Expired });
+        }
+        for entry in &mut self.waiting {
+            while entry.due <= now && entry.level < Priority::High && entry.rises <= now {
+                entry.level = entry.level.raised();
+                entry.rises = midway(entry.rises, entry.deadline);
+            }
+        }
+        while let Some(at) = self
+            .outs
+            .iter()
+            .position(|out| out.again && out.entries.iter().all(|entry| entry.deadline <= now))
+        {
+            self.bury(now, at, End::DeadLettered(DeadLetter::Expired));
+        }
+        self.ids
+            .retain(|known| known.cancelled.is_none() || known.until > now);
+        while self
+            .ids
+            .iter()
+            .filter(|known| known.cancelled.is_some())
+            .count()
+            > self.policy.dedup_max_ids
+        {
+            let first = self
+                .ids
+                .iter()
+                .position(|known| known.cancelled.is_some())
+                .expect("one");
+            self.ids.remove(first);
+        }
+    }
+
+    fn bury(&mut self, now: Time, out: usize, end: End) {
+        let out = self.outs.remove(out);
+        for entry in &out.entries {
+            self.end(now, entry, end);
+        }
+    }
+
+    fn item_text(&self, event: &Event) -> String {
+        let quoted = |text: &str| serde_json::to_string(text).expect("JSON");
+        let data: &str = event.data.text();
+        match (&event.data, self.policy.envelope) {
+            (Data::Verbatim(_), _) | (_, Envelope::Array) => data.to_owned(),
+            (_, Envelope::Raw) => serde_json::from_str::<String>(data).unwrap_or(data.to_owned()),
+            (_, Envelope::Cue) => {
+                let fields = self.policy.fields;
+                let mut text = format!(r#"{{"d":{data}"#);
+                if let Some(kind) = event.kind.as_ref().filter(|_| fields.kind) {
+                    let _ = write!(text, r#","t":{}"#, quoted(kind));
+                }
+                if let Some(key) = event
+                    .key
+                    .as_ref()
+                    .filter(|_| fields.key || event.merge.is_some())
+                {
+                    let _ = write!(text, r#","k":{}"#, quoted(key));
+                }
+                if let Some(id) = event.id.as_ref().filter(|_| fields.id) {
+                    let _ = write!(text, r#","i":{}"#, quoted(id));
+                }
+                if let Some(merge) = event.merge.filter(|merge| *merge != Merge::Replace) {
+                    let _ = write!(text, r#","m":"{}""#, merge.name());
+                }
+                text + "}"
+            }
+        }
+    }
+
+    fn alone(&self, event: &Event) -> bool {
+        self.policy.envelope == Envelope::Raw || matches!(event.data, Data::Verbatim(_))
+    }
+
+    fn payload_text(&self, events: &[&Event], n: u64) -> String {
+        let items: Vec<String> = events.iter().map(|event| self.item_text(event)).collect();
+        match events {
+            [one] if self.alone(one) => items[0].clone(),
+            _ if self.policy.envelope == Envelope::Array => format!("[{}]", items.join(",")),
+            _ => format!(r#"{{"v":1,"n":{n},"e":[{}]}}"#, items.join(",")),
+        }
+    }
+
+    /// Its size, with `n` at 16 digits.
+    fn size(&self, events: &[&Event]) -> usize {
+        self.payload_text(events, 1_000_000_000_000_000).len()
+    }
+
+    /// Due, and all of its key before it are.
+    fn packable(&self, now: Time) -> Vec<&Entry> {
+        let blocks = |entry: &Entry, before: &Entry| {
+            before.seq < entry.seq
+                && before.due > now
+                && before.event.key.is_some()
+                && before.event.key == entry.event.key
+        };
+        self.waiting
+            .iter()
+            .filter(|entry| {
+                entry.due <= now && !self.waiting.iter().any(|before| blocks(entry, before))
+            })
+            .collect()
+    }
+
+    /// The first of their keys among these.
+    fn candidates(&self, now: Time) -> Vec<&Entry> {
+        let mut all = self.packable(now);
+        all.retain(|entry| {
+            !self.waiting.iter().any(|before| {
+                before.seq < entry.seq
+                    && before.event.key.is_some()
+                    && before.event.key == entry.event.key
+            })
+        });
+        all.sort_by_key(|entry| (std::cmp::Reverse(entry.level), entry.due, entry.seq));
+        all
+    }
+
+    pub(super) fn full(&self, now: Time) -> bool {
+        let events: Vec<&Event> = self
+            .packable(now)
+            .iter()
+            .map(|entry| &entry.event)
+            .collect();
+        events.iter().any(|event| self.alone(event)) || self.size(&events) > self.payload_max
+    }
+
+    pub(super) fn oldest(&self, now: Time) -> Option<Time> {
+        self.candidates(now).iter().map(|entry| entry.due).min()
+    }
+
+    pub(super) fn cancel(&mut self, now: Time, id: &str) -> Cancelled {
+        self.advance(now);
+        let Some(known) = self.ids.iter().find(|known| &*known.id == id).cloned() else {
+            return Cancelled::NeverSeen;
+        };
+        match known.cancelled {
+            Some(true) => Cancelled::Done,
+            None if self.take_back(now, End::Cancelled, |entry| {
+                entry.event.id.as_deref() == Some(id) && entry.id_seq == known.seq
+            }) == 1 =>
+            {
+                Cancelled::Done
+            }
+            Some(false) | None => Cancelled::Gone,
+        }
+    }
+
+    pub(super) fn purge(&mut self, now: Time, kind: Option<&str>, key: Option<&str>) -> usize {
+        self.advance(now);
+        self.take_back(now, End::Cancelled, |entry| {
+            (kind.is_none() || kind == entry.event.kind.as_deref())
+                && (key.is_none() || key == entry.event.key.as_deref())
+        })
+    }
+
+    pub(super) fn take(&mut self, now: Time) -> Option<(u64, String)> {
+        self.advance(now);
+        if let Some(out) = self
+            .outs
+            .iter_mut()
+            .filter(|out| out.again)
+            .min_by_key(|out| out.n)
+        {
+            out.again = false;
+            return Some((out.n, out.text.clone()));
+        }
+        let mut picked: Vec<Entry> = Vec::new();
+        let mut passed: Vec<u64> = Vec::new();
+        let mut looked_past = 0;
+        loop {
+            let next = self
+                .candidates(now)
+                .into_iter()
+                .find(|entry| !passed.contains(&entry.seq))
+                .cloned();
+            let Some(entry) = next else { break };
+            let reason = match self.size(&[&entry.event]) {
+                0 => Some(DeadLetter::Validation),
+                size if size > self.payload_max => Some(DeadLetter::TooLarge),
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                self.take_back(now, End::DeadLettered(reason), |other| {
+                    other.seq == entry.seq
+                });
+                continue;
+            }
+            let key_in_flight = entry.event.key.is_some()
+                && self
+                    .outs
+                    .iter()
+                    .flat_map(|out| &out.entries)
+                    .any(|other| other.event.key == entry.event.key);
+            if key_in_flight {
+                passed.push(entry.seq);
+                continue;
+            }
+            let mut events: Vec<&Event> = picked.iter().map(|entry| &entry.event).collect();
+            events.push(&entry.event);
+            let alone = self.alone(&entry.event);
+            if !picked.is_empty() && (alone || self.size(&events) > self.payload_max) {
+                passed.push(entry.seq);
+                looked_past += 1;
+                if looked_past > self.policy.lookahead {
+                    break;
+                }
+                continue;
+            }
+            self.waiting.retain(|other| other.seq != entry.seq);
+            picked.push(Entry {
+                sent: true,
+                packed: true,
+                n: Some(self.n),
+                ..entry
+            });
+            if alone {
+                break;
+            }
+        }
+        if picked.is_empty() {
+            return None;
+        }
+        let events: Vec<&Event> = picked.iter().map(|entry| &entry.event).collect();
+        let text = self.payload_text(&events, self.n);
+        self.outs.push(Out {
+            n: self.n,
+            text: text.clone(),
+            entries: picked,
+            again: false,
+        });
+        self.n += 1;
+        Some((self.n - 1, text))
+    }
+
+    pub(super) fn settle(&mut self, now: Time, n: u64, outcome: Outcome) {
+        if let Some(at) = self.outs.iter().position(|out| out.n == n) {
+            match outcome {
+                Outcome::Delivered => self.bury(now, at, End::Delivered),
+                Outcome::Unknown if self.policy.on_unknown == OnUnknown::Drop => {
+                    self.bury(now, at, End::DeadLettered(DeadLetter::Unknown));
+                }
+                Outcome::Offline if self.policy.offline != Offline::Hold => {
+                    let end = End::DeadLettered(DeadLetter::Offline);
+                    self.bury(now, at, end);
+                    // As it was when time was last looked at.
+                    self.take_back(now, end, |entry| entry.packed || entry.due <= now);
+                }
+                Outcome::TooLarge if self.outs[at].text.len() > 1000 => {
+                    let out = self.outs.remove(at);
+                    let whole = |entry| Entry { n: None, ..entry };
+                    self.waiting.extend(out.entries.into_iter().map(whole));
+                    self.waiting.sort_by_key(|entry| entry.seq);
+                    self.payload_max = self.payload_max.min(1000);
+                }
+                Outcome::TooLarge => self.bury(now, at, End::DeadLettered(DeadLetter::TooLarge)),
+                Outcome::Rejected(_) => {
+                    self.bury(now, at, End::DeadLettered(DeadLetter::Validation));
+                }
+                _ => self.outs[at].again = true,
+            }
+        }
+        self.advance(now);
+    }
+}

@@ -1,0 +1,256 @@
+//! What the naive queue takes in, merges, refuses and evicts.
+
+use std::sync::Arc;
+
+use super::{Entry, Known, Reference, midway};
+use crate::call::Health;
+use crate::event::{Data, Event, Priority};
+use crate::policy::{Envelope, Offline, Overflow};
+use crate::queue::{Admission, DeadLetter, End, Refusal};
+use crate::time::{Span, Time};
+
+impl Reference {
+    pub(in crate::queue::tests) fn accept(
+        &mut self,
+        now: Time,
+        event: Event,
+    ) -> Result<Admission, Refusal> {
+        self.advance(now);
+        let size = self.size(&[&event]);
+        if size > self.payload_max {
+            return Err(Refusal::TooLarge {
+                size,
+                limit: self.payload_max,
+            });
+        }
+        if size == 0 {
+            return Err(Refusal::InvalidData("a payload has at least one character"));
+        }
+        if let (Some(merge), Data::Json(data)) = (event.merge, &event.data) {
+            crate::merge::validate(merge, data).map_err(Refusal::InvalidData)?;
+        }
+        if self
+            .ids
+            .iter()
+            .any(|known| Some(&known.id) == event.id.as_ref() && known.until > now)
+        {
+            self.ledger.duplicates += 1;
+            return Ok(Admission::Duplicate);
+        }
+        let offline = self.link.health == Health::Offline && now < self.link.next_call;
+        let due = event.at.unwrap_or(now).max(now);
+        let ttl = Span::from_millis(u64::from(event.ttl_ms.unwrap_or(self.policy.ttl_ms)));
+        let rises = if event.priority == Priority::High {
+            Time::NEVER
+        } else {
+            midway(due, due + ttl)
+        };
+        let mut entry = Entry {
+            seq: self.seq,
+            id_seq: self.seq,
+            due,
+            deadline: due + ttl,
+            level: event.priority,
+            rises,
+            packed: false,
+            sent: false,
+            n: None,
+            event,
+        };
+        if offline && self.policy.offline == Offline::Reject {
+            return Err(Refusal::Offline);
+        }
+        if offline && self.policy.offline == Offline::Drop {
+            self.took(now, &entry);
+            self.end(now, &entry, End::DeadLettered(DeadLetter::Offline));
+            return Ok(Admission::Accepted);
+        }
+        if let Some((at, data)) = self.merges(now, &entry) {
+            let old = self.waiting[at].clone();
+            self.end(now, &old, End::Merged);
+            self.took(now, &entry);
+            if old.level < Priority::High {
+                entry.rises = old.rises.min(midway(old.due.max(now), entry.deadline));
+            } else {
+                entry.rises = old.rises;
+            }
+            entry.event.data = data;
+            self.waiting[at] = Entry {
+                seq: old.seq,
+                due: old.due,
+                level: old.level,
+                sent: old.sent,
+                ..entry
+            };
+            return Ok(Admission::Accepted);
+        }
+        self.would_expire(now, &entry, ttl)?;
+        self.make_room(now, &entry.event)?;
+        self.took(now, &entry);
+        self.waiting.push(entry);
+        Ok(Admission::Accepted)
+    }
+
+    fn took(&mut self, now: Time, entry: &Entry) {
+        self.ledger.accepted += 1;
+        self.seq += 1;
+        if let Some(id) = &entry.event.id {
+            let until = now + self.policy.dedup_window;
+            self.ids.retain(|known| known.id != *id);
+            self.ids.push(Known {
+                id: Arc::clone(id),
+                seq: entry.id_seq,
+                until,
+                cancelled: None,
+            });
+        }
+    }
+
+    fn merges(&self, now: Time, entry: &Entry) -> Option<(usize, Data)> {
+        let event = &entry.event;
+        let (kind, _) = (event.merge?, event.key.as_ref()?);
+        let at = self
+            .waiting
+            .iter()
+            .rposition(|other| other.event.key == event.key)?;
+        let last = &self.waiting[at];
+        let alike = last.event.merge == event.merge
+            && last.event.kind == event.kind
+            && last.event.priority == event.priority;
+        // Neither before its own `at` nor only after its own deadline.
+        let in_time = (entry.due == now || entry.due <= last.due) && last.due < entry.deadline;
+        if !alike || !in_time {
+            return None;
+        }
+        let text = crate::merge::merge(kind, last.event.data.text(), event.data.text())?;
+        let data = Data::Json(text.into());
+        let merged = Event {
+            data: data.clone(),
+            ..event.clone()
+        };
+        let size = self.size(&[&merged]);
+        let bytes = self.bytes() - last.event.bytes() + merged.bytes();
+        let fits = size > 0
+            && size <= self.payload_max
+            && (bytes <= self.policy.queue_max_bytes || bytes <= self.bytes());
+        fits.then_some((at, data))
+    }
+
+    fn would_expire(&self, now: Time, entry: &Entry, ttl: Span) -> Result<(), Refusal> {
+        if self.link.health == Health::Offline
+            || entry.due > now
+            || self.policy.overflow == Overflow::DropOldest
+        {
+            return Ok(());
+        }
+        let ahead: Vec<&Event> = self
+            .packable(now)
+            .iter()
+            .filter(|other| other.level >= entry.event.priority)
+            .map(|other| &other.event)
+            .collect();
+        let alone = self
+            .packable(now)
+            .iter()
+            .filter(|other| self.alone(&other.event))
+            .count();
+        let bytes: usize = ahead
+            .iter()
+            .map(|event| self.item_text(event).len() + 1)
+            .sum();
+        let again = self.outs.iter().filter(|out| out.again).count();
+        let full = if self.policy.envelope == Envelope::Raw {
+            ahead.len()
+        } else {
+            let overhead = self.size(&[]);
+            (bytes / (self.payload_max.saturating_sub(overhead)).max(1)).max(alone.min(ahead.len()))
+        };
+        let wait = self.link.interval.times((full + again) as u64);
+        if wait > ttl {
+            return Err(Refusal::WouldExpire {
+                wait,
+                retry_after: wait - ttl,
+            });
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, now: Time, event: &Event) -> Result<(), Refusal> {
+        let full = Refusal::QueueFull {
+            retry_after: self.link.interval,
+        };
+        let policy = Arc::clone(&self.policy);
+        let fits = |model: &Self| {
+            model.len() < policy.queue_max_events
+                && model.bytes() + event.bytes() <= policy.queue_max_bytes
+        };
+        if fits(self) {
+            return Ok(());
+        }
+        let evictable = |entry: &Entry| match policy.overflow {
+            Overflow::Reject => false,
+            Overflow::DropLowestPriority => entry.level < event.priority,
+            Overflow::DropOldest => true,
+        };
+        // Tried on a copy: a refusal evicts nothing.
+        let mut trial = self.waiting.clone();
+        trial.retain(|entry| !evictable(entry));
+        let (gone, bytes) = self
+            .waiting
+            .iter()
+            .filter(|entry| evictable(entry))
+            .fold((0, 0), |(count, bytes), entry| {
+                (count + 1, bytes + entry.event.bytes())
+            });
+        if self.len() - gone >= policy.queue_max_events
+            || self.bytes() - bytes + event.bytes() > policy.queue_max_bytes
+        {
+            return Err(full);
+        }
+        while !fits(self) {
+            let lowest = if policy.overflow == Overflow::DropOldest {
+                None
+            } else {
+                self.waiting
+                    .iter()
+                    .filter(|entry| evictable(entry))
+                    .map(|entry| entry.level)
+                    .min()
+            };
+            let of_level = |entry: &&Entry| lowest.is_none_or(|level| entry.level == level);
+            let candidate = self
+                .candidates(now)
+                .into_iter()
+                .filter(of_level)
+                .min_by_key(|entry| (entry.due, entry.seq));
+            let any = self
+                .waiting
+                .iter()
+                .filter(of_level)
+                .min_by_key(|entry| (entry.due, entry.seq));
+            let victim = candidate.or(any).expect("feasible").seq;
+            self.take_back(now, End::Evicted, |entry| entry.seq == victim);
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_back(
+        &mut self,
+        now: Time,
+        end: End,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> usize {
+        let mut gone: Vec<Entry> = self
+            .waiting
+            .iter()
+            .filter(|entry| wanted(entry))
+            .cloned()
+            .collect();
+        self.waiting.retain(|entry| !wanted(entry));
+        gone.sort_by_key(|entry| (entry.due, entry.seq));
+        for entry in &gone {
+            self.end(now, entry, end);
+        }
+        gone.len()
+    }
+}

@@ -1,0 +1,216 @@
+//! The books of every event and every payload, kept apart from the queue's own: payloads
+//! that parse, order, one end for each, and nothing under two numbers.
+
+use std::collections::{BTreeSet, HashMap};
+
+use engine::{End, Ended, Queue, Time};
+use serde_json::value::RawValue;
+
+/// A set of small numbers.
+#[derive(Clone, Debug, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    /// Whether it is new.
+    fn insert(&mut self, number: u64) -> bool {
+        let (word, bit) = (
+            usize::try_from(number / 64).expect("small"),
+            1 << (number % 64),
+        );
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        let new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        new
+    }
+
+    fn has(&self, number: u64) -> bool {
+        let word = self.0.get(usize::try_from(number / 64).expect("small"));
+        word.is_some_and(|word| word & (1 << (number % 64)) != 0)
+    }
+}
+
+/// A payload on its way out.
+#[derive(Clone, Copy)]
+pub struct Taken<'a> {
+    pub n: u64,
+    pub text: &'a str,
+    pub events: usize,
+}
+
+/// What every event's data says of it: key, number, and when it may leave, in µs.
+#[derive(Clone, Copy, Debug)]
+struct Stamp {
+    /// 0: no key.
+    key: u64,
+    seq: u64,
+    due: u64,
+    deadline: u64,
+}
+
+enum Shown {
+    Event(Stamp),
+    Count(u64),
+}
+
+#[derive(serde::Deserialize)]
+struct Cue<'a> {
+    v: u8,
+    n: u64,
+    #[serde(borrow)]
+    e: Vec<Item<'a>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Item<'a> {
+    #[serde(borrow)]
+    d: &'a RawValue,
+}
+
+/// Parses any payload, or fails the run.
+fn parse(taken: Taken<'_>) -> Vec<Shown> {
+    let bad = |error: serde_json::Error| -> ! { panic!("{error}: {}", taken.text) };
+    let data: Vec<&RawValue> = if taken.text.starts_with("{\"v\"") {
+        let cue: Cue<'_> = serde_json::from_str(taken.text).unwrap_or_else(|error| bad(error));
+        assert_eq!((cue.v, cue.n), (1, taken.n), "{}", taken.text);
+        cue.e.iter().map(|item| item.d).collect()
+    } else if taken.text.starts_with('[') && taken.text.ends_with("\"]") {
+        // `raw`: the event's own data, whose last member is a string.
+        vec![serde_json::from_str(taken.text).unwrap_or_else(|error| bad(error))]
+    } else {
+        serde_json::from_str(taken.text).unwrap_or_else(|error| bad(error))
+    };
+    let shown = |data: &&RawValue| {
+        if data.get().starts_with('[') {
+            let (key, seq, due, deadline, _): (u64, u64, u64, u64, &str) =
+                serde_json::from_str(data.get()).unwrap_or_else(|error| bad(error));
+            Shown::Event(Stamp {
+                key,
+                seq,
+                due,
+                deadline,
+            })
+        } else {
+            Shown::Count(data.get().parse().expect("a count"))
+        }
+    };
+    let items: Vec<Shown> = data.iter().map(shown).collect();
+    assert_eq!(items.len(), taken.events, "{}", taken.text);
+    items
+}
+
+/// The events of one channel: what came in, what showed, and how each ended.
+#[derive(Debug, Default)]
+pub struct Books {
+    accepted: Bits,
+    pub accepted_count: u64,
+    ended: Bits,
+    ended_count: u64,
+    counts: Bits,
+    pub counts_accepted: u64,
+    pub counts_shown: u64,
+    shown: Bits,
+    /// The last number that showed, by key.
+    last: HashMap<u64, u64>,
+    /// Payload numbers that showed, the recent ones.
+    shown_n: BTreeSet<u64>,
+    newest_n: u64,
+}
+
+impl Books {
+    pub fn accepted(&mut self, seq: u64, is_count: bool) {
+        assert!(self.accepted.insert(seq));
+        self.accepted_count += 1;
+        if is_count {
+            self.counts.insert(seq);
+            self.counts_accepted += 1;
+        }
+    }
+
+    /// An event came to its end: its first and only one.
+    pub fn ended(&mut self, ended: Ended) {
+        let seq = ended.waiter - 1;
+        assert!(self.accepted.has(seq), "{ended:?} was never accepted");
+        assert!(self.ended.insert(seq), "{ended:?} ended twice");
+        self.ended_count += 1;
+        if ended.end == End::Delivered && !self.counts.has(seq) {
+            assert!(self.shown.has(seq), "{ended:?} never showed");
+        }
+    }
+
+    /// Invariant 8, with the queue counted on its own and the books kept twice.
+    pub fn balance(&self, queue: &Queue) {
+        let (ledger, queued) = (queue.ledger(), queue.len() as u64);
+        assert_eq!(ledger.entered(), ledger.ended() + queued, "{ledger:?}");
+        assert_eq!(ledger.accepted, self.accepted_count, "{ledger:?}");
+        assert_eq!(ledger.ended(), self.ended_count, "{ledger:?}");
+    }
+
+    /// Invariant 3, growing numbers, and nothing early or late.
+    pub fn taken(&mut self, now: Time, limit: usize, taken: Taken<'_>) {
+        if taken.n <= self.newest_n {
+            return;
+        }
+        self.newest_n = taken.n;
+        assert!(
+            !taken.text.is_empty() && taken.text.len() <= limit,
+            "{} bytes",
+            taken.text.len()
+        );
+        for shown in parse(taken) {
+            if let Shown::Event(stamp) = shown {
+                let Stamp {
+                    seq, due, deadline, ..
+                } = stamp;
+                assert!(
+                    self.accepted.has(seq) && !self.ended.has(seq),
+                    "{stamp:?} left"
+                );
+                assert!(
+                    due <= now.micros() && now.micros() < deadline,
+                    "{now}: {stamp:?}"
+                );
+            }
+        }
+    }
+
+    /// The API took a payload. Invariant 6, as a player sees it that drops numbers it saw;
+    /// one that came to its end before it showed is out of order by its nature.
+    pub fn applied(&mut self, taken: Taken<'_>, live: bool) {
+        if !self.shown_n.insert(taken.n) {
+            return;
+        }
+        while self.shown_n.len() > 1024 {
+            self.shown_n.pop_first();
+        }
+        for shown in parse(taken) {
+            match shown {
+                Shown::Count(count) => self.counts_shown += count,
+                Shown::Event(stamp) => {
+                    let Stamp { key, seq, .. } = stamp;
+                    assert!(
+                        self.shown.insert(seq),
+                        "{stamp:?} under two numbers, the second {}",
+                        taken.n
+                    );
+                    if live && key > 0 {
+                        let last = self.last.insert(key, seq);
+                        assert!(
+                            last.is_none_or(|last| last < seq),
+                            "{stamp:?} after {last:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// At the end of a run nothing is left without an end.
+    pub fn closed(&self) {
+        assert_eq!(
+            self.accepted_count, self.ended_count,
+            "events without an end"
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! The API's errors: code, status and words, in the form that AWS's clients read. The one
+//! place of the emulator where an error becomes a status.
+
+use crate::auth::Caller;
+use crate::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
+use crate::state::{Refusal, Rejection};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use std::borrow::Cow;
+
+pub(crate) const ERROR_TYPE: &str = "x-amzn-errortype";
+pub(crate) const REQUEST_ID: &str = "x-amzn-requestid";
+
+/// Also the code of a missing thing in a batch.
+pub(crate) const NOT_FOUND: &str = "ResourceNotFoundException";
+
+/// An answer other than success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    pub(crate) status: StatusCode,
+    /// Goes into `x-amzn-ErrorType`.
+    pub(crate) code: Cow<'static, str>,
+    /// Goes into the body as `exceptionMessage`.
+    pub(crate) message: String,
+}
+
+impl ApiError {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "ValidationException", message)
+    }
+
+    /// The body's JSON has not the types of the model.
+    pub(crate) fn serialization(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "SerializationException", message)
+    }
+
+    /// What was changed could not be saved: the caller cannot know whether it is.
+    pub(crate) fn not_saved(reason: &str) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerException",
+            format!("The change could not be saved: {reason}"),
+        )
+    }
+
+    /// `is_absent`: the real API has it.
+    pub(crate) fn unknown_operation(method: &Method, path: &str, is_absent: bool) -> Self {
+        // A path can be as long as hyper takes one; the message need not be.
+        let path: String = path.chars().take(200).collect();
+        let what = if is_absent {
+            "an operation of Amazon IVS that this emulator does not have"
+        } else {
+            "no operation of this emulator"
+        };
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "UnknownOperationException",
+            format!(
+                "{method} {path} is {what}; there are the operations on channels, stream keys, streams (PutMetadata among them), playback key pairs, recording configurations and tags, and the emulator's own endpoints below /_local/"
+            ),
+        )
+    }
+
+    pub(crate) fn access_denied(caller: &Caller, action: &str, resource: &str) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "AccessDeniedException",
+            format!(
+                "User: arn:aws:iam::{}:user/{} is not authorized to perform: {action} on resource: {resource}",
+                caller.account, caller.access_key_id
+            ),
+        )
+    }
+
+    pub(crate) fn throttled(action: &str, limit: u32, resource: &str) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "ThrottlingException",
+            format!("Operation: {action} exceeded call rate: {limit} for resource: {resource}"),
+        )
+    }
+
+    /// What `state` refused, in the API's words; `home` is the caller's account and region.
+    pub(crate) fn refused(refusal: Refusal, action: &str, home: &str, resource: &str) -> Self {
+        match refusal {
+            Refusal::ChannelThrottled(limit) => Self::throttled(action, limit, resource),
+            Refusal::AccountThrottled(limit) => Self::throttled(action, limit, home),
+            Refusal::NotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                NOT_FOUND,
+                format!("Resource: {resource} not found"),
+            ),
+            Refusal::NotBroadcasting => Self::new(
+                StatusCode::NOT_FOUND,
+                "ChannelNotBroadcasting",
+                format!("Channel: {resource} is not broadcasting"),
+            ),
+        }
+    }
+
+    /// Why an operation on resources did not go through.
+    pub(crate) fn rejected(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::NotFound(arn) => Self::new(
+                StatusCode::NOT_FOUND,
+                NOT_FOUND,
+                format!("Resource: {arn} not found"),
+            ),
+            Rejection::NotBroadcasting(arn) => Self::new(
+                StatusCode::NOT_FOUND,
+                "ChannelNotBroadcasting",
+                format!("Channel: {arn} is not broadcasting"),
+            ),
+            Rejection::Conflict(message) => {
+                Self::new(StatusCode::CONFLICT, "ConflictException", message)
+            }
+            Rejection::QuotaExceeded(message) => Self::new(
+                StatusCode::PAYMENT_REQUIRED,
+                "ServiceQuotaExceededException",
+                message,
+            ),
+            Rejection::Invalid(message) => Self::validation(message),
+        }
+    }
+
+    pub(crate) fn body_too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestEntityTooLargeException",
+            format!("The request body is longer than {MAX_BODY_BYTES} bytes"),
+        )
+    }
+
+    pub(crate) fn body_timeout() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "RequestTimeoutException",
+            format!(
+                "The request body took longer than {} s",
+                BODY_TIMEOUT.as_secs()
+            ),
+        )
+    }
+
+    pub(crate) fn body_unreadable() -> Self {
+        Self::validation("The request body could not be read")
+    }
+
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        let body = serde_json::json!({ "exceptionMessage": self.message }).to_string();
+        let mut response = Response::new(Full::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        // Codes are ours or checked when a fault is set; should one still not fit a header,
+        // an answer without it beats none.
+        if let Ok(code) = HeaderValue::from_str(&self.code) {
+            headers.insert(ERROR_TYPE, code);
+        }
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        response
+    }
+}
+
+impl From<sigv4::Error> for ApiError {
+    fn from(error: sigv4::Error) -> Self {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::FORBIDDEN);
+        Self::new(status, error.code(), error.to_string())
+    }
+}

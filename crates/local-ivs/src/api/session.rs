@@ -1,0 +1,112 @@
+//! A stream session as the API shows it: what the emulator knows of it, and what an encoder
+//! that does not exist would have sent.
+
+use super::recordings;
+use crate::state::Session;
+use crate::timestamp::iso8601;
+use serde_json::{Value, json};
+
+const STATE_CHANGE: &str = "IVS Stream State Change";
+
+pub(super) fn summary(session: &Session) -> Value {
+    let mut shown = json!({
+        "streamId": session.stream_id,
+        "startTime": iso8601(session.start_us),
+        "hasErrorEvent": session.failed,
+    });
+    if let Some(end_us) = session.end_us {
+        shown["endTime"] = iso8601(end_us).into();
+    }
+    shown
+}
+
+pub(super) fn whole(session: &Session, now_us: u64) -> Value {
+    let (video, audio) = (video(), audio());
+    let mut shown = json!({
+        "streamId": session.stream_id,
+        "startTime": iso8601(session.start_us),
+        "channel": *session.channel,
+        "ingestConfiguration": { "video": video, "audio": audio },
+        "ingestConfigurations": {
+            "videoConfigurations": [tracks_only(video.clone())],
+            "audioConfigurations": [audio],
+        },
+        "truncatedEvents": events(session),
+    });
+    if let Some(end_us) = session.end_us {
+        shown["endTime"] = iso8601(end_us).into();
+    }
+    if let Some(recording) = &session.recording {
+        shown["recordingConfiguration"] = recordings::shown(recording, now_us);
+    }
+    shown
+}
+
+/// The latest first.
+fn events(session: &Session) -> Vec<Value> {
+    let start = iso8601(session.start_us);
+    let event =
+        |name: &str, time: &str| json!({ "name": name, "type": STATE_CHANGE, "eventTime": time });
+    let mut events = vec![
+        event("Session Created", &start),
+        event("Stream Start", &start),
+    ];
+    if session.recording.is_some() {
+        events.push(json!({
+            "name": "Recording Start",
+            "type": "IVS Recording State Change",
+            "eventTime": start,
+        }));
+    }
+    if let Some(end_us) = session.end_us {
+        let end = iso8601(end_us);
+        if session.failed {
+            events.push(event("Stream Failure", &end));
+        }
+        events.push(event("Stream End", &end));
+        if session.recording.is_some() {
+            events.push(json!({
+                "name": "Recording End",
+                "type": "IVS Recording State Change",
+                "eventTime": end,
+            }));
+        }
+        events.push(event("Session Ended", &end));
+    }
+    events.reverse();
+    events
+}
+
+/// What a usual encoder sends: 1080p30 H.264.
+fn video() -> Value {
+    json!({
+        "avcProfile": "Main",
+        "avcLevel": "4.1",
+        "codec": "avc1.4D0029",
+        "encoder": "local-ivs",
+        "level": "4.1",
+        "profile": "Main",
+        "targetBitrate": 6_000_000,
+        "targetFramerate": 30,
+        "track": "Track0",
+        "videoHeight": 1080,
+        "videoWidth": 1920,
+    })
+}
+
+/// The deprecated members are empty in the lists of tracks.
+fn tracks_only(mut video: Value) -> Value {
+    video["avcProfile"] = "".into();
+    video["avcLevel"] = "".into();
+    video
+}
+
+fn audio() -> Value {
+    json!({
+        "channels": 2,
+        "codec": "mp4a.40.2",
+        "sampleRate": 48_000,
+        "targetBitrate": 160_000,
+        "track": "Track0",
+    })
+}

@@ -1,0 +1,292 @@
+//! The emulator's own endpoints, below `/_local/`: report, streams, metadata, limits, faults,
+//! events.
+//!
+//! Not part of the IVS API: unsigned, with errors of their own form, `{"error": "..."}`.
+//! Whoever can reach the address can use them, so it had better be loopback.
+
+mod events;
+mod ingest;
+mod metadata;
+
+use crate::arn::ChannelArn;
+use crate::events::EventsTally;
+use crate::options::{check_payload_max_bytes, check_tps};
+use crate::report::Report;
+use crate::server::{Body, BodyError, Shared};
+use crate::state::ChannelError;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const PREFIX: &str = "/_local/";
+
+pub(crate) fn is_local(path: &str) -> bool {
+    path.starts_with(PREFIX)
+}
+
+/// Whether an answer waits until what it says is saved. Making channels live does not: a test
+/// wants thousands of them in a moment.
+pub(crate) fn waits_for_saving(path: &str) -> bool {
+    path == "/_local/ingest"
+}
+
+pub(crate) fn not_saved(reason: &str) -> Response<Body> {
+    let message = format!("the change could not be saved: {reason}");
+    LocalError::new(StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
+}
+
+/// An answer other than success.
+#[derive(Debug)]
+struct LocalError {
+    status: StatusCode,
+    /// For 405: what would be allowed.
+    allow: Option<&'static str>,
+    message: String,
+}
+
+impl LocalError {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            allow: None,
+            message: message.into(),
+        }
+    }
+
+    fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    fn method(allow: &'static str) -> Self {
+        Self {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            allow: Some(allow),
+            message: format!("this endpoint takes {allow}"),
+        }
+    }
+
+    fn into_response(self) -> Response<Body> {
+        let mut response = json(self.status, &serde_json::json!({ "error": self.message }));
+        if let Some(allow) = self.allow {
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        response
+    }
+}
+
+impl From<BodyError> for LocalError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("a body may have {} bytes", crate::limits::MAX_BODY_BYTES),
+            ),
+            BodyError::TooSlow => Self::new(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+            BodyError::Broken => Self::bad_request("the body could not be read"),
+        }
+    }
+}
+
+impl From<ChannelError> for LocalError {
+    fn from(error: ChannelError) -> Self {
+        let status = match error {
+            ChannelError::NotAnArn(_) => StatusCode::BAD_REQUEST,
+            ChannelError::TooMany => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+pub(crate) fn answer(
+    shared: &Arc<Shared>,
+    parts: &Parts,
+    body: Result<Bytes, BodyError>,
+) -> Response<Body> {
+    let answered = match body {
+        Ok(body) => route(shared, parts, &body),
+        Err(error) => Err(error.into()),
+    };
+    answered.unwrap_or_else(LocalError::into_response)
+}
+
+fn route(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Result<Response<Body>, LocalError> {
+    let path = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    // An ARN holds a slash, so a channel's path cannot be told apart by counting segments:
+    // what is between `channels/` and the last segment is the ARN, encoded or not.
+    if let Some((arn, resource)) = path
+        .strip_prefix("channels/")
+        .and_then(|rest| rest.rsplit_once('/'))
+    {
+        return channel(shared, parts, body, arn, resource);
+    }
+    match path {
+        "report" => match parts.method {
+            Method::GET => Ok(report(shared)),
+            _ => Err(LocalError::method("GET")),
+        },
+        "reset" => match parts.method {
+            Method::POST | Method::DELETE => {
+                shared.state.reset();
+                shared.faults.reset_books();
+                shared.events.reset_books();
+                Ok(no_content())
+            }
+            _ => Err(LocalError::method("POST, DELETE")),
+        },
+        "limits" => match parts.method {
+            Method::POST => set_limits(shared, body),
+            _ => Err(LocalError::method("POST")),
+        },
+        "faults" => faults(shared, parts, body),
+        "events" => events::answer(shared, parts, body),
+        "ingest" => match parts.method {
+            Method::POST => ingest::answer(shared, body),
+            _ => Err(LocalError::method("POST")),
+        },
+        _ => Err(LocalError::not_found(format!(
+            "no such endpoint; there are {PREFIX}report, {PREFIX}reset, {PREFIX}limits, {PREFIX}faults, {PREFIX}events, {PREFIX}ingest, {PREFIX}channels/{{arn}}/metadata and {PREFIX}channels/{{arn}}/stream"
+        ))),
+    }
+}
+
+fn report(shared: &Shared) -> Response<Body> {
+    #[derive(Serialize)]
+    struct WithFaults {
+        #[serde(flatten)]
+        report: Report,
+        /// Calls that each kind of fault has hit.
+        injected: BTreeMap<&'static str, u64>,
+        /// What became of stream state changes.
+        events: EventsTally,
+    }
+    json(
+        StatusCode::OK,
+        &WithFaults {
+            report: shared.state.report(),
+            injected: shared.faults.injected(),
+            events: shared.events.tally(),
+        },
+    )
+}
+
+fn set_limits(shared: &Shared, body: &[u8]) -> Result<Response<Body>, LocalError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Limits {
+        payload_max_bytes: Option<usize>,
+        operation_tps: Option<u32>,
+    }
+    let limits: Limits = read(body)?;
+    if let Some(bytes) = limits.payload_max_bytes {
+        check_payload_max_bytes(bytes).map_err(LocalError::bad_request)?;
+    }
+    if let Some(tps) = limits.operation_tps {
+        check_tps("operation_tps", tps).map_err(LocalError::bad_request)?;
+    }
+    if limits.payload_max_bytes.is_none() && limits.operation_tps.is_none() {
+        return Err(LocalError::bad_request(
+            "missing field: payload_max_bytes or operation_tps",
+        ));
+    }
+    shared
+        .state
+        .set_limits(limits.payload_max_bytes, limits.operation_tps);
+    Ok(no_content())
+}
+
+fn faults(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<Response<Body>, LocalError> {
+    let now_us = shared.state.clock().now_us();
+    let faults = &shared.faults;
+    let listed = match parts.method {
+        Method::GET => faults.list(now_us),
+        Method::POST => faults.add(body, now_us).map_err(LocalError::bad_request)?,
+        Method::DELETE => {
+            faults.clear();
+            return Ok(no_content());
+        }
+        _ => return Err(LocalError::method("GET, POST, DELETE")),
+    };
+    Ok(json(
+        StatusCode::OK,
+        &serde_json::json!({ "faults": listed }),
+    ))
+}
+
+fn channel(
+    shared: &Arc<Shared>,
+    parts: &Parts,
+    body: &[u8],
+    arn: &str,
+    resource: &str,
+) -> Result<Response<Body>, LocalError> {
+    let arn = percent_decode_str(arn).decode_utf8_lossy();
+    let parsed = ChannelArn::parse(&arn)
+        .ok_or_else(|| ChannelError::NotAnArn(arn.chars().take(200).collect()))?;
+    match (resource, &parts.method) {
+        ("metadata", &Method::GET) => metadata::answer(shared, parts, &parsed),
+        ("metadata", _) => Err(LocalError::method("GET")),
+        ("stream", &Method::POST) => set_stream(shared, &parsed, body),
+        ("stream", _) => Err(LocalError::method("POST")),
+        _ => Err(LocalError::not_found("a channel has /metadata and /stream")),
+    }
+}
+
+fn set_stream(
+    shared: &Shared,
+    arn: &ChannelArn,
+    body: &[u8],
+) -> Result<Response<Body>, LocalError> {
+    #[derive(Clone, Copy, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum State {
+        Live,
+        Offline,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Stream {
+        state: State,
+    }
+    let Stream { state } = read(body)?;
+    match state {
+        State::Live => shared.state.set_live(arn.as_str())?,
+        State::Offline => shared.state.set_offline(arn.as_str())?,
+    }
+    Ok(json(
+        StatusCode::OK,
+        &serde_json::json!({ "arn": arn.as_str(), "state": state }),
+    ))
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, LocalError> {
+    serde_json::from_slice(body).map_err(|error| LocalError::bad_request(error.to_string()))
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    // Serialising our own plain structures to memory cannot fail; an empty body if it does.
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    let mut response = Response::new(Full::from(body).boxed_unsync());
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+fn no_content() -> Response<Body> {
+    let mut response = Response::new(Full::default().boxed_unsync());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}

@@ -1,0 +1,55 @@
+//! An encoder, as far as the emulator has one: it connects with a stream key, and is let in
+//! or refused.
+
+use super::{LocalError, json, read};
+use crate::server::{Body, Shared};
+use crate::state::{Health, Ingest, IngestError};
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    #[default]
+    Live,
+    Offline,
+    /// The stream ends by a failure.
+    Failed,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Raw {
+    stream_key: String,
+    #[serde(default)]
+    state: State,
+    /// Of the stream that begins.
+    health: Option<Health>,
+}
+
+pub(super) fn answer(shared: &Shared, body: &[u8]) -> Result<Response<Body>, LocalError> {
+    let raw: Raw = read(body)?;
+    let ingest = match (raw.state, raw.health) {
+        (State::Live, health) => Ingest::Begin(health.unwrap_or_default()),
+        (_, Some(_)) => {
+            return Err(LocalError::bad_request("'health' is of state live only"));
+        }
+        (State::Offline, None) => Ingest::End,
+        (State::Failed, None) => Ingest::Fail,
+    };
+    let arn = shared.state.ingest(&raw.stream_key, ingest)?;
+    Ok(json(
+        StatusCode::OK,
+        &serde_json::json!({ "arn": arn, "state": raw.state }),
+    ))
+}
+
+impl From<IngestError> for LocalError {
+    fn from(error: IngestError) -> Self {
+        let status = match error {
+            IngestError::UnknownKey => StatusCode::FORBIDDEN,
+            IngestError::Live(_) | IngestError::Offline(_) => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string())
+    }
+}

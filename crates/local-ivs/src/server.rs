@@ -1,0 +1,276 @@
+//! The server: its socket, its connections, and what they share.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | `request` | the way of one request; carries out what `faults` drew |
+//! | `body` | reading a body within its bounds |
+//! | `saver` | when the state is saved |
+
+mod body;
+mod request;
+mod saver;
+
+use crate::auth::Keys;
+use crate::connection::{Connection, ResetOrder};
+use crate::events::{self, Bus, EventReceiver, EventsError};
+use crate::faults::{Faults, SplitMix64};
+use crate::limits::{
+    IDLE_TIMEOUT, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_DELAYED_CALLS, SHUTDOWN_GRACE,
+};
+use crate::options::Options;
+use crate::state::{ChannelError, Snapshot, State};
+use crate::store::{DataError, Store};
+pub(crate) use body::BodyError;
+use bytes::Bytes;
+use http::HeaderValue;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use saver::{Saved, Saver};
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Why a server could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address could not be listened on.
+    #[error("cannot listen: {0}")]
+    Listen(#[from] io::Error),
+    /// A live channel of the options could not be made.
+    #[error("live channel: {0}")]
+    Channel(#[from] ChannelError),
+    /// The data directory cannot be used.
+    #[error("{0}")]
+    Data(#[from] DataError),
+    /// A limit of the options is out of its bounds; the text says which and what it may be.
+    #[error("{0}")]
+    Rates(String),
+    /// The place for events is not one; the text says what it may be.
+    #[error("events: {0}")]
+    Events(#[from] EventsError),
+}
+
+/// A bound emulator that is not serving yet.
+pub struct Server {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    shared: Arc<Shared>,
+    closing: watch::Sender<bool>,
+    events: EventReceiver,
+    saver: Option<Saver>,
+}
+
+/// What every connection sees.
+pub(crate) struct Shared {
+    pub(crate) state: Arc<State>,
+    pub(crate) keys: Keys,
+    pub(crate) faults: Faults,
+    pub(crate) events: Arc<Bus>,
+    pub(crate) closing: Closing,
+    delayed: Arc<Semaphore>,
+    requests: AtomicU64,
+    /// `None`: nothing is saved.
+    saved: Option<Saved>,
+}
+
+/// Tells what outlives a request that the server closes.
+#[derive(Debug, Clone)]
+pub(crate) struct Closing(watch::Receiver<bool>);
+
+impl Closing {
+    /// Ready once the server closes, or is gone altogether.
+    pub(crate) async fn begins(&mut self) {
+        let _ = self.0.wait_for(|closing| *closing).await;
+    }
+}
+
+impl Server {
+    /// Binds an address; connections wait until [`serve`](Self::serve).
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`]: the address is taken, or an option is wrong.
+    pub async fn bind(addr: impl ToSocketAddrs, options: Options) -> Result<Self, BindError> {
+        let rates = options.rates.check().map_err(BindError::Rates)?;
+        let bus = Bus::new(options.events.as_ref())?;
+        let (events, events_seen) = events::queue();
+        let state = Arc::new(State::new(options.clock, rates, options.seed, events));
+        let store = options.data_dir.as_deref().map(Store::open).transpose()?;
+        let store = store
+            .map(|(store, kept)| restore(&state, store, kept))
+            .transpose()?;
+        for arn in &options.live_channels {
+            state.set_live(arn)?;
+        }
+        let listener = TcpListener::bind(addr).await?;
+        let local_addr = listener.local_addr()?;
+        let (saver, progress) = store
+            .map(|store| Saver::new(store, Arc::clone(&state)))
+            .unzip();
+        let (closing, closing_seen) = watch::channel(false);
+        Ok(Self {
+            listener,
+            local_addr,
+            shared: Arc::new(Shared {
+                state,
+                keys: options.keys,
+                faults: Faults::new(options.seed),
+                events: Arc::new(bus),
+                closing: Closing(closing_seen),
+                delayed: Arc::new(Semaphore::new(MAX_DELAYED_CALLS)),
+                requests: AtomicU64::new(0),
+                saved: progress,
+            }),
+            closing,
+            events: events_seen,
+            saver,
+        })
+    }
+
+    /// The address it listens on, with the port that was given for port 0.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// The state, to make channels live and to read the report; it outlives the server.
+    #[must_use]
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.shared.state)
+    }
+
+    /// Serves until `shutdown` is ready, then gives answers in progress a second.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut connections = JoinSet::new();
+        let events = tokio::spawn(events::deliver(
+            self.events,
+            Arc::clone(&self.shared.events),
+        ));
+        let (stop_saving, stopped) = oneshot::channel::<()>();
+        let saving = self.saver.map(|saver| {
+            tokio::spawn(saver.run(async {
+                let _ = stopped.await;
+            }))
+        });
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let accepted = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (self.listener.accept().await, place)
+            };
+            let (accepted, place) = tokio::select! {
+                accepted = accepted => accepted,
+                Some(_) = connections.join_next() => continue,
+                () = &mut shutdown => break,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let shared = Arc::clone(&self.shared);
+                    connections.spawn(async move {
+                        serve_connection(stream, shared).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    // Out of file descriptors, or a client that was gone at once: neither
+                    // is a reason to stop, and the former must not spin.
+                    tracing::warn!(%error, "accepting a connection failed");
+                    sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }
+        drop(self.listener);
+        self.closing.send_replace(true);
+        let all_ended = async { while connections.join_next().await.is_some() {} };
+        let _ = timeout(SHUTDOWN_GRACE, all_ended).await;
+        connections.shutdown().await;
+        drop(stop_saving);
+        if let Some(saving) = saving
+            && let Err(error) = saving.await
+        {
+            tracing::error!(%error, "saving ended early");
+        }
+        events.abort();
+    }
+}
+
+/// Puts what was kept into a state that is still empty.
+fn restore(state: &State, store: Store, kept: Option<Snapshot>) -> Result<Store, DataError> {
+    if let Some(snapshot) = kept {
+        state.restore(snapshot).map_err(|what| DataError::Damaged {
+            file: store.file(),
+            what,
+        })?;
+    }
+    Ok(store)
+}
+
+async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
+    // Answers are one small write each; Nagle's algorithm would only hold them back.
+    let _ = stream.set_nodelay(true);
+    let reset = ResetOrder::default();
+    let mut closing = shared.closing.clone();
+    let service = service_fn(|request| {
+        let answer = request::answer(Arc::clone(&shared), request);
+        let reset = reset.clone();
+        async move {
+            let answer = answer.await;
+            if answer.is_err() {
+                reset.give();
+            }
+            answer
+        }
+    });
+    let io = TokioIo::new(Connection::new(stream, reset.clone()));
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE_TIMEOUT)
+            .max_buf_size(MAX_BODY_BYTES)
+            .serve_connection(io, service)
+    );
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = closing.begins() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+impl Shared {
+    /// A UUID of version 4 in form; unique within the server, and the same for the same
+    /// request number, so that runs can be compared.
+    pub(super) fn request_id(&self) -> HeaderValue {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut rng = SplitMix64::new(number);
+        let (high, low) = (rng.next_u64(), rng.next_u64());
+        let id = format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            0x8000 | ((low >> 48) & 0x3fff),
+            low & 0xffff_ffff_ffff
+        );
+        HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+}

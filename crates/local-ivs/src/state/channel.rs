@@ -1,0 +1,142 @@
+//! One channel: its settings, its streams, its rate, its books, and the metadata it took.
+//!
+//! Knows nothing of other channels; how much all of them may retain is decided above.
+
+use super::books::Books;
+use super::resources::Session;
+use super::settings::Settings;
+use crate::limits::MAX_SESSIONS;
+use crate::window::Limiter;
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// A payload that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Entry {
+    /// Counts the channel's payloads from 1.
+    pub(crate) seq: u64,
+    /// When it was taken, in microseconds since the Unix epoch on the server's clock.
+    pub(crate) time_us: u64,
+    pub(crate) metadata: Arc<str>,
+}
+
+/// A stretch of a channel's metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Page {
+    pub(crate) metadata: Vec<Entry>,
+    /// Payloads with a lower sequence number are no longer there; 1 if all are.
+    pub(crate) dropped_before: u64,
+    /// Of the latest payload, whether on this page or not; 0 if there is none.
+    pub(crate) last_seq: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) settings: Arc<Settings>,
+    /// The ARN of its stream key.
+    pub(crate) stream_key: Option<Arc<str>>,
+    /// Oldest first; only the last can be live.
+    pub(crate) sessions: VecDeque<Session>,
+    /// Sessions so far, remembered or not.
+    pub(crate) started: u64,
+    pub(crate) limiter: Limiter,
+    pub(crate) books: Books,
+    /// Sequence numbers without gaps, ending at `last_seq`.
+    retained: VecDeque<Entry>,
+    /// The latest sequence number, for those who wait for the next.
+    last_seq: watch::Sender<u64>,
+}
+
+impl Channel {
+    pub(crate) fn new(limiter: Limiter, settings: Arc<Settings>) -> Self {
+        Self {
+            settings,
+            stream_key: None,
+            sessions: VecDeque::new(),
+            started: 0,
+            limiter,
+            books: Books::default(),
+            retained: VecDeque::new(),
+            last_seq: watch::Sender::new(0),
+        }
+    }
+
+    /// The live stream.
+    pub(crate) fn stream(&self) -> Option<&Session> {
+        self.sessions
+            .back()
+            .filter(|session| session.end_us.is_none())
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.stream().is_some()
+    }
+
+    pub(crate) fn begin(&mut self, session: Session) {
+        self.started = session.number;
+        self.sessions.push_back(session);
+        if self.sessions.len() > MAX_SESSIONS {
+            self.sessions.pop_front();
+        }
+    }
+
+    pub(crate) fn end(&mut self, now_us: u64, failed: bool) {
+        if let Some(session) = self.sessions.back_mut() {
+            session.end_us.get_or_insert(now_us.max(session.start_us));
+            session.failed |= failed;
+        }
+    }
+
+    pub(crate) fn append(&mut self, now_us: u64, metadata: &str) -> u64 {
+        let seq = self.last_seq() + 1;
+        self.retained.push_back(Entry {
+            seq,
+            time_us: now_us,
+            metadata: metadata.into(),
+        });
+        self.last_seq.send_replace(seq);
+        seq
+    }
+
+    /// Drops what is retained up to and including `seq`.
+    pub(crate) fn forget(&mut self, seq: u64) {
+        while self.retained.front().is_some_and(|entry| entry.seq <= seq) {
+            self.retained.pop_front();
+        }
+    }
+
+    pub(crate) fn last_seq(&self) -> u64 {
+        *self.last_seq.borrow()
+    }
+
+    pub(crate) fn dropped_before(&self) -> u64 {
+        self.retained
+            .front()
+            .map_or(self.last_seq() + 1, |entry| entry.seq)
+    }
+
+    pub(crate) fn news(&self) -> watch::Receiver<u64> {
+        self.last_seq.subscribe()
+    }
+
+    pub(crate) fn page(&self, after: u64, most: usize) -> Page {
+        // Without gaps, the place of a sequence number follows from the first one's.
+        let skipped = after
+            .saturating_add(1)
+            .saturating_sub(self.dropped_before());
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        Page {
+            metadata: self
+                .retained
+                .iter()
+                .skip(skipped)
+                .take(most)
+                .cloned()
+                .collect(),
+            dropped_before: self.dropped_before(),
+            last_seq: self.last_seq(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Tags of every resource that can have some, at most 50 each.
+
+use super::regional::{Regional, Rejection};
+use super::resources::Tags;
+use crate::arn::ResourceArn;
+use crate::limits::MAX_TAGS;
+use std::sync::Arc;
+
+impl Regional<'_> {
+    pub(crate) fn tags(&mut self, arn: &ResourceArn) -> Result<Tags, Rejection> {
+        // A copy of the resource would be made to change it; reading needs none.
+        let text = arn.as_str();
+        Ok(match arn.kind() {
+            "channel" => self.channel(text)?.tags.clone(),
+            "stream-key" => self.stream_key(text)?.tags.clone(),
+            "playback-key" => self.key_pair(text)?.tags.clone(),
+            "recording-configuration" => self.recording(text)?.input.tags.clone(),
+            _ => return Err(Rejection::NotFound(text.to_owned())),
+        })
+    }
+
+    /// Adds tags, and replaces those of the same keys.
+    pub(crate) fn tag(&mut self, arn: &ResourceArn, added: &Tags) -> Result<(), Rejection> {
+        let mut tags = self.tags(arn)?;
+        tags.extend(added.clone());
+        if tags.len() > MAX_TAGS {
+            return Err(Rejection::Invalid(format!(
+                "A resource has at most {MAX_TAGS} tags"
+            )));
+        }
+        self.set_tags(arn, tags);
+        Ok(())
+    }
+
+    /// Removes the tags of these keys; keys that are not there do no harm.
+    pub(crate) fn untag(&mut self, arn: &ResourceArn, keys: &[String]) -> Result<(), Rejection> {
+        let mut tags = self.tags(arn)?;
+        tags.retain(|key, _| !keys.contains(key));
+        self.set_tags(arn, tags);
+        Ok(())
+    }
+
+    fn set_tags(&mut self, arn: &ResourceArn, tags: Tags) {
+        let region = self.region();
+        let text = arn.as_str();
+        // `make_mut` copies what a session or a save still holds, so that neither changes.
+        match arn.kind() {
+            "channel" => {
+                if let Some(channel) = region.channels.get_mut(text) {
+                    Arc::make_mut(&mut channel.settings).tags = tags;
+                }
+            }
+            "stream-key" => {
+                if let Some(key) = region.stream_keys.get_mut(text) {
+                    Arc::make_mut(key).tags = tags;
+                }
+            }
+            "playback-key" => {
+                if let Some(pair) = region.key_pairs.get_mut(text) {
+                    Arc::make_mut(pair).tags = tags;
+                }
+            }
+            _ => {
+                if let Some(recording) = region.recordings.get_mut(text) {
+                    Arc::make_mut(recording).input.tags = tags;
+                }
+            }
+        }
+        self.world.touch();
+    }
+}

@@ -1,0 +1,144 @@
+// Delivered payloads, decoded: what each carries, how large it is, how full.
+
+import { call, channelPath } from "/api.js";
+import { bytes, count, h, number, set, time } from "/dom.js";
+
+/** Payloads on the page. */
+const SHOWN = 20;
+
+/** Events of a payload that are seen at once: 1 KB can hold more than a hundred. */
+const OPEN = 8;
+
+/** JSON whose numbers keep their digits when it is written again, where the browser can. */
+export function exact(text) {
+  return JSON.parse(text, (_, value, context) =>
+    typeof value === "number" && context?.source !== undefined && JSON.rawJSON
+      ? JSON.rawJSON(context.source)
+      : value);
+}
+
+/** The events of a payload: data as JSON text, and what goes with it. */
+export function decode(text) {
+  let payload;
+  try {
+    payload = exact(text);
+  } catch {
+    return { kind: "raw", items: [{ data: text }] };
+  }
+  if (payload !== null && typeof payload === "object" && String(JSON.stringify(payload.v)) === "1" && Array.isArray(payload.e)) {
+    const items = payload.e.map((item) => ({
+      data: JSON.stringify(item?.d), type: item?.t, key: item?.k, id: item?.i, merge: item?.m,
+    }));
+    return { kind: "cue", items };
+  }
+  if (Array.isArray(payload)) return { kind: "array", items: payload.map((data) => ({ data: JSON.stringify(data) })) };
+  return { kind: "raw", items: [{ data: text }] };
+}
+
+/** The list of a channel's payloads: those of late, then each as it is delivered. */
+export function payloadsPanel(channel) {
+  const list = h("ol", { class: "payloads" });
+  const none = h("p", { class: "none" }, "Nothing was delivered of late.");
+  const live = h("span", { class: "live", role: "status" });
+  const seen = new Map();
+  const watchers = new Set();
+  let stream = null;
+  let max = 1024;
+
+  function add(payload, arrived) {
+    const known = `${payload.n} ${payload.text}`;
+    if (seen.has(known)) return;
+    const decoded = decode(payload.text);
+    const card = cardOf(payload, decoded, max);
+    seen.set(known, card);
+    none.hidden = true;
+    // Newest first, whatever order they came in.
+    const before = [...list.children].find((other) => Number(other.dataset.n) < payload.n);
+    list.insertBefore(card.node, before ?? null);
+    while (list.children.length > SHOWN) {
+      const last = list.lastElementChild;
+      last.remove();
+      for (const [key, { node }] of seen) if (node === last) seen.delete(key);
+    }
+    if (arrived !== undefined) for (const watcher of watchers) watcher(decoded, card, arrived);
+  }
+
+  async function start() {
+    stop();
+    set(live, "connecting");
+    stream = new EventSource(channelPath(channel, "/payloads"));
+    const opened = stream;
+    stream.onmessage = ({ data, lastEventId }) =>
+      add({ n: Number(lastEventId), at_ms: Date.now(), text: data }, performance.now());
+    stream.onerror = () => set(live, "reconnecting");
+    stream.addEventListener("lagged", () => recent());
+    // The stream first, then what came before it: nothing falls between.
+    stream.onopen = () => {
+      if (opened !== stream) return;
+      set(live, "live");
+      recent();
+    };
+  }
+
+  async function recent() {
+    try {
+      const { payloads } = await call(channelPath(channel, "/payloads/recent"));
+      for (const payload of payloads) add(payload);
+    } catch {
+      // The page's clock says that the gateway does not answer.
+    }
+  }
+
+  function stop() {
+    stream?.close();
+    stream = null;
+    watchers.clear();
+    set(live, "stopped");
+  }
+
+  const node = h("section", { class: "panel", "aria-labelledby": "payloads-title" },
+    h("div", { class: "head" }, h("h2", { id: "payloads-title" }, "Delivered payloads"), live),
+    none, list);
+  return {
+    node, start, stop,
+    setMax: (bytesMax) => { max = bytesMax; },
+    /** Calls `watcher` for each payload from now on; it takes itself off again. */
+    watch: (watcher) => watchers.add(watcher),
+    unwatch: (watcher) => watchers.delete(watcher),
+  };
+}
+
+function cardOf(payload, { kind, items }, max) {
+  const size = new TextEncoder().encode(payload.text).length;
+  const share = Math.min(100, Math.round((100 * size) / max));
+  const bar = h("span");
+  bar.style.width = `${share}%`;
+  const label = h("span", { class: "mine", hidden: true });
+  const node = h("li", { class: "payload", "data-n": payload.n },
+    h("div", { class: "payload-head" },
+      h("time", {}, time(payload.at_ms)),
+      h("span", {}, count(items.length, "event")),
+      h("span", { class: "fill", role: "img", "aria-label": `${share} % full` }, bar),
+      h("span", { class: "size" }, `${number(size)} of ${bytes(max)}, ${share} %`),
+      label),
+    h("ul", { class: "events" }, ...items.slice(0, OPEN).map(eventOf)),
+    items.length > OPEN ? h("details", { class: "more" },
+      h("summary", {}, count(items.length - OPEN, "more event")),
+      h("ul", { class: "events" }, ...items.slice(OPEN).map(eventOf))) : null,
+    h("details", {},
+      h("summary", {}, `Metadata as it was sent (${kind}, n ${payload.n})`),
+      h("pre", {}, payload.text)));
+  function mark(text) {
+    node.classList.add("is-mine");
+    label.hidden = false;
+    label.textContent = text;
+  }
+  return { node, mark };
+}
+
+function eventOf({ data, type, key, id, merge }) {
+  const about = [["type", type], ["key", key], ["merge", merge], ["id", id]]
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => h("span", { class: "tag" }, h("span", { class: "tag-name" }, name), String(value)));
+  return h("li", {}, ...about, h("code", {}, String(data)));
+}

@@ -1,0 +1,226 @@
+//! The operators' listeners: metrics and health on one, administration and the console on the
+//! other.
+//!
+//! It must never know how a scrape, a drain or a reload is done: it asks an [`Admin`]. What
+//! the console does with channels is the producers' own routes, handed in by who builds both.
+//!
+//! - `console`: the page and its files; `views`: what it shows beside channels;
+//! - `guard`: who may speak to the admin listener through a browser, and what its answers may do;
+//! - `letters`: dead letters; `problem`: refusals.
+
+mod console;
+mod guard;
+mod letters;
+mod problem;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+
+use crate::dispatch::{Letter, LetterFilter};
+use crate::telemetry::{Snapshot, Telemetry, request_id};
+use problem::Problem;
+pub use views::{Losses, Overview};
+
+/// What the listeners ask of the gateway.
+pub trait Admin: Send + Sync + 'static {
+    /// Queues and accounts at one moment, for a scrape. Blocks while it looks: called on a
+    /// thread that may.
+    fn snapshot(&self) -> Snapshot;
+
+    /// Whether events can be accepted.
+    fn readiness(&self) -> Readiness;
+
+    /// Reads the configuration again and applies it, whole or not at all.
+    fn reload(&self) -> Reloading<'_>;
+
+    /// How it all stands, in a few figures.
+    fn overview(&self) -> Overview;
+
+    /// Why events were refused or lost. Blocks while it looks, as [`Admin::snapshot`].
+    fn losses(&self) -> Losses;
+
+    /// The settings in force, without anything secret.
+    fn config(&self) -> serde_json::Value;
+
+    /// A page of the dead letters that fit.
+    fn dead_letters(
+        &self,
+        filter: &LetterFilter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> DeadLetterPage;
+
+    /// Accepts the events of dead letters once more.
+    fn replay(&self, filter: LetterFilter) -> Doing<'_, ReplayReport>;
+
+    /// Forgets dead letters; the answer is how many.
+    fn purge(&self, filter: LetterFilter) -> Doing<'_, usize>;
+}
+
+/// Work under way, or why it could not be done.
+pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
+/// Some dead letters.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DeadLetterPage {
+    /// Oldest first.
+    pub dead_letters: Vec<Letter>,
+    /// How many there are, whether they fit or not.
+    pub total: usize,
+    /// What `after` must be for the next page; none: there is no more.
+    pub next: Option<u64>,
+}
+
+/// What became of dead letters that were replayed.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ReplayReport {
+    /// Accepted again: they are no dead letters any more.
+    pub replayed: usize,
+    /// Those that were not, and stay.
+    pub refused: Vec<ReplayRefusal>,
+}
+
+/// A dead letter that was not accepted again.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReplayRefusal {
+    /// Its id.
+    pub id: u64,
+    /// As in an answer to a producer.
+    pub code: &'static str,
+    /// Why, for people.
+    pub detail: String,
+}
+
+/// A reload under way: what it did, or every error of the configuration.
+pub type Reloading<'a> =
+    Pin<Box<dyn Future<Output = Result<ReloadReport, Vec<String>>> + Send + 'a>>;
+
+/// The body of `/readyz`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Readiness {
+    /// Whether events can be accepted: the status is 200, else 503.
+    pub ready: bool,
+    /// Whether the process is on its way out.
+    pub draining: bool,
+    /// While draining: how long what is queued takes at the present pace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_ms: Option<u64>,
+    /// Why the journal takes no events, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<&'static str>,
+    /// Every account in use. One that cannot send does not make the process unready.
+    pub accounts: Vec<AccountReadiness>,
+}
+
+/// An account, as `/readyz` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccountReadiness {
+    /// The account's id.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// Whether calls can be made with its credentials, as far as is known.
+    pub up: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a reload did, for whoever asked for it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ReloadReport {
+    /// What changed, a line each; empty: the file says what is in force already.
+    pub changes: Vec<String>,
+    /// What changed in the file but needs a restart, a line each.
+    pub needs_restart: Vec<String>,
+}
+
+/// `/metrics`, `/healthz` and `/readyz`.
+pub fn metrics_router(telemetry: Arc<Telemetry>, admin: Arc<dyn Admin>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(readyz))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback(problem::not_found)
+        .layer(axum::middleware::from_fn(request_id::answer))
+        .with_state((telemetry, admin))
+}
+
+/// The console and `/admin/*`, for a listener on this address. `channels` is what producers
+/// may ask of channels, below `/admin/channels`.
+pub fn admin_router(admin: Arc<dyn Admin>, channels: Router, listen: SocketAddr) -> Router {
+    let router = Router::new()
+        .route("/admin/overview", get(views::overview))
+        .route("/admin/refusals", get(views::refusals))
+        .route("/admin/config", get(views::config))
+        .route("/admin/reload", post(reload))
+        .route(
+            "/admin/dead-letters",
+            get(letters::list)
+                .post(letters::replay)
+                .delete(letters::purge),
+        )
+        .with_state(admin)
+        .merge(channels)
+        .merge(console::router())
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback(problem::not_found)
+        .layer(axum::middleware::from_fn(request_id::answer));
+    guard::around(router, listen)
+}
+
+/// The text format's own media type.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+async fn metrics(State((telemetry, admin)): State<(Arc<Telemetry>, Arc<dyn Admin>)>) -> Response {
+    // Thousands of channels take milliseconds, which producers would wait for.
+    let scrape = tokio::task::spawn_blocking(move || telemetry.scrape(|| admin.snapshot()));
+    match scrape.await {
+        Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the scrape failed");
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the scrape failed; see the log",
+            )
+            .into_response()
+        }
+    }
+}
+
+async fn readyz(State((_, admin)): State<(Arc<Telemetry>, Arc<dyn Admin>)>) -> Response {
+    let readiness = admin.readiness();
+    let ready = readiness.ready && !readiness.draining;
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(Readiness { ready, ..readiness })).into_response()
+}
+
+async fn reload(State(admin): State<Arc<dyn Admin>>) -> Response {
+    match admin.reload().await {
+        Ok(report) => Json(report).into_response(),
+        Err(errors) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_configuration",
+            "the configuration has errors; nothing was changed",
+        )
+        .with_errors(errors)
+        .into_response(),
+    }
+}

@@ -1,0 +1,106 @@
+//! What the console shows beside channels: how it all stands, why events were refused or lost,
+//! the settings in force.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use engine::DeadLetter;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Admin;
+use super::problem::Problem;
+use crate::dispatch::AccountReport;
+use crate::telemetry::{RecentRefusal, Snapshot};
+
+/// How it all stands, in a few figures.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Overview {
+    /// The version that runs.
+    pub version: &'static str,
+    /// Where payloads go: `local` or `aws`.
+    pub mode: &'static str,
+    /// Whether the process is on its way out.
+    pub draining: bool,
+    /// Why the journal takes no events, if it does not.
+    pub journal: Option<&'static str>,
+    /// Channels that are known.
+    pub channels: usize,
+    /// Events queued in all of them.
+    pub queued: usize,
+    /// Events delivered since the start.
+    pub delivered: u64,
+    /// Dead letters kept.
+    pub dead_letters: usize,
+    /// Every account in use.
+    pub accounts: Vec<AccountReport>,
+}
+
+/// Why events were refused or lost, since the start.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Losses {
+    /// Events that were never accepted, by code.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Events that were accepted and did not reach a viewer, by how they ended.
+    pub lost: Lost,
+    /// The refusals of late, the latest first. No value of an event is in them.
+    pub recent: Vec<RecentRefusal>,
+}
+
+/// Accepted events that did not reach a viewer. (One that was merged did, within another.)
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Lost {
+    /// Their TTL ended before they could be sent.
+    pub expired: u64,
+    /// A full queue pushed them out.
+    pub evicted: u64,
+    /// Somebody took them back.
+    pub cancelled: u64,
+    /// They can never be delivered, by reason.
+    pub dead_lettered: BTreeMap<&'static str, u64>,
+}
+
+impl Losses {
+    /// What the books of all channels say, and what the edges counted.
+    #[must_use]
+    pub fn of(
+        snapshot: &Snapshot,
+        refused: BTreeMap<&'static str, u64>,
+        recent: Vec<RecentRefusal>,
+    ) -> Self {
+        let mut lost = Lost::default();
+        for channel in &snapshot.channels {
+            lost.expired += channel.ledger.expired;
+            lost.evicted += channel.ledger.evicted;
+            lost.cancelled += channel.ledger.cancelled;
+        }
+        let dead = DeadLetter::ALL.iter().zip(snapshot.dead_lettered());
+        lost.dead_lettered = dead.map(|(reason, count)| (reason.name(), count)).collect();
+        Self {
+            refused,
+            lost,
+            recent,
+        }
+    }
+}
+
+pub(super) async fn overview(State(admin): State<Arc<dyn Admin>>) -> Json<Overview> {
+    Json(admin.overview())
+}
+
+pub(super) async fn refusals(State(admin): State<Arc<dyn Admin>>) -> Result<Json<Losses>, Problem> {
+    // It looks at every channel, for which producers would wait.
+    let losses = tokio::task::spawn_blocking(move || admin.losses()).await;
+    losses.map(Json).map_err(|error| {
+        tracing::error!(%error, "the losses could not be counted");
+        let detail = "the losses could not be counted; see the log";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    })
+}
+
+pub(super) async fn config(State(admin): State<Arc<dyn Admin>>) -> Json<Value> {
+    Json(admin.config())
+}

@@ -1,0 +1,256 @@
+//! What operators may ask of the running gateway: how it stands, and to read its configuration
+//! again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Source;
+use crate::admin::{
+    AccountReadiness, Admin, DeadLetterPage, Doing, Losses, Overview, Readiness, ReloadReport,
+    Reloading, ReplayRefusal, ReplayReport,
+};
+use crate::config::{self, Settings, UpstreamMode};
+use crate::dispatch::{Gateway, LetterFilter, NotReplayed, Refused};
+use crate::ingest::refusal::Refusal;
+use crate::journal::Room;
+use crate::telemetry::{Snapshot, Telemetry};
+
+/// What operators may ask of the running gateway.
+pub(super) struct Control {
+    gateway: Arc<Gateway>,
+    telemetry: Arc<Telemetry>,
+    source: Source,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+}
+
+impl Control {
+    pub(super) fn new(gateway: Arc<Gateway>, telemetry: Arc<Telemetry>, source: Source) -> Self {
+        Self {
+            gateway,
+            telemetry,
+            source,
+            reloading: Mutex::new(()),
+        }
+    }
+
+    /// Reads the configuration and puts it in force, or says what is wrong with it.
+    pub(super) fn reload_now(&self) -> Result<ReloadReport, Vec<String>> {
+        let _one = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match self.source.load() {
+            Ok(new) => {
+                let report = self.put_in_force(new);
+                self.telemetry.meters().reloaded(true);
+                tracing::info!(changes = report.changes.len(), needs_restart = ?report.needs_restart, "configuration reloaded");
+                Ok(report)
+            }
+            Err(errors) => {
+                self.telemetry.meters().reloaded(false);
+                let errors: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
+                for error in &errors {
+                    tracing::error!(%error, "configuration not reloaded; the old one stays in force");
+                }
+                Err(errors)
+            }
+        }
+    }
+
+    /// The filter with its channel by ARN: letters outlive aliases.
+    fn by_arn(&self, mut filter: LetterFilter) -> LetterFilter {
+        if let Some(name) = &mut filter.channel
+            && let Ok(channel) = self.gateway.channel(name)
+        {
+            channel.arn().as_str().clone_into(name);
+        }
+        filter
+    }
+
+    fn put_in_force(&self, new: Settings) -> ReloadReport {
+        let old = self.gateway.settings();
+        let needs_restart = config::changes_needing_restart(&old, &new)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let changes = if *old == new {
+            Vec::new()
+        } else {
+            changes(&old, &new)
+        };
+        self.gateway.apply(Arc::new(new));
+        ReloadReport {
+            changes,
+            needs_restart,
+        }
+    }
+}
+
+/// What differs between the two, a line each.
+fn changes(old: &Settings, new: &Settings) -> Vec<String> {
+    let mut lines = Vec::new();
+    for channel in &new.channels {
+        match old
+            .channels
+            .iter()
+            .find(|before| before.name == channel.name)
+        {
+            None => lines.push(format!("channel {} added", channel.name)),
+            Some(before) if before != channel => {
+                lines.push(format!("channel {} changed", channel.name));
+            }
+            Some(_) => {}
+        }
+    }
+    for channel in &old.channels {
+        if !new.channels.iter().any(|after| after.name == channel.name) {
+            lines.push(format!("channel {} removed", channel.name));
+        }
+    }
+    let parts = [
+        ("limits", old.limits != new.limits),
+        (
+            "channel_defaults",
+            old.channel_defaults != new.channel_defaults,
+        ),
+        (
+            "channels.allow_unlisted",
+            old.allow_unlisted != new.allow_unlisted,
+        ),
+        ("put_metadata", old.put_metadata != new.put_metadata),
+        (
+            "quota or tuning",
+            old.account_defaults != new.account_defaults
+                || old.payload_max_bytes != new.payload_max_bytes,
+        ),
+        ("account", old.accounts != new.accounts),
+    ];
+    lines.extend(
+        parts
+            .iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(part, _)| format!("{part} changed")),
+    );
+    lines
+}
+
+impl Admin for Control {
+    fn snapshot(&self) -> Snapshot {
+        self.gateway.snapshot()
+    }
+
+    fn readiness(&self) -> Readiness {
+        let draining = self.gateway.is_draining();
+        let accounts = self
+            .gateway
+            .accounts()
+            .into_iter()
+            .map(|account| AccountReadiness {
+                account: account.account,
+                region: account.region,
+                up: account.up,
+                reason: account.reason,
+            });
+        let journal = match self.gateway.room() {
+            Room::Enough => None,
+            Room::Full => Some("journal.max_bytes, or the room on its disk, is reached"),
+            Room::Failing => Some("the journal cannot be written"),
+        };
+        Readiness {
+            ready: !draining && journal.is_none(),
+            draining,
+            eta_ms: draining.then(|| self.gateway.eta_ms()),
+            journal,
+            accounts: accounts.collect(),
+        }
+    }
+
+    fn reload(&self) -> Reloading<'_> {
+        Box::pin(async move { self.reload_now() })
+    }
+
+    fn overview(&self) -> Overview {
+        let Readiness {
+            draining, journal, ..
+        } = self.readiness();
+        Overview {
+            version: env!("CARGO_PKG_VERSION"),
+            mode: match self.gateway.settings().upstream.mode {
+                UpstreamMode::Local => "local",
+                UpstreamMode::Aws => "aws",
+            },
+            draining,
+            journal,
+            channels: self.gateway.channel_count(),
+            queued: self.gateway.queued(),
+            delivered: self.gateway.delivered(),
+            dead_letters: self.gateway.dead_letter_count(),
+            accounts: self.gateway.accounts(),
+        }
+    }
+
+    fn losses(&self) -> Losses {
+        let meters = self.telemetry.meters();
+        Losses::of(
+            &self.gateway.snapshot(),
+            meters.rejections(),
+            meters.refusals(),
+        )
+    }
+
+    fn config(&self) -> serde_json::Value {
+        config::shown(&self.gateway.settings())
+    }
+
+    fn dead_letters(
+        &self,
+        filter: &LetterFilter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> DeadLetterPage {
+        let filter = self.by_arn(filter.clone());
+        // One more than is shown says whether there is a next page.
+        let mut letters = self.gateway.dead_letters(&filter, after, limit + 1);
+        let more = letters.len() > limit;
+        letters.truncate(limit);
+        DeadLetterPage {
+            next: letters.last().filter(|_| more).map(|last| last.id),
+            dead_letters: letters,
+            total: self.gateway.dead_letter_count(),
+        }
+    }
+
+    fn replay(&self, filter: LetterFilter) -> Doing<'_, ReplayReport> {
+        Box::pin(async move {
+            let replayed = self.gateway.replay(&self.by_arn(filter)).await;
+            let replayed = replayed.map_err(detail)?;
+            let refused = replayed.refused.into_iter().map(|(id, why)| {
+                let refusal = match why {
+                    NotReplayed::Channel(refused) => Refusal::from(refused),
+                    NotReplayed::Queue(refusal) => Refusal::from(refusal),
+                };
+                ReplayRefusal {
+                    id,
+                    code: refusal.code.name(),
+                    detail: refusal.detail.into_owned(),
+                }
+            });
+            Ok(ReplayReport {
+                refused: refused.collect(),
+                replayed: replayed.accepted,
+            })
+        })
+    }
+
+    fn purge(&self, filter: LetterFilter) -> Doing<'_, usize> {
+        Box::pin(async move {
+            let filter = self.by_arn(filter);
+            let purged = self.gateway.purge_dead_letters(&filter).await;
+            purged.map_err(detail)
+        })
+    }
+}
+
+fn detail(refused: Refused) -> String {
+    Refusal::from(refused).detail.into_owned()
+}

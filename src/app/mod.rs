@@ -1,0 +1,365 @@
+//! Builds the parts from the settings, runs them, drains them.
+//!
+//! The order matters: every address is bound before anything is served, so that a process
+//! that starts at all starts whole.
+//!
+//! - `local`: the emulator of local mode;
+//! - `control`: what operators may ask of the running process: readiness, scrapes, reloads;
+//! - `signals`: SIGTERM, SIGINT, SIGHUP.
+
+mod control;
+mod local;
+mod signals;
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::admin;
+use crate::config::{self, JournalMode, Settings};
+use crate::dispatch::{AccountReport, Clock, DeadLetters, Gateway};
+use crate::ingest;
+use crate::journal::{self, Journal, Recovery};
+use crate::telemetry::Telemetry;
+use crate::upstream::{AccountOptions, Credentials, Upstream, UpstreamOptions};
+
+use control::Control;
+use local::LocalIvs;
+use signals::Signals;
+
+/// How long answers in progress may take once the drain is over.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// How often a process that is about to end looks whether its tokens are back.
+const TOKENS_LOOK: Duration = Duration::from_millis(10);
+
+/// Why the gateway could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address cannot be listened on.
+    #[error("{key} = {address}: {error}")]
+    Listen {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The emulator did not start.
+    #[error("local_ivs.listen = {address}: {error}")]
+    LocalIvs {
+        /// The address.
+        address: SocketAddr,
+        /// What it said.
+        error: local_ivs::BindError,
+    },
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] journal::OpenError),
+    /// Signals cannot be heard.
+    #[error("signals cannot be handled: {0}")]
+    Signals(#[from] std::io::Error),
+}
+
+/// Where settings come from, for a reload.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The file; none: there is none.
+    pub file: Option<PathBuf>,
+}
+
+impl Source {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn load(&self) -> Result<Settings, config::Errors> {
+        config::load(self.file.as_deref(), std::env::vars_os())
+    }
+}
+
+/// Serves until a signal says to stop, then drains.
+///
+/// # Errors
+/// An address that cannot be bound: nothing is served then.
+pub async fn serve(source: Source, settings: Settings) -> Result<(), Error> {
+    let settings = Arc::new(settings);
+    let (close, closing) = watch::channel(false);
+    let (end_streams, life) = watch::channel(ingest::Life::Serving);
+    let producers = bind("server.listen", settings.server.listen).await?;
+    let operators = bind("metrics.listen", settings.metrics_listen).await?;
+    let administrators = bind("admin.listen", settings.admin_listen).await?;
+    let local = LocalIvs::start(&settings, &closing).await?;
+    let mut signals = Signals::new()?;
+    let clock = Arc::new(Clock::new());
+    let letters = Arc::new(DeadLetters::default());
+    let (journal, recovery) = open_journal(&settings, &clock, &letters)?;
+
+    let mode = if local.is_some() { "local" } else { "aws" };
+    let telemetry = Arc::new(Telemetry::new(mode));
+    let upstream = Upstream::new(upstream_options(
+        &settings,
+        local.as_ref().map(|local| local.address),
+    ));
+    let kept = recovery.events();
+    let gateway = Gateway::start(
+        Arc::clone(&settings),
+        clock,
+        Arc::clone(&journal),
+        recovery,
+        letters,
+        upstream,
+        Arc::clone(telemetry.meters()),
+    );
+    let control = Arc::new(Control::new(
+        Arc::clone(&gateway),
+        Arc::clone(&telemetry),
+        source,
+    ));
+    announce(&settings, &producers, local.as_ref(), kept);
+
+    let upkeep = tokio::spawn({
+        let telemetry = Arc::clone(&telemetry);
+        async move { telemetry.upkeep().await }
+    });
+    let streams = tokio::spawn({
+        let gateway = Arc::clone(&gateway);
+        async move { gateway.watch_streams().await }
+    });
+    let credentials = tokio::spawn({
+        let gateway = Arc::clone(&gateway);
+        async move { gateway.watch_credentials().await }
+    });
+    let operators_door = serve_plain(
+        operators,
+        admin::metrics_router(telemetry.clone(), control.clone()),
+        closing.clone(),
+    );
+    let admin_door = serve_plain(
+        administrators,
+        admin::admin_router(
+            control.clone(),
+            ingest::operators_router(Arc::clone(&gateway), Arc::clone(telemetry.meters()), life),
+            settings.admin_listen,
+        ),
+        closing.clone(),
+    );
+    let producers_door = tokio::spawn(ingest::serve(
+        producers,
+        Arc::clone(&gateway),
+        Arc::clone(telemetry.meters()),
+        &settings.server,
+        closed(closing.clone()),
+    ));
+
+    signals.until_stop(&control).await;
+    let clean = drain(&gateway, &settings, &journal, &mut signals).await;
+    end_streams.send_replace(ingest::Life::Stopping);
+    close.send_replace(true);
+    let doors = async {
+        let _ = tokio::join!(producers_door, operators_door, admin_door);
+    };
+    let _ = tokio::time::timeout(CLOSE_GRACE, doors).await;
+    gateway.stop();
+    journal.close(clean);
+    streams.abort();
+    credentials.abort();
+    upkeep.abort();
+    if let Some(local) = local {
+        local.task.abort();
+    }
+    Ok(())
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Error::Listen {
+            key,
+            address,
+            error,
+        })
+}
+
+async fn closed(mut closing: watch::Receiver<bool>) {
+    // An error says that the sender is gone: that is an end too.
+    let _ = closing.wait_for(|closed| *closed).await;
+}
+
+fn serve_plain(
+    listener: TcpListener,
+    router: Router,
+    closing: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(closed(closing))
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "a listener ended");
+        }
+    })
+}
+
+fn open_journal(
+    settings: &Settings,
+    clock: &Arc<Clock>,
+    letters: &Arc<DeadLetters>,
+) -> Result<(Arc<Journal>, Recovery), journal::OpenError> {
+    let options = journal::Options {
+        mode: settings.journal.mode,
+        dir: settings.journal.dir.clone(),
+        max_bytes: settings.journal.max_bytes,
+    };
+    let (journal, recovery) = Journal::open(&options, clock, Arc::clone(letters) as _)?;
+    Ok((Arc::new(journal), recovery))
+}
+
+/// Refuses new events, lets the queues leave within the quota, and says what stayed. True: the
+/// API counts none of our calls any more.
+async fn drain(
+    gateway: &Gateway,
+    settings: &Settings,
+    journal: &Journal,
+    signals: &mut Signals,
+) -> bool {
+    let queued = gateway.queued();
+    let before = gateway.delivered();
+    let timeout = settings.server.drain_timeout;
+    tracing::info!(
+        queued,
+        timeout_ms = timeout.as_millis(),
+        "draining: new events are refused"
+    );
+    gateway.drain(timeout);
+    let started = Instant::now();
+    tokio::select! {
+        () = gateway.drained(timeout) => {}
+        () = signals.stop() => tracing::warn!("a second signal: stopping at once"),
+    }
+    let (delivered, kept) = (gateway.delivered() - before, gateway.queued());
+    let mut clean = false;
+    if kept == 0 {
+        // The next process may start at once, with all its tokens.
+        tokio::select! {
+            () = tokens_back(gateway) => clean = true,
+            () = signals.stop() => tracing::warn!("a second signal: stopping at once"),
+        }
+    }
+    let took_ms = started.elapsed().as_millis();
+    if kept == 0 {
+        tracing::info!(delivered, kept, took_ms, "drained");
+    } else if journal.is_on() {
+        tracing::warn!(
+            delivered,
+            kept,
+            took_ms,
+            "stopped with {kept} events that could not be sent; the journal keeps them for the next start"
+        );
+    } else {
+        tracing::warn!(
+            delivered,
+            kept,
+            took_ms,
+            "stopped with {kept} events that could not be sent; journal.mode is off, so they were in memory only and are lost"
+        );
+    }
+    clean
+}
+
+/// Returns when the API no longer counts any of our calls: about a second after the last.
+async fn tokens_back(gateway: &Gateway) {
+    let is_out = |account: &AccountReport| account.tokens.available < account.tokens.limit;
+    while gateway.accounts().iter().any(is_out) {
+        tokio::time::sleep(TOKENS_LOOK).await;
+    }
+}
+
+fn upstream_options(settings: &Settings, local: Option<SocketAddr>) -> UpstreamOptions {
+    let call_timeout = settings.upstream.call_timeout;
+    let abandon = settings.account_defaults.abandon.as_duration();
+    if let Some(address) = local {
+        return UpstreamOptions {
+            accounts: local::accounts(&settings.channels),
+            ..UpstreamOptions::local(format!("http://{address}"), call_timeout, abandon)
+        };
+    }
+    let accounts = settings.accounts.iter().map(|account| AccountOptions {
+        account: account.id.clone(),
+        region: account.region.clone(),
+        role_arn: account.role_arn.clone(),
+        external_id: account.external_id.clone(),
+        endpoint_url: account.endpoint_url.clone(),
+        credentials: None,
+    });
+    UpstreamOptions {
+        endpoint_url: settings.upstream.endpoint_url.clone(),
+        region: settings.upstream.region.clone(),
+        credentials: Credentials::Chain,
+        call_timeout,
+        abandon,
+        accounts: accounts.collect(),
+    }
+}
+
+/// Says where everything is, in words that no one can miss.
+fn announce(settings: &Settings, producers: &TcpListener, local: Option<&LocalIvs>, kept: usize) {
+    let listen = producers.local_addr().unwrap_or(settings.server.listen);
+    let mut text = format!(
+        "cuegate {}\n  producers  http://{listen}\n  metrics    http://{}/metrics\n  admin      http://{}\n",
+        env!("CARGO_PKG_VERSION"),
+        settings.metrics_listen,
+        settings.admin_listen,
+    );
+    // Writing to a String cannot fail.
+    let _ = match local {
+        Some(local) => writeln!(
+            text,
+            "  upstream   LOCAL MODE: the emulator at http://{}; nothing reaches AWS or a viewer",
+            local.address
+        ),
+        None => writeln!(
+            text,
+            "  upstream   AWS: {}; every payload reaches real viewers",
+            settings
+                .upstream
+                .endpoint_url
+                .as_deref()
+                .unwrap_or("the real Amazon IVS API")
+        ),
+    };
+    let dir = settings.journal.dir.display();
+    let _ = match settings.journal.mode {
+        JournalMode::Off => writeln!(
+            text,
+            "  journal    OFF: events are in memory only; what is queued is lost with the process"
+        ),
+        JournalMode::Os => writeln!(
+            text,
+            "  journal    {dir}: what is accepted survives the process; {kept} events from before"
+        ),
+        JournalMode::Fsync => writeln!(
+            text,
+            "  journal    {dir}: what is accepted survives the machine; {kept} events from before"
+        ),
+    };
+    if let Some(endpoint) = &settings.otlp_endpoint {
+        let _ = writeln!(text, "  traces     to {endpoint}");
+    }
+    if let (Some(_), Some(channel)) = (local, settings.channels.first()) {
+        let _ = writeln!(
+            text,
+            "  try        curl http://{listen}/v1/channels/{}/events --json '{{\"data\":{{\"hello\":\"viewers\"}}}}'",
+            channel.name
+        );
+    }
+    eprint!("{text}");
+}

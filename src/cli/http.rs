@@ -1,0 +1,137 @@
+//! HTTP requests to the gateway, or to the local IVS.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use super::{Error, Target};
+
+/// Everything but what may stand in a path segment as it is (RFC 3986, unreserved).
+const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The largest answer that is read whole: the emulator's longest page has about 10 MiB.
+const ANSWER_MAX_BYTES: usize = 64 << 20;
+/// How long an answer that is read whole may take; the gateway's own longest wait is shorter.
+const ANSWER_TIME: Duration = Duration::from_secs(35);
+
+/// A name as one segment of a path.
+pub(super) fn segment(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, SEGMENT).to_string()
+}
+
+/// A path below a channel, by alias or ARN.
+pub(super) fn channel_path(channel: &str, rest: &str) -> String {
+    format!("/v1/channels/{}/{rest}", segment(channel))
+}
+
+/// Sends a request and gives the response's head; the body follows as it comes.
+pub(super) async fn request(
+    target: &Target,
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: Vec<u8>,
+) -> Result<Response<hyper::body::Incoming>, Error> {
+    Session::new(&target.url)
+        .request(method, path, content_type, body.into())
+        .await
+}
+
+/// Requests to one server over connections that are kept.
+#[derive(Clone)]
+pub(super) struct Session {
+    client: Client<HttpConnector, Body>,
+    url: String,
+}
+
+impl Session {
+    pub(super) fn new(url: &str) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            url: url.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// Where it sends to.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Sends a request and gives the response's head.
+    pub(super) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<Response<hyper::body::Incoming>, Error> {
+        let url = format!("{}{path}", self.url);
+        let request = Request::builder()
+            .method(method)
+            .uri(&url)
+            .header("content-type", content_type)
+            .body(Body::from(body))
+            .map_err(|error| Error::Usage(format!("{url}: {error}")))?;
+        self.client.request(request).await.map_err(|error| {
+            let cause = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            self.unreachable(cause)
+        })
+    }
+
+    /// The same with the answer read whole.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Error> {
+        let asked = async {
+            let response = self.request(method, path, content_type, body).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES);
+            let body = body
+                .collect()
+                .await
+                .map_err(|error| self.unreachable(error.to_string()))?;
+            Ok((status, body.to_bytes()))
+        };
+        tokio::time::timeout(ANSWER_TIME, asked)
+            .await
+            .unwrap_or_else(|_| Err(self.unreachable("no answer in time".to_owned())))
+    }
+
+    /// A JSON document.
+    pub(super) async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let (status, body) = self.ask(Method::GET, path, "", Bytes::new()).await?;
+        if status != StatusCode::OK {
+            return Err(Error::Refused(String::from_utf8_lossy(&body).into_owned()));
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            Error::Refused(format!(
+                "{}{path}: not the answer that was expected: {error}",
+                self.url
+            ))
+        })
+    }
+
+    fn unreachable(&self, reason: String) -> Error {
+        Error::Unreachable {
+            url: self.url.clone(),
+            reason,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `cuegate journal check|list|export DIR`: what a journal holds, while nobody holds it.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::{Data, Kept};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::dispatch::Clock;
+use crate::journal::{self, Inspection, OpenError, RecoveredChannel};
+
+/// What to do with a journal.
+#[derive(clap::Subcommand, Debug)]
+pub enum Journal {
+    /// Read all of it, as a start would: a torn write at its end is dropped, anything else
+    /// that is wrong is told. Exits with 1 then.
+    Check {
+        /// The journal's directory.
+        dir: PathBuf,
+    },
+    /// A line for each channel with events in it.
+    List {
+        /// The journal's directory.
+        dir: PathBuf,
+    },
+    /// Its events as NDJSON, in the form that `POST /v1/events` takes. Of a damaged journal,
+    /// those that can be read.
+    Export {
+        /// The journal's directory.
+        dir: PathBuf,
+    },
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The output cannot be written.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+    /// Some of it could not be read.
+    #[error("{} of the journal could not be read: {}", if .0.len() == 1 { "a part" } else { "parts" }, .0.join("; "))]
+    Partial(Vec<String>),
+}
+
+/// Carries a command out.
+///
+/// # Errors
+/// [`Error`].
+pub fn run(command: &Journal, out: &mut impl Write) -> Result<(), Error> {
+    let clock = Arc::new(Clock::new());
+    match command {
+        Journal::Check { dir } => check(&open(dir, &clock)?, out),
+        Journal::List { dir } => list(&open(dir, &clock)?, &clock, out),
+        Journal::Export { dir } => match open(dir, &clock) {
+            Err(OpenError::Damaged { .. } | OpenError::Storage { .. }) => {
+                let some = journal::salvage(dir, &clock)?;
+                export(&some, &clock, out)?;
+                Err(Error::Partial(some.damage))
+            }
+            all => export(&all?, &clock, out),
+        },
+    }
+}
+
+fn open(dir: &Path, clock: &Arc<Clock>) -> Result<Inspection, OpenError> {
+    journal::inspect(dir, clock)
+}
+
+fn check(journal: &Inspection, out: &mut impl Write) -> Result<(), Error> {
+    let channels = &journal.recovery.channels;
+    writeln!(
+        out,
+        "ok: {} events of {} channels, {} bytes on disk",
+        journal.recovery.events(),
+        channels
+            .iter()
+            .filter(|kept| !kept.queue.is_empty())
+            .count(),
+        journal.bytes
+    )?;
+    if journal.dropped > 0 {
+        writeln!(
+            out,
+            "a write of {} bytes was torn at the end and dropped; nobody was promised it",
+            journal.dropped
+        )?;
+    }
+    Ok(())
+}
+
+fn list(journal: &Inspection, clock: &Clock, out: &mut impl Write) -> Result<(), Error> {
+    writeln!(out, "{:>8} {:>12}  CHANNEL", "EVENTS", "OLDEST_MS")?;
+    let now = clock.now();
+    for channel in with_events(journal) {
+        let events = channel.queue.events();
+        let oldest = events.iter().map(|kept| kept.due).min().unwrap_or(now);
+        let age = now.since(oldest).micros() / 1000;
+        writeln!(
+            out,
+            "{:>8} {age:>12}  {}",
+            events.len(),
+            channel.arn.as_str()
+        )?;
+    }
+    Ok(())
+}
+
+fn with_events(journal: &Inspection) -> impl Iterator<Item = &RecoveredChannel> {
+    let channels = journal.recovery.channels.iter();
+    channels.filter(|channel| !channel.queue.is_empty())
+}
+
+/// An event as producers write it.
+#[derive(Serialize)]
+struct Line<'a> {
+    channel: &'a str,
+    data: &'a RawValue,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merge: Option<&'a str>,
+    priority: &'a str,
+    /// What is left of it, or all of it for an event whose time is still to come.
+    ttl_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<i64>,
+}
+
+fn export(journal: &Inspection, clock: &Clock, out: &mut impl Write) -> Result<(), Error> {
+    for channel in with_events(journal) {
+        for kept in channel.queue.events() {
+            // What is over by now would be refused.
+            if let Some(line) = line(channel.arn.as_str(), kept, clock) {
+                writeln!(out, "{line}")?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn line(channel: &str, kept: &Kept, clock: &Clock) -> Option<String> {
+    let now = clock.now();
+    let begins = kept.due.max(now);
+    let ttl_ms = kept.deadline.since(begins).micros() / 1000;
+    let data = match &kept.data {
+        Data::Json(text) => RawValue::from_string(text.to_string()),
+        Data::Verbatim(text) => serde_json::value::to_raw_value(&**text),
+    };
+    let line = Line {
+        channel,
+        data: &data.ok()?,
+        kind: kept.kind.as_deref(),
+        id: kept.id.as_deref(),
+        key: kept.key.as_deref(),
+        merge: kept.merge.map(engine::Merge::name),
+        priority: kept.priority.name(),
+        ttl_ms: Some(ttl_ms).filter(|ms| *ms > 0)?,
+        at: (kept.due > now).then(|| clock.wall_us(kept.due) / 1000),
+    };
+    serde_json::to_string(&line).ok()
+}

@@ -1,0 +1,117 @@
+//! What `check-config` says: every fault, or a short summary of what would be served.
+//!
+//! It opens no socket, asks no name server and shows no secret.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::error::Errors;
+use super::settings::{JournalMode, Settings, UpstreamMode};
+
+/// Names and accounts listed in full; what is beyond is counted.
+const LISTED: usize = 10;
+
+/// A configuration without faults, in a few lines.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The file; none: there is none.
+    pub file: Option<PathBuf>,
+    /// What it resolves to.
+    pub settings: Settings,
+}
+
+/// Reads the file (as [`super::locate`] found it) and the environment as `serve` would.
+///
+/// # Errors
+/// Every fault at once.
+pub fn check_config<K: Into<OsString>, V: Into<OsString>>(
+    file: Option<&Path>,
+    env: impl IntoIterator<Item = (K, V)>,
+) -> Result<Report, Errors> {
+    let settings = super::load(file, env)?;
+    Ok(Report {
+        file: file.map(Path::to_path_buf),
+        settings,
+    })
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = &self.settings;
+        match &self.file {
+            Some(file) => writeln!(f, "{}: ok", file.display())?,
+            None => writeln!(f, "no configuration file: ok")?,
+        }
+        let mode = match s.upstream.mode {
+            UpstreamMode::Local => "local: the emulator in this process; nothing reaches AWS",
+            UpstreamMode::Aws => "aws: the real API",
+        };
+        writeln!(f, "mode      {mode}")?;
+        writeln!(
+            f,
+            "listen    producers {}, metrics {}, admin {}",
+            s.server.listen, s.metrics_listen, s.admin_listen
+        )?;
+        let keys = match s.api_keys.len() {
+            0 if s.jwt.is_none() => "none: whoever reaches the address may send".to_owned(),
+            n => format!(
+                "{n} API keys, tokens {}",
+                if s.jwt.is_some() { "on" } else { "off" }
+            ),
+        };
+        writeln!(f, "keys      {keys}")?;
+        let names = some_of(s.channels.iter().map(|channel| channel.name.to_string()));
+        let unlisted = if s.allow_unlisted {
+            "allowed by ARN"
+        } else {
+            "refused"
+        };
+        writeln!(
+            f,
+            "channels  {} listed{names}; others {unlisted}",
+            s.channels.len()
+        )?;
+        // Sorted, and each once, whether a channel or a table of its own names it.
+        let listed = s.channels.iter().map(|c| (c.arn.account(), c.arn.region()));
+        let own = s
+            .accounts
+            .iter()
+            .map(|a| (a.id.as_str(), a.region.as_str()));
+        let accounts: BTreeSet<_> = listed.chain(own).collect();
+        let rates = accounts.iter().map(|(account, region)| {
+            let policy = s.account_policy(account, region);
+            format!("{account} {region} at {}/s", policy.account_tps)
+        });
+        writeln!(f, "accounts  {}{}", accounts.len(), some_of(rates))?;
+        writeln!(
+            f,
+            "limits    {}/s a channel, payloads of {} bytes, {} bytes queued, {} channels",
+            s.account_defaults.channel_tps,
+            s.payload_max_bytes,
+            s.limits.queue_total_bytes,
+            s.limits.channels_max
+        )?;
+        let dir = s.journal.dir.display();
+        match s.journal.mode {
+            JournalMode::Off => writeln!(f, "journal   off"),
+            JournalMode::Os => writeln!(f, "journal   os, in {dir}"),
+            JournalMode::Fsync => writeln!(f, "journal   fsync, in {dir}"),
+        }
+    }
+}
+
+/// ` (a, b, and 3 more)`, or nothing.
+fn some_of(items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(LISTED);
+    let mut shown: Vec<_> = items.take(LISTED).collect();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    if shown.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", shown.join(", "))
+    }
+}

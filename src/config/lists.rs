@@ -1,0 +1,143 @@
+//! The lists of tables: `[[channel]]`, `[[account]]` and `[[api_key]]`, none twice.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use engine::{AccountPolicy, ChannelPolicy};
+
+use super::bounds;
+use super::policies::{channel_policy, rates};
+use super::reader::{Reader, Table, choose};
+use super::settings::{AccountSettings, ApiKeySettings, AwsKeySettings, ChannelSettings, Scope};
+use super::values::{account_id, alias, region, role_arn, sha256, url, word};
+use crate::arn::ChannelArn;
+
+/// `[[channel]]`: no name and no ARN twice, the rules over `defaults`.
+pub(super) fn channels(
+    reader: &mut Reader<'_>,
+    defaults: &Arc<ChannelPolicy>,
+) -> Vec<ChannelSettings> {
+    let mut names = HashMap::new();
+    let mut arns = HashMap::new();
+    reader.tables("channel", |t| {
+        let policy = channel_policy(t, defaults);
+        let name = t.required("name", "the alias in paths, as name = \"quiz\"", alias);
+        let arn = t.required("arn", "the ARN of the channel", |text| {
+            text.parse::<ChannelArn>()
+                .map_err(|error| error.to_string())
+        });
+        once(t, &mut names, "name", name.clone());
+        once(t, &mut arns, "arn", arn.clone());
+        // Most channels have no keys of their own: one policy for all of those.
+        let policy = if policy == **defaults {
+            defaults.clone()
+        } else {
+            Arc::new(policy)
+        };
+        Some(ChannelSettings {
+            name: name?.into(),
+            arn: arn?,
+            policy,
+        })
+    })
+}
+
+/// `[[account]]`: one for each id and region, the rates over `defaults`.
+pub(super) fn accounts(reader: &mut Reader<'_>, defaults: &AccountPolicy) -> Vec<AccountSettings> {
+    let mut seen = HashMap::new();
+    reader.tables("account", |t| {
+        let id = t.required("id", "the account's 12 digits", account_id);
+        let region = t.required("region", "as region = \"us-west-2\"", region);
+        let role_arn = t.optional("role_arn", role_arn);
+        let external_id = t.optional("external_id", word);
+        if external_id.is_some() && role_arn.is_none() {
+            t.error("external_id", "only of use with role_arn");
+        }
+        let endpoint_url = t.optional("endpoint_url", url);
+        let policy = rates(t, defaults);
+        let (id, region) = (id?, region?);
+        once(t, &mut seen, "id", Some(format!("{id} in {region}")));
+        Some(AccountSettings {
+            id,
+            region,
+            role_arn,
+            external_id,
+            endpoint_url,
+            policy,
+        })
+    })
+}
+
+/// `[[api_key]]`: each its own name and proof; a certificate is proof where clients show one.
+pub(super) fn api_keys(reader: &mut Reader<'_>, client_certificates: bool) -> Vec<ApiKeySettings> {
+    let mut names = HashMap::new();
+    let mut hashes = HashSet::new();
+    let mut pairs = HashMap::new();
+    reader.tables("api_key", |t| {
+        let name = t.required("name", "what logs and metrics call it", alias);
+        let sha256 = t.optional("sha256", sha256);
+        let access_key_id = t.optional("aws_access_key_id", word);
+        let secret_env = t.optional("aws_secret_env", word);
+        if access_key_id.is_some() != secret_env.is_some() {
+            t.error(
+                "aws_access_key_id",
+                "works only together with aws_secret_env: give both or neither",
+            );
+        }
+        if sha256.is_none() && access_key_id.is_none() && !client_certificates {
+            t.error(
+                "sha256",
+                "the key proves itself by nothing: `cuegate key new` makes one",
+            );
+        }
+        once(t, &mut names, "name", name.clone());
+        once(t, &mut pairs, "aws_access_key_id", access_key_id.clone());
+        if sha256.is_some_and(|hash| !hashes.insert(hash)) {
+            t.error(
+                "sha256",
+                "is another [[api_key]]'s already: every producer needs a key of its own",
+            );
+        }
+        let aws = access_key_id.zip(secret_env);
+        Some(ApiKeySettings {
+            sha256,
+            channels: t.list("channels", Vec::new(), |text| {
+                text.parse().map_err(|error| format!("{text:?} is {error}"))
+            }),
+            scopes: t.list("scopes", vec![Scope::Publish], |text| choose(SCOPES, text)),
+            events_per_second: t.number("events_per_second", bounds::KEY_EVENTS_PER_SECOND, 0),
+            bytes_per_second: t.number("bytes_per_second", bounds::KEY_BYTES_PER_SECOND, 0),
+            max_connections: t.number("max_connections", bounds::KEY_MAX_CONNECTIONS, 0),
+            aws: aws.map(|(access_key_id, secret_env)| AwsKeySettings {
+                access_key_id,
+                secret_env,
+            }),
+            name: name?,
+        })
+    })
+}
+
+/// Reports a value that an earlier table of its kind has already.
+fn once(
+    t: &mut Table<'_, '_>,
+    seen: &mut HashMap<String, usize>,
+    key: &'static str,
+    value: Option<impl ToString>,
+) {
+    let Some(value) = value.map(|value| value.to_string()) else {
+        return;
+    };
+    if let Some(line) = seen.get(&value) {
+        t.error(key, &format!("{value} is already in line {line}"));
+    } else {
+        let line = t.line();
+        seen.insert(value, line);
+    }
+}
+
+const SCOPES: &[(&str, Scope)] = &[
+    ("publish", Scope::Publish),
+    ("read", Scope::Read),
+    ("control", Scope::Control),
+    ("admin", Scope::Admin),
+];

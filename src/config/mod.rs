@@ -1,0 +1,192 @@
+//! The configuration: a file and the environment in, [`Settings`] out, once.
+//!
+//! - [`settings`]: what a resolved configuration says, one type per part.
+//! - [`bounds`]: the bounds of every number, with their reasons.
+//! - `reader`: typed values out of TOML and variables; collects every fault.
+//! - `resolve`: every section, and what keys mean together; with `policies` (the engine's),
+//!   `lists` (`[[channel]]`, `[[account]]`, `[[api_key]]`) and `values` (what texts look like).
+//! - `unsupported`: keys whose feature is not there yet.
+//! - [`check`]: what `check-config` prints; [`reload`]: what a reload cannot change;
+//!   [`mod@shown`]: what operators may see.
+//! - [`glob`], [`error`]: patterns of channel names; faults with their places.
+//!
+//! Only this file reads files, and nothing here reads the process's environment: it is an
+//! argument. A default is applied where its key is read and nowhere else.
+
+pub mod bounds;
+pub mod check;
+pub mod error;
+pub mod glob;
+mod lists;
+mod policies;
+mod reader;
+pub mod reload;
+mod resolve;
+pub mod settings;
+pub mod shown;
+mod unsupported;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+pub use check::check_config;
+pub use error::{Error, Errors};
+pub use reload::changes_needing_restart;
+pub use settings::*;
+pub use shown::shown;
+
+use reader::{PREFIX, Reader};
+
+/// The file that is used if none is named and it is there, from the working directory.
+pub const DEFAULT_FILE: &str = "config/cuegate.toml";
+
+/// The file to read: the one that was named, else [`DEFAULT_FILE`] if it exists, else none.
+#[must_use]
+pub fn locate(named: Option<&Path>) -> Option<PathBuf> {
+    let default = Path::new(DEFAULT_FILE);
+    named
+        .map(Path::to_path_buf)
+        .or_else(|| default.exists().then(|| default.to_path_buf()))
+}
+
+/// Settings from the file at `path`, if there is one, with the variables of `env` over it.
+/// Pass `std::env::vars_os()`; only variables that begin with `CUEGATE__` are looked at.
+///
+/// # Errors
+/// Every fault at once; a file that cannot be read is one.
+pub fn load<K: Into<OsString>, V: Into<OsString>>(
+    path: Option<&Path>,
+    env: impl IntoIterator<Item = (K, V)>,
+) -> Result<Settings, Errors> {
+    let Some(path) = path else {
+        return parse(None, env);
+    };
+    let name = path.display().to_string();
+    let text = read(path).map_err(|error| Errors::of_file(&name, error))?;
+    parse(Some((&name, &text)), env)
+}
+
+/// Settings from the text of a file, given with the file's name, and the variables of `env`.
+/// With neither, the built-in defaults: local mode.
+///
+/// # Errors
+/// Every fault at once.
+pub fn parse<K: Into<OsString>, V: Into<OsString>>(
+    file: Option<(&str, &str)>,
+    env: impl IntoIterator<Item = (K, V)>,
+) -> Result<Settings, Errors> {
+    let (settings, errors, _) = read_all(file, env)?;
+    if errors.is_empty() {
+        Ok(settings)
+    } else {
+        Err(Errors(errors))
+    }
+}
+
+impl Default for Settings {
+    /// The built-in defaults: local mode with the channel `demo`.
+    fn default() -> Self {
+        let (root, env) = (DeTable::new(), BTreeMap::new());
+        resolve::settings(&mut Reader::new(None, "", &root, &env))
+    }
+}
+
+/// What was read: settings that are whole even with faults, the faults, and the keys.
+type Everything = (Settings, Vec<Error>, BTreeSet<(&'static str, &'static str)>);
+
+fn read_all<K: Into<OsString>, V: Into<OsString>>(
+    file: Option<(&str, &str)>,
+    env: impl IntoIterator<Item = (K, V)>,
+) -> Result<Everything, Errors> {
+    let (variables, mut errors) = ours(env);
+    let (name, text) = file.unzip();
+    let text = text.unwrap_or_default();
+    let (root, syntax) = DeTable::parse_recoverable(text);
+    if let Some(name) = name
+        && !syntax.is_empty()
+    {
+        return Err(syntax_errors(name, text, &syntax));
+    }
+    let mut reader = Reader::new(name, text, root.get_ref(), &variables);
+    let settings = resolve::settings(&mut reader);
+    let (found, known) = reader.finish();
+    errors.splice(0..0, found);
+    Ok((settings, errors, known))
+}
+
+/// The variables that are ours, and a fault for each that is not UTF-8.
+fn ours<K: Into<OsString>, V: Into<OsString>>(
+    env: impl IntoIterator<Item = (K, V)>,
+) -> (BTreeMap<String, String>, Vec<Error>) {
+    let (mut variables, mut errors) = (BTreeMap::new(), Vec::new());
+    for (name, value) in env {
+        let name = name.into().to_string_lossy().into_owned();
+        if !name.starts_with(PREFIX) {
+            continue;
+        }
+        match value.into().into_string() {
+            Ok(value) => {
+                variables.insert(name, value);
+            }
+            Err(_) => errors.push(Error {
+                place: name,
+                what: "the value is not UTF-8".to_owned(),
+                line: usize::MAX,
+            }),
+        }
+    }
+    (variables, errors)
+}
+
+/// Faults of the notation. Nothing else is reported with them: what a broken line was meant
+/// to set is not known.
+fn syntax_errors(name: &str, text: &str, errors: &[toml::de::Error]) -> Errors {
+    let ends = reader::line_ends(text);
+    let mut errors: Vec<_> = errors
+        .iter()
+        .map(|error| {
+            let span = error.span().unwrap_or(0..0);
+            let line = reader::line_of(&ends, span.start);
+            let what = match (error.message(), text.get(span)) {
+                // Of all spans only this one is sure to be a name and no secret.
+                ("duplicate key", Some(key)) => format!("{key}: the same key twice"),
+                (message, _) => format!("not TOML: {message}"),
+            };
+            Error {
+                place: format!("{name}:{line}"),
+                what,
+                line,
+            }
+        })
+        .collect();
+    errors.sort_by_key(|error| error.line);
+    errors.dedup_by_key(|error| error.line);
+    Errors(errors)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let most = bounds::FILE_MAX_BYTES;
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > most {
+        return Err(format!(
+            "is longer than {most} bytes: is it the right file?"
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        let line = reader::line_of(&reader::line_ends(&valid), valid.len());
+        format!("not UTF-8 in line {line}")
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! One channel: its queue behind its lock, and what hangs on the queue.
+//!
+//! Every change goes through [`Channel::lock`], which keeps the process's books straight
+//! afterwards: memory, waiting producers, and whether the account's task must be woken.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use engine::{Change, ChannelId, Payload, Queue};
+use tokio::sync::broadcast;
+
+use super::account::Account;
+use super::origins::Origins;
+use super::shared::Shared;
+use crate::arn::ChannelArn;
+use crate::journal::{Source, Taken, Ticket};
+use crate::telemetry::spans::Origin;
+
+/// Payloads a subscriber may fall behind before it misses some: several seconds of a channel
+/// at full pace.
+const STREAM_BACKLOG: usize = 64;
+
+/// A payload the API took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Its number within the channel.
+    pub n: u64,
+    /// When the API's answer was there, in ms since 1970.
+    pub at_ms: u64,
+    /// The metadata.
+    pub text: Arc<str>,
+}
+
+/// The last call of a channel that failed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct LastError {
+    /// The API's name for it, where it gave one.
+    #[schema(required = true)]
+    pub code: Option<String>,
+    /// The HTTP status, where there was a response.
+    #[schema(required = true)]
+    pub status: Option<u16>,
+    /// What was said.
+    pub message: String,
+    /// When, in ms since 1970.
+    pub at_ms: u64,
+}
+
+/// A channel that is known.
+pub struct Channel {
+    pub(super) id: ChannelId,
+    pub(super) arn: ChannelArn,
+    pub(super) account: Arc<Account>,
+    name: RwLock<Name>,
+    /// The account's task has been told and has not looked yet.
+    woken: AtomicBool,
+    /// It is a member of the journal's open group.
+    joined: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct Name {
+    alias: Option<Arc<str>>,
+    /// The last alias: a channel that a reload removes keeps its series, whose totals would
+    /// otherwise move to another label and count twice.
+    label: Option<Arc<str>>,
+}
+
+/// Where those who follow a channel's payloads get them from.
+pub(super) type Payloads = broadcast::Sender<Arc<Delivered>>;
+
+pub(super) struct State {
+    pub queue: Queue,
+    /// The queue's events and footprint as they stand in the process's totals.
+    counted: (usize, usize),
+    pub payloads: Option<Payloads>,
+    pub last_error: Option<Box<LastError>>,
+    pub paused: bool,
+    /// The moment of the newest notice about its stream, in ms since 1970.
+    pub noticed_ms: Option<i64>,
+    /// The requests of what is queued, while traces are exported.
+    origins: Option<Box<Origins>>,
+}
+
+impl State {
+    /// The events accepted since the queue's next number was `first` came with this request.
+    pub fn note(&mut self, origin: Option<Origin>, first: u64) {
+        let numbers = first..self.queue.next_sequence();
+        if let Some(origin) = origin.filter(|_| !numbers.is_empty()) {
+            let origins = self.origins.get_or_insert_default();
+            origins.add(numbers, origin, &self.queue);
+        }
+    }
+
+    /// The requests whose events are in a payload.
+    pub fn origins_of(&self, payload: &Payload) -> Vec<Origin> {
+        let origins = self.origins.as_ref();
+        origins.map_or_else(Vec::new, |origins| origins.of(payload.id, &self.queue))
+    }
+}
+
+impl Channel {
+    pub(super) fn new(id: ChannelId, arn: ChannelArn, account: Arc<Account>, queue: Queue) -> Self {
+        let state = State {
+            queue,
+            counted: (0, 0),
+            payloads: None,
+            last_error: None,
+            paused: false,
+            noticed_ms: None,
+            origins: None,
+        };
+        Self {
+            id,
+            arn,
+            account,
+            name: RwLock::default(),
+            woken: AtomicBool::new(false),
+            joined: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The channel's ARN.
+    #[must_use]
+    pub const fn arn(&self) -> &ChannelArn {
+        &self.arn
+    }
+
+    /// Its name in the configuration, if it is listed.
+    #[must_use]
+    pub fn alias(&self) -> Option<Arc<str>> {
+        self.name
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .alias
+            .clone()
+    }
+
+    /// Its label in metrics; none if it was never listed.
+    pub(super) fn label(&self) -> Option<Arc<str>> {
+        self.name
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .label
+            .clone()
+    }
+
+    pub(super) fn set_alias(&self, alias: Option<Arc<str>>) {
+        let mut name = self.name.write().unwrap_or_else(PoisonError::into_inner);
+        if alias.is_some() {
+            name.label.clone_from(&alias);
+        }
+        name.alias = alias;
+    }
+
+    /// Locks the channel for work on it.
+    pub(super) fn lock<'a>(self: &'a Arc<Self>, shared: &'a Shared) -> Locked<'a> {
+        Locked {
+            channel: self,
+            shared,
+            state: self.lock_state(),
+        }
+    }
+
+    fn lock_state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on the channel under its lock.
+    pub(super) fn with<R>(
+        self: &Arc<Self>,
+        shared: &Shared,
+        work: impl FnOnce(&mut State) -> R,
+    ) -> R {
+        work(&mut self.lock(shared))
+    }
+
+    /// The same, with the ticket of the commit that makes the work last.
+    pub(super) fn change<R>(
+        self: &Arc<Self>,
+        shared: &Shared,
+        work: impl FnOnce(&mut State) -> R,
+    ) -> (R, Ticket) {
+        let mut locked = self.lock(shared);
+        let result = work(&mut locked);
+        let ticket = locked.ticket();
+        (result, ticket)
+    }
+
+    /// The account's task is told to look, once until it does.
+    pub(super) fn wake(self: &Arc<Self>) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.account.wake(Arc::clone(self));
+        }
+    }
+
+    /// The account's task looks now: news after this wake it again.
+    pub(super) fn seen(&self) {
+        self.woken.store(false, Ordering::Release);
+    }
+
+    /// Every payload delivered from now on.
+    pub(super) fn subscribe(
+        self: &Arc<Self>,
+        shared: &Shared,
+    ) -> broadcast::Receiver<Arc<Delivered>> {
+        self.with(shared, |state| {
+            state
+                .payloads
+                .get_or_insert_with(|| broadcast::channel(STREAM_BACKLOG).0)
+                .subscribe()
+        })
+    }
+}
+
+impl Source for Channel {
+    fn arn(&self) -> &str {
+        self.arn.as_str()
+    }
+
+    fn join(&self) -> bool {
+        !self.joined.swap(true, Ordering::AcqRel)
+    }
+
+    fn leave(&self) {
+        self.joined.store(false, Ordering::Release);
+    }
+
+    fn take(&self) -> Taken {
+        let mut state = self.lock_state();
+        Taken {
+            changes: state.queue.take_changes(),
+            is_idle: state.queue.is_idle(),
+        }
+    }
+
+    fn snapshot(&self) -> Vec<Change> {
+        let mut state = self.lock_state();
+        state.queue.take_changes();
+        state.queue.snapshot()
+    }
+}
+
+/// A locked channel. Letting go of it passes on what came of the work.
+pub(super) struct Locked<'a> {
+    channel: &'a Arc<Channel>,
+    shared: &'a Shared,
+    state: MutexGuard<'a, State>,
+}
+
+impl Locked<'_> {
+    /// The commit that makes everything until now last, and what was before it.
+    pub(super) fn ticket(&self) -> Ticket {
+        self.shared
+            .journal
+            .mark(|| Arc::clone(self.channel) as Arc<dyn Source>)
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Locked<'_> {
+    // Still under the lock, and safe there: the inbox and the waiters have locks of their own,
+    // under which nobody ever locks a channel.
+    fn drop(&mut self) {
+        if self.state.queue.has_dead() {
+            // Before the changes that say so: an event may die twice, but is never lost.
+            let dead = self.state.queue.take_dead();
+            let error = self.state.last_error.as_deref();
+            self.shared.bury(self.channel.arn.as_str(), &dead, error);
+        }
+        if self.state.queue.has_changes() {
+            self.ticket();
+        }
+        let state = &mut *self.state;
+        let (events, bytes) = (state.queue.len(), state.queue.footprint());
+        change(&self.shared.queued_events, state.counted.0, events);
+        change(&self.shared.queued_bytes, state.counted.1, bytes);
+        state.counted = (events, bytes);
+        if events == 0 {
+            state.origins = None;
+        }
+        self.shared.waiters.tell(&state.queue.take_ended());
+        if state.queue.wake() {
+            self.channel.wake();
+        }
+    }
+}
+
+fn change(total: &AtomicUsize, from: usize, to: usize) {
+    if to >= from {
+        total.fetch_add(to - from, Ordering::Relaxed);
+    } else {
+        total.fetch_sub(from - to, Ordering::Relaxed);
+    }
+}

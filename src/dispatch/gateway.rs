@@ -1,0 +1,535 @@
+//! What the edges call: find a channel, offer it events, ask after it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use engine::{Admission, Cancelled, ChannelId, ChannelPolicy, Event, Queue, Refusal, Time};
+use tokio::sync::broadcast;
+
+use super::channel::{Channel, Delivered};
+use super::clock::Clock;
+use super::letters::DeadLetters;
+use super::registry::Registry;
+use super::report::{self, AccountReport, ChannelReport};
+use super::shared::Shared;
+use super::waiters::Waiter;
+use crate::arn::ChannelArn;
+use crate::config::Settings;
+use crate::journal::{Failing, Journal, Recovery, Room, Ticket};
+use crate::telemetry::spans::Origin;
+use crate::telemetry::{Meters, Snapshot};
+use crate::upstream::Upstream;
+
+/// When a client that met a bound of the whole process may try again, in ms.
+const OVERLOADED_RETRY_MS: u64 = 1000;
+
+/// Why no event of a request was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No such alias, not an ARN, or unlisted and not allowed.
+    UnknownChannel(&'static str),
+    /// A bound of the whole process is reached.
+    Overloaded {
+        /// Which.
+        bound: &'static str,
+        /// When to try again, in ms.
+        retry_after_ms: u64,
+    },
+    /// The journal's disk does not take what is written.
+    JournalFails {
+        /// When to try again, in ms.
+        retry_after_ms: u64,
+    },
+}
+
+/// What became of events that are accepted all or none: the admissions in order, or the index
+/// of the first that was refused, and why.
+pub type AllOrNone = Result<(Vec<Admission>, Standing), (usize, Refusal)>;
+
+/// How a channel stands after events were offered to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Events queued: waiting, scheduled, held and in flight.
+    pub queued: usize,
+    /// How long they take at the channel's present pace, in ms.
+    pub eta_ms: u64,
+    /// The commit to wait for before anything of it is promised.
+    pub ticket: Ticket,
+}
+
+impl Standing {
+    /// Of several channels: all that is queued, and the longest time.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            queued: self.queued + other.queued,
+            eta_ms: self.eta_ms.max(other.eta_ms),
+            ticket: self.ticket.max(other.ticket),
+        }
+    }
+}
+
+/// The gateway as its edges see it.
+pub struct Gateway {
+    pub(super) shared: Arc<Shared>,
+    pub(super) registry: Registry,
+    settings: RwLock<Arc<Settings>>,
+    /// When the drain is over, in µs of the engine's clock; 0: there is none.
+    draining_until: AtomicU64,
+}
+
+impl Gateway {
+    /// A gateway by these settings, with what the journal holds in its queues; its account
+    /// tasks run on the current tokio runtime.
+    #[must_use]
+    pub fn start(
+        settings: Arc<Settings>,
+        clock: Arc<Clock>,
+        journal: Arc<Journal>,
+        recovery: Recovery,
+        letters: Arc<DeadLetters>,
+        upstream: Upstream,
+        meters: Arc<Meters>,
+    ) -> Arc<Self> {
+        let hold_until = if recovery.unclean {
+            clock.now() + settings.restart_hold.into()
+        } else {
+            Time::ZERO
+        };
+        let gateway = Self {
+            shared: Arc::new(Shared::new(
+                clock, journal, hold_until, upstream, meters, letters,
+            )),
+            registry: Registry::default(),
+            settings: RwLock::new(Arc::clone(&settings)),
+            draining_until: AtomicU64::new(0),
+        };
+        let abandon = settings.account_defaults.abandon;
+        gateway
+            .shared
+            .set_timeouts(settings.upstream.call_timeout, abandon);
+        gateway.take_back(&settings, recovery);
+        gateway.apply(settings);
+        Arc::new(gateway)
+    }
+
+    /// Opens the channels of the journal, whether they are listed (still) or not: what was
+    /// accepted is delivered.
+    fn take_back(&self, settings: &Settings, recovery: Recovery) {
+        for kept in recovery.channels {
+            let policy = settings
+                .channels
+                .iter()
+                .find(|listed| listed.arn == kept.arn)
+                .map_or(&settings.channel_defaults, |listed| &listed.policy);
+            let made = self
+                .registry
+                .make(&self.shared, settings, &kept.arn, policy, kept.queue);
+            match made {
+                Ok(channel) => {
+                    // Its first group tells the journal that it is there again.
+                    channel.lock(&self.shared).ticket();
+                    // A queue that only has payloads to send again does not call by itself.
+                    channel.wake();
+                }
+                Err(full) => {
+                    tracing::error!(channel = %kept.arn, bound = full.0, "the channel could not be opened; its events stay in the journal");
+                }
+            }
+        }
+    }
+
+    /// Puts changed settings in force. Queues and tokens stay as they are.
+    pub fn apply(&self, settings: Arc<Settings>) {
+        self.shared.set_timeouts(
+            settings.upstream.call_timeout,
+            settings.account_defaults.abandon,
+        );
+        let now = self.now();
+        for account in self.registry.accounts() {
+            account.set_policy(now, settings.account_policy(&account.id, &account.region));
+            account.set_payload_max(settings.payload_max_bytes);
+        }
+        let mut aliases = HashMap::new();
+        for listed in &settings.channels {
+            match self
+                .registry
+                .open(&self.shared, &settings, &listed.arn, &listed.policy)
+            {
+                Ok(channel) => {
+                    aliases.insert(Arc::clone(&listed.name), channel);
+                }
+                Err(full) => {
+                    tracing::error!(channel = %listed.name, bound = full.0, "the channel could not be opened");
+                }
+            }
+        }
+        self.registry.set_aliases(aliases);
+        self.registry
+            .set_listed_accounts(&settings, &self.shared.meters);
+        let listed: HashMap<&ChannelArn, &Arc<ChannelPolicy>> = settings
+            .channels
+            .iter()
+            .map(|listed| (&listed.arn, &listed.policy))
+            .collect();
+        for channel in self.registry.channels() {
+            let policy = listed.get(&channel.arn).copied();
+            let policy = Arc::clone(policy.unwrap_or(&settings.channel_defaults));
+            let payload_max = channel.account.payload_max();
+            channel.with(&self.shared, |state| {
+                state.queue.set_policy(policy, payload_max);
+            });
+        }
+        *self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The engine's clock.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.shared.clock.now()
+    }
+
+    /// The clocks.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// The channel of an alias or an ARN.
+    ///
+    /// # Errors
+    /// [`Refused`]: it is not known and may not be made, or there are too many.
+    pub fn channel(&self, name: &str) -> Result<Arc<Channel>, Refused> {
+        if let Some(channel) = self.registry.by_alias(name) {
+            return Ok(channel);
+        }
+        let Ok(arn) = name.parse::<ChannelArn>() else {
+            return Err(Refused::UnknownChannel(
+                "no channel has this name, and it is not a channel's ARN",
+            ));
+        };
+        let settings = self.settings();
+        let known = self.registry.by_arn(&arn);
+        match known {
+            Some(channel) if settings.allow_unlisted || channel.alias().is_some() => Ok(channel),
+            _ if !settings.allow_unlisted => Err(Refused::UnknownChannel(
+                "the channel is not listed, and channels.allow_unlisted is false",
+            )),
+            _ => self
+                .registry
+                .open(&self.shared, &settings, &arn, &settings.channel_defaults)
+                .map_err(|full| overloaded(full.0)),
+        }
+    }
+
+    /// Offers events to a channel in order, under one lock; one result an event.
+    ///
+    /// # Errors
+    /// [`Refused`]: no event was looked at.
+    pub fn offer(
+        &self,
+        channel: &Arc<Channel>,
+        events: impl IntoIterator<Item = Event>,
+        results: &mut Vec<Result<Admission, Refusal>>,
+    ) -> Result<Standing, Refused> {
+        self.check_room()?;
+        let now = self.now();
+        let origin = Origin::current();
+        let (standing, ticket) = channel.change(&self.shared, |state| {
+            let first = state.queue.next_sequence();
+            results.extend(
+                events
+                    .into_iter()
+                    .map(|event| state.queue.accept(now, event)),
+            );
+            state.note(origin, first);
+            standing(&mut state.queue, now)
+        });
+        Ok(Standing { ticket, ..standing })
+    }
+
+    /// Offers events to any channels, all or none.
+    ///
+    /// # Errors
+    /// [`Refused`]: no event was looked at.
+    pub fn offer_all(&self, events: Vec<(Arc<Channel>, Event)>) -> Result<AllOrNone, Refused> {
+        self.check_room()?;
+        let mut channels: Vec<&Arc<Channel>> = events.iter().map(|(channel, _)| channel).collect();
+        // Always locked in the order of their ids: no two requests wait for each other.
+        channels.sort_by_key(|channel| channel.id);
+        channels.dedup_by_key(|channel| channel.id);
+        let channels: Vec<Arc<Channel>> = channels.into_iter().cloned().collect();
+        let mut locked: Vec<_> = channels
+            .iter()
+            .map(|channel| channel.lock(&self.shared))
+            .collect();
+        let mut trials: Vec<(ChannelId, Queue)> = channels
+            .iter()
+            .zip(&locked)
+            .map(|(channel, state)| (channel.id, state.queue.clone()))
+            .collect();
+        let now = self.now();
+        let mut admissions = Vec::with_capacity(events.len());
+        for (index, (channel, event)) in events.into_iter().enumerate() {
+            let Ok(at) = trials.binary_search_by_key(&channel.id, |(id, _)| *id) else {
+                continue;
+            };
+            match trials[at].1.accept(now, event) {
+                Ok(admission) => admissions.push(admission),
+                Err(refusal) => return Ok(Err((index, refusal))),
+            }
+        }
+        let mut standings = Standing::default();
+        let origin = Origin::current();
+        for (state, (_, trial)) in locked.iter_mut().zip(trials) {
+            let first = state.queue.next_sequence();
+            state.queue = trial;
+            state.note(origin, first);
+            let ticket = state.ticket();
+            let standing = standing(&mut state.queue, now);
+            standings = standings.and(Standing { ticket, ..standing });
+        }
+        Ok(Ok((admissions, standings)))
+    }
+
+    /// Returns when what was offered or taken back will outlive the process, as far as the
+    /// journal's mode promises.
+    ///
+    /// # Errors
+    /// [`Refused::JournalFails`]: nothing is promised. Events may still be delivered.
+    pub async fn durable(&self, ticket: Ticket) -> Result<(), Refused> {
+        let committed = self.shared.journal.committed(ticket).await;
+        committed.map_err(|Failing| JOURNAL_FAILS)
+    }
+
+    pub(super) fn check_room(&self) -> Result<(), Refused> {
+        match self.shared.journal.room() {
+            Room::Enough => {}
+            Room::Full => return Err(overloaded("journal.max_bytes, or the room on its disk,")),
+            Room::Failing => return Err(JOURNAL_FAILS),
+        }
+        let limit = self
+            .settings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .limits
+            .queue_total_bytes;
+        if self.shared.queued_bytes.load(Ordering::Relaxed) >= limit {
+            return Err(overloaded("limits.queue_total_bytes"));
+        }
+        Ok(())
+    }
+
+    /// Somebody who waits for the ends of events.
+    #[must_use]
+    pub fn waiter(&self) -> Waiter {
+        self.shared.waiters.register()
+    }
+
+    /// Takes an event back by its id.
+    ///
+    /// # Errors
+    /// As [`Gateway::durable`].
+    pub async fn cancel(&self, channel: &Arc<Channel>, id: &str) -> Result<Cancelled, Refused> {
+        let now = self.now();
+        let cancel = channel.change(&self.shared, |state| state.queue.cancel(now, id));
+        self.durable(cancel.1).await.map(|()| cancel.0)
+    }
+
+    /// Takes back every queued event of that type and key (none: any).
+    ///
+    /// # Errors
+    /// As [`Gateway::durable`].
+    pub async fn purge(
+        &self,
+        channel: &Arc<Channel>,
+        kind: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<usize, Refused> {
+        let now = self.now();
+        let purge = channel.change(&self.shared, |state| state.queue.purge(now, kind, key));
+        self.durable(purge.1).await.map(|()| purge.0)
+    }
+
+    /// Stops calls for a channel; its events wait, and expire.
+    pub fn pause(&self, channel: &Arc<Channel>) {
+        self.set_paused(channel, true);
+    }
+
+    /// Lets calls for a channel go on.
+    pub fn resume(&self, channel: &Arc<Channel>) {
+        self.set_paused(channel, false);
+    }
+
+    fn set_paused(&self, channel: &Arc<Channel>, paused: bool) {
+        channel.with(&self.shared, |state| state.paused = paused);
+        channel.account.set_paused(self.now(), channel.id, paused);
+    }
+
+    /// Every payload of a channel delivered from now on.
+    #[must_use]
+    pub fn payloads(&self, channel: &Arc<Channel>) -> broadcast::Receiver<Arc<Delivered>> {
+        channel.subscribe(&self.shared)
+    }
+
+    /// The last payloads that were delivered to a channel, oldest first, as far as they are kept.
+    #[must_use]
+    pub fn recent_payloads(&self, channel: &Channel) -> Vec<Arc<Delivered>> {
+        self.shared.recent.of(channel.id)
+    }
+
+    /// How a channel stands.
+    #[must_use]
+    pub fn report(&self, channel: &Arc<Channel>) -> ChannelReport {
+        ChannelReport::of(&self.shared, &self.settings(), channel)
+    }
+
+    /// How up to `limit` channels stand that come after `after`, by name (an unlisted one's is
+    /// its ARN), of those whose name or ARN contains `part`, whatever its case; and how many
+    /// of these there are in all.
+    #[must_use]
+    pub fn find(
+        &self,
+        part: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> (Vec<ChannelReport>, usize) {
+        let part = part.to_ascii_lowercase();
+        let contains = |text: &str| part.is_empty() || text.to_ascii_lowercase().contains(&part);
+        let mut named: Vec<(Arc<str>, Arc<Channel>)> = self
+            .registry
+            .channels()
+            .into_iter()
+            .map(|channel| (channel.name(), channel))
+            .filter(|(name, channel)| contains(name) || contains(channel.arn.as_str()))
+            .collect();
+        let total = named.len();
+        named.retain(|(name, _)| after.is_none_or(|after| &**name > after));
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        named.truncate(limit);
+        let settings = self.settings();
+        let reports = named
+            .iter()
+            .map(|(_, channel)| ChannelReport::of(&self.shared, &settings, channel));
+        (reports.collect(), total)
+    }
+
+    /// How many channels are known.
+    #[must_use]
+    pub fn channel_count(&self) -> usize {
+        self.registry.channels().len()
+    }
+
+    /// Queues and accounts as they stand, for a scrape.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        report::snapshot(&self.shared, &self.registry)
+    }
+
+    /// How the accounts stand.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<AccountReport> {
+        let now = self.now();
+        self.registry
+            .accounts()
+            .iter()
+            .map(|account| AccountReport::of(now, account))
+            .collect()
+    }
+
+    /// Refuses new events from now on; queues may take `timeout` to leave.
+    pub fn drain(&self, timeout: Duration) {
+        let until = self.now() + timeout.into();
+        self.draining_until.store(until.micros(), Ordering::Release);
+    }
+
+    /// Whether new events are refused because the process is about to end.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining_until.load(Ordering::Acquire) != 0
+    }
+
+    /// While draining: when the next process may be there, in ms from now.
+    #[must_use]
+    pub fn draining(&self) -> Option<u64> {
+        let until = Time::from_micros(self.draining_until.load(Ordering::Acquire));
+        (until != Time::ZERO).then(|| until.since(self.now()).millis_ceil().max(1000))
+    }
+
+    /// Returns when nothing is queued, or after `timeout`.
+    pub async fn drained(&self, timeout: Duration) {
+        let empty = async {
+            while self.queued() > 0 {
+                tokio::time::sleep(DRAIN_LOOK).await;
+            }
+        };
+        let _ = tokio::time::timeout(timeout, empty).await;
+    }
+
+    /// Whether the journal takes events.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        self.shared.journal.room()
+    }
+
+    /// How long everything queued takes at the present pace, in ms.
+    #[must_use]
+    pub fn eta_ms(&self) -> u64 {
+        let now = self.now();
+        let eta =
+            |channel: &Arc<Channel>| channel.with(&self.shared, |state| state.queue.depth(now).eta);
+        let longest = self.registry.channels().iter().map(eta).max();
+        longest.map_or(0, engine::Span::millis_ceil)
+    }
+
+    /// Events queued, over all channels.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared.queued_events.load(Ordering::Relaxed)
+    }
+
+    /// Events delivered since the start.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.shared.delivered.load(Ordering::Relaxed)
+    }
+
+    /// Ends the accounts' tasks: no call is made after this.
+    pub fn stop(&self) {
+        self.registry.stop();
+    }
+}
+
+/// How often a drain looks whether it is done.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+const JOURNAL_FAILS: Refused = Refused::JournalFails {
+    retry_after_ms: OVERLOADED_RETRY_MS,
+};
+
+const fn overloaded(bound: &'static str) -> Refused {
+    Refused::Overloaded {
+        bound,
+        retry_after_ms: OVERLOADED_RETRY_MS,
+    }
+}
+
+fn standing(queue: &mut Queue, now: Time) -> Standing {
+    let depth = queue.depth(now);
+    Standing {
+        queued: depth.events,
+        eta_ms: depth.eta.millis_ceil(),
+        ticket: Ticket::NONE,
+    }
+}

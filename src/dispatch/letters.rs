@@ -1,0 +1,335 @@
+//! Dead letters: the events that can never be delivered, with the reason and the last error,
+//! until somebody replays or purges them.
+//!
+//! All of them are in memory, and in the journal where there is one. Bounded: the oldest go
+//! first, and are counted. Events that a policy dropped while their stream was offline are
+//! none: that is what the policy asks for.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use engine::{Data, Dead, Event, Merge, Priority};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::channel::LastError;
+use crate::journal::Shelf;
+
+/// Most letters kept: a wrong role on a busy channel makes hundreds a second, and a person
+/// looks at the first few.
+const LETTERS_MAX: usize = 10_000;
+
+/// Most bytes they take, as they are written.
+const BYTES_MAX: usize = 16 << 20;
+
+/// One dead letter.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Letter {
+    /// Greater than those of all letters before it that are kept.
+    pub id: u64,
+    /// The channel's ARN.
+    pub channel: String,
+    /// As in `cuegate_events_dead_lettered_total`.
+    pub reason: String,
+    /// When it died, in ms since 1970.
+    pub at_ms: u64,
+    /// What the API last said about the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<LastError>,
+    /// The payload it was sent in, if it was in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
+    /// The event.
+    pub event: LetterEvent,
+}
+
+/// The event of a letter, as its producer wrote it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LetterEvent {
+    data: Box<RawValue>,
+    /// The data is a string that leaves byte for byte: it came in as an AWS client's call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    verbatim: bool,
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    merge: Option<String>,
+    priority: String,
+}
+
+impl LetterEvent {
+    /// None: its data is no JSON, which no accepted event's is.
+    fn of(dead: &Dead) -> Option<Self> {
+        let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
+        let data = match &dead.data {
+            Data::Json(text) => RawValue::from_string(text.to_string()),
+            Data::Verbatim(text) => serde_json::value::to_raw_value(&**text),
+        };
+        Some(Self {
+            data: data.ok()?,
+            verbatim: matches!(dead.data, Data::Verbatim(_)),
+            kind: text(&dead.kind),
+            id: text(&dead.id),
+            key: text(&dead.key),
+            merge: dead.merge.map(|merge| merge.name().to_owned()),
+            priority: dead.priority.name().to_owned(),
+        })
+    }
+
+    /// The event, to be accepted once more, with its channel's TTL.
+    pub(super) fn event(&self) -> Event {
+        let text = |text: &Option<String>| text.as_deref().map(Into::into);
+        let data = if self.verbatim {
+            let string: String = serde_json::from_str(self.data.get()).unwrap_or_default();
+            Data::Verbatim(string.into())
+        } else {
+            Data::Json(self.data.get().into())
+        };
+        Event {
+            kind: text(&self.kind),
+            id: text(&self.id),
+            key: text(&self.key),
+            merge: self.merge.as_deref().and_then(Merge::from_name),
+            priority: Priority::from_name(&self.priority).unwrap_or_default(),
+            ..Event::new(data)
+        }
+    }
+}
+
+/// Which letters are meant; what is not given does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterFilter {
+    /// One letter.
+    pub id: Option<u64>,
+    /// A channel's ARN.
+    pub channel: Option<String>,
+    /// A reason.
+    pub reason: Option<String>,
+}
+
+impl LetterFilter {
+    fn fits(&self, letter: &Letter) -> bool {
+        self.id.is_none_or(|id| id == letter.id)
+            && self
+                .channel
+                .as_ref()
+                .is_none_or(|arn| *arn == letter.channel)
+            && self
+                .reason
+                .as_ref()
+                .is_none_or(|reason| *reason == letter.reason)
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    /// With their bytes as they are written.
+    letters: BTreeMap<u64, (Letter, usize)>,
+    bytes: usize,
+    next: u64,
+    /// What the journal has not heard yet.
+    changed: Vec<u64>,
+}
+
+/// All dead letters.
+#[derive(Default)]
+pub struct DeadLetters(Mutex<Kept>);
+
+impl DeadLetters {
+    pub(super) fn add(&self, channel: &str, dead: &[Dead], error: Option<&LastError>, at_ms: u64) {
+        let mut kept = self.lock();
+        for dead in dead {
+            let Some(event) = LetterEvent::of(dead) else {
+                continue;
+            };
+            let letter = Letter {
+                id: kept.next,
+                channel: channel.to_owned(),
+                reason: dead.reason.name().to_owned(),
+                at_ms,
+                error: error.cloned(),
+                n: dead.n,
+                event,
+            };
+            kept.next += 1;
+            let bytes = text(&letter).len();
+            kept.insert(letter, bytes);
+        }
+        while kept.letters.len() > LETTERS_MAX || kept.bytes > BYTES_MAX {
+            let Some((&oldest, _)) = kept.letters.first_key_value() else {
+                break;
+            };
+            kept.remove(oldest);
+            tracing::debug!(id = oldest, "the oldest dead letter made room");
+        }
+    }
+
+    /// Up to `limit` letters after `after`, oldest first.
+    pub(super) fn list(
+        &self,
+        filter: &LetterFilter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Vec<Letter> {
+        let first = after.map_or(0, |after| after.saturating_add(1));
+        let kept = self.lock();
+        let letters = kept.letters.range(first..).map(|(_, (letter, _))| letter);
+        letters
+            .filter(|letter| filter.fits(letter))
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+
+    /// Forgets letters; the answer is how many there were.
+    pub(super) fn remove(&self, ids: impl IntoIterator<Item = u64>) -> usize {
+        let mut kept = self.lock();
+        ids.into_iter().filter(|id| kept.remove(*id)).count()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().letters.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn insert(&mut self, letter: Letter, bytes: usize) {
+        self.changed.push(letter.id);
+        self.bytes += bytes;
+        self.letters.insert(letter.id, (letter, bytes));
+    }
+
+    fn remove(&mut self, id: u64) -> bool {
+        let Some((_, bytes)) = self.letters.remove(&id) else {
+            return false;
+        };
+        self.bytes -= bytes;
+        self.changed.push(id);
+        true
+    }
+}
+
+impl Shelf for DeadLetters {
+    /// What cannot be read is told and left out.
+    fn restore(&self, letters: Vec<(u64, Vec<u8>)>) {
+        let mut kept = self.lock();
+        for (id, text) in letters {
+            kept.next = kept.next.max(id + 1);
+            match serde_json::from_slice(&text) {
+                Ok(letter) => kept.insert(letter, text.len()),
+                Err(error) => tracing::error!(id, %error, "a dead letter cannot be read"),
+            }
+        }
+        kept.changed.clear();
+    }
+
+    fn take(&self) -> Vec<(u64, Option<Vec<u8>>)> {
+        let mut kept = self.lock();
+        let mut changed = std::mem::take(&mut kept.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        let now = |id: u64| kept.letters.get(&id).map(|(letter, _)| text(letter));
+        changed.into_iter().map(|id| (id, now(id))).collect()
+    }
+
+    fn all(&self) -> Vec<(u64, Vec<u8>)> {
+        let mut kept = self.lock();
+        kept.changed.clear();
+        let letters = kept.letters.iter();
+        letters
+            .map(|(id, (letter, _))| (*id, text(letter)))
+            .collect()
+    }
+}
+
+/// As it is written to the journal.
+fn text(letter: &Letter) -> Vec<u8> {
+    // A letter has nothing that JSON cannot say.
+    serde_json::to_vec(letter).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::DeadLetter;
+
+    fn dead(data: &str) -> Dead {
+        Dead {
+            data: Data::Json(data.into()),
+            kind: Some("t".into()),
+            id: None,
+            key: Some("k".into()),
+            merge: Some(Merge::Sum),
+            priority: Priority::High,
+            due: engine::Time::ZERO,
+            reason: DeadLetter::AccessDenied,
+            n: Some(7),
+        }
+    }
+
+    #[test]
+    fn the_oldest_make_room() {
+        let letters = DeadLetters::default();
+        let many: Vec<Dead> = (0..LETTERS_MAX + 5).map(|n| dead(&n.to_string())).collect();
+        letters.add("a", &many, None, 1);
+        assert_eq!(letters.len(), LETTERS_MAX);
+        let first = letters.list(&LetterFilter::default(), None, 1);
+        assert_eq!(first[0].id, 5);
+        let large = "1".repeat(BYTES_MAX / 4);
+        letters.add("a", &vec![dead(&large); 4], None, 1);
+        assert_eq!(letters.len(), 3);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let letters = DeadLetters::default();
+        letters.add("a", &[dead("1.50"), dead("2")], None, 1);
+        letters.add("b", &[dead("3")], None, 1);
+        assert_eq!(letters.remove([1, 1, 9]), 1);
+        let news = letters.take();
+        let ids: Vec<_> = news
+            .iter()
+            .map(|(id, text)| (*id, text.is_some()))
+            .collect();
+        assert_eq!(ids, [(0, true), (1, false), (2, true)]);
+        assert!(letters.take().is_empty());
+
+        let again = DeadLetters::default();
+        again.restore(letters.all());
+        assert!(again.take().is_empty());
+        let of_a = LetterFilter {
+            channel: Some("a".to_owned()),
+            ..LetterFilter::default()
+        };
+        let kept = again.list(&of_a, None, 9);
+        assert_eq!(kept.len(), 1);
+        let event = kept[0].event.event();
+        assert_eq!(event.data, Data::Json("1.50".into()));
+        assert_eq!(
+            (event.merge, event.priority),
+            (Some(Merge::Sum), Priority::High)
+        );
+        again.add("c", &[dead("4")], None, 1);
+        assert_eq!(again.list(&LetterFilter::default(), Some(2), 9)[0].id, 3);
+    }
+
+    #[test]
+    fn a_string_of_an_aws_client_stays_as_it_is() {
+        let verbatim = Dead {
+            data: Data::Verbatim("  \"é\n".into()),
+            ..dead("")
+        };
+        let letters = DeadLetters::default();
+        letters.add("a", std::slice::from_ref(&verbatim), None, 1);
+        let letter = letters.list(&LetterFilter::default(), None, 1).remove(0);
+        assert_eq!(letter.event.event().data, verbatim.data);
+    }
+}

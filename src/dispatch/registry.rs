@@ -1,0 +1,259 @@
+//! Which channels and accounts there are, and how they are found.
+//!
+//! Listed channels stay; unlisted ones come with their first event and go when they are idle
+//! and the room is needed. Both are bounded.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use dashmap::DashMap;
+use engine::{ChannelId, ChannelPolicy, Ledger, Queue, Rebuild, Span, Time};
+use tokio::task::JoinHandle;
+
+use super::account::Account;
+use super::channel::Channel;
+use super::report::AccountReport;
+use super::shared::Shared;
+use crate::arn::ChannelArn;
+use crate::config::Settings;
+use crate::telemetry::labels::OTHER_ACCOUNTS;
+use crate::telemetry::{AccountSnapshot, Meters};
+
+/// Most accounts and regions of one process: each has a task and a pool of connections.
+const ACCOUNTS_MAX: usize = 256;
+
+/// What an idle account's round trip is taken for until one was measured.
+const ROUND_TRIP_GUESS: Span = Span::from_millis(50);
+
+/// Accounts by id and region, each with its task.
+type Accounts = HashMap<(String, String), (Arc<Account>, JoinHandle<()>)>;
+
+#[derive(Default)]
+pub(super) struct Registry {
+    by_alias: RwLock<HashMap<Arc<str>, Arc<Channel>>>,
+    by_arn: DashMap<ChannelArn, Arc<Channel>>,
+    accounts: Mutex<Accounts>,
+    /// The books of channels that were forgotten.
+    retired: Mutex<Ledger>,
+    next_id: AtomicU32,
+    /// Accounts with series of their own; they never lose them.
+    listed_accounts: Mutex<BTreeSet<(String, String)>>,
+}
+
+/// A bound was reached.
+#[derive(Debug)]
+pub(super) struct Full(pub &'static str);
+
+impl Registry {
+    pub(super) fn by_alias(&self, alias: &str) -> Option<Arc<Channel>> {
+        self.by_alias
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(alias)
+            .cloned()
+    }
+
+    pub(super) fn by_arn(&self, arn: &ChannelArn) -> Option<Arc<Channel>> {
+        self.by_arn.get(arn).map(|channel| Arc::clone(&channel))
+    }
+
+    /// The channel of that ARN, made if it is not known.
+    pub(super) fn open(
+        &self,
+        shared: &Arc<Shared>,
+        settings: &Settings,
+        arn: &ChannelArn,
+        policy: &Arc<ChannelPolicy>,
+    ) -> Result<Arc<Channel>, Full> {
+        if let Some(channel) = self.by_arn(arn) {
+            return Ok(channel);
+        }
+        if self.by_arn.len() >= settings.limits.channels_max && self.retire_idle(shared) == 0 {
+            return Err(Full("limits.channels_max"));
+        }
+        self.make(shared, settings, arn, policy, Rebuild::default())
+    }
+
+    /// The channel of that ARN, made with a queue as the journal holds it.
+    pub(super) fn make(
+        &self,
+        shared: &Arc<Shared>,
+        settings: &Settings,
+        arn: &ChannelArn,
+        policy: &Arc<ChannelPolicy>,
+        kept: Rebuild,
+    ) -> Result<Arc<Channel>, Full> {
+        let account = self.account(shared, settings, arn)?;
+        let made = self.by_arn.entry(arn.clone()).or_insert_with(|| {
+            let id = ChannelId(self.next_id.fetch_add(1, Ordering::Relaxed));
+            let rules = settings.account_policy(arn.account(), arn.region());
+            let round = Span::SECOND + ROUND_TRIP_GUESS + rules.grace;
+            let interval = Span::from_micros(round.micros() / u64::from(rules.channel_tps));
+            let first_n = shared.clock.epoch_ms().max(shared.journal.n_floor());
+            let (policy, payload_max) = (Arc::clone(policy), account.payload_max());
+            let queue = if shared.journal.is_on() {
+                let now = shared.clock.now();
+                Queue::rebuild(policy, payload_max, first_n, interval, now, kept)
+            } else {
+                Queue::new(policy, payload_max, first_n, interval)
+            };
+            Arc::new(Channel::new(id, arn.clone(), account, queue))
+        });
+        Ok(Arc::clone(&made))
+    }
+
+    fn account(
+        &self,
+        shared: &Arc<Shared>,
+        settings: &Settings,
+        arn: &ChannelArn,
+    ) -> Result<Arc<Account>, Full> {
+        let mut accounts = self.lock_accounts();
+        let key = (arn.account().to_owned(), arn.region().to_owned());
+        if let Some((account, _)) = accounts.get(&key) {
+            return Ok(Arc::clone(account));
+        }
+        if accounts.len() >= ACCOUNTS_MAX {
+            return Err(Full("256 accounts and regions"));
+        }
+        let policy = settings.account_policy(arn.account(), arn.region());
+        let account = Arc::new(Account::new(
+            arn.account(),
+            arn.region(),
+            policy,
+            shared.hold_until,
+            settings.payload_max_bytes,
+        ));
+        let task = account.start(shared);
+        accounts.insert(key, (Arc::clone(&account), task));
+        Ok(account)
+    }
+
+    /// Forgets unlisted channels that are idle; the answer is how many.
+    fn retire_idle(&self, shared: &Arc<Shared>) -> usize {
+        let before = self.by_arn.len();
+        self.by_arn.retain(|_, channel| {
+            // Nobody else holds it, so nobody can be about to put an event in.
+            if channel.label().is_some() || Arc::strong_count(channel) > 1 {
+                return true;
+            }
+            channel.with(shared, |state| {
+                if !state.queue.is_idle() || state.paused {
+                    return true;
+                }
+                *self.retired.lock().unwrap_or_else(PoisonError::into_inner) +=
+                    state.queue.ledger();
+                false
+            })
+        });
+        before - self.by_arn.len()
+    }
+
+    /// Gives the listed channels their names; the others lose theirs.
+    pub(super) fn set_aliases(&self, aliases: HashMap<Arc<str>, Arc<Channel>>) {
+        for channel in &self.by_arn {
+            channel.set_alias(None);
+        }
+        for (alias, channel) in &aliases {
+            channel.set_alias(Some(Arc::clone(alias)));
+        }
+        *self
+            .by_alias
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = aliases;
+    }
+
+    /// Every channel, in no order.
+    pub(super) fn channels(&self) -> Vec<Arc<Channel>> {
+        self.by_arn
+            .iter()
+            .map(|channel| Arc::clone(&channel))
+            .collect()
+    }
+
+    /// Every account and region, in order.
+    pub(super) fn accounts(&self) -> Vec<Arc<Account>> {
+        let mut accounts: Vec<_> = self
+            .lock_accounts()
+            .values()
+            .map(|(account, _)| Arc::clone(account))
+            .collect();
+        accounts.sort_by(|a, b| (&a.id, &a.region).cmp(&(&b.id, &b.region)));
+        accounts
+    }
+
+    /// The accounts that have series of their own: those of listed channels, and those with
+    /// a table.
+    pub(super) fn set_listed_accounts(&self, settings: &Settings, meters: &Meters) {
+        let mut listed = self
+            .listed_accounts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let channels = settings
+            .channels
+            .iter()
+            .map(|c| (c.arn.account(), c.arn.region()));
+        let tables = settings
+            .accounts
+            .iter()
+            .map(|a| (a.id.as_str(), a.region.as_str()));
+        for (account, region) in channels.chain(tables) {
+            meters.list_account(account, region);
+            listed.insert((account.to_owned(), region.to_owned()));
+        }
+    }
+
+    /// The listed accounts, and all others together.
+    pub(super) fn account_snapshots(&self, now: Time) -> Vec<AccountSnapshot> {
+        let listed = self
+            .listed_accounts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut other = AccountSnapshot {
+            account: OTHER_ACCOUNTS.to_owned(),
+            region: OTHER_ACCOUNTS.to_owned(),
+            tokens_available: 0,
+            tokens_limit: 0,
+            up: true,
+        };
+        let mut snapshots = Vec::new();
+        for account in self.accounts() {
+            let report = AccountReport::of(now, &account);
+            let (available, limit) = (report.tokens.available.into(), report.tokens.limit.into());
+            if listed.contains(&(account.id.clone(), account.region.clone())) {
+                snapshots.push(AccountSnapshot {
+                    account: report.account,
+                    region: report.region,
+                    tokens_available: available,
+                    tokens_limit: limit,
+                    up: report.up,
+                });
+            } else {
+                other.tokens_available += available;
+                other.tokens_limit += limit;
+                other.up &= report.up;
+            }
+        }
+        snapshots.push(other);
+        snapshots
+    }
+
+    pub(super) fn retired(&self) -> Ledger {
+        self.retired
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Ends the accounts' tasks.
+    pub(super) fn stop(&self) {
+        for (_, task) in self.lock_accounts().values() {
+            task.abort();
+        }
+    }
+
+    fn lock_accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

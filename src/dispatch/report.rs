@@ -1,0 +1,244 @@
+//! What operators are told: the status of a channel, the books of all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::{DeadLetter, Envelope, Health, Ledger, Time};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::account::Account;
+use super::channel::{Channel, LastError};
+use super::registry::Registry;
+use super::shared::Shared;
+use crate::config::Settings;
+use crate::telemetry::labels::OTHER_CHANNELS;
+use crate::telemetry::{ChannelSnapshot, ChannelState, Snapshot};
+
+/// The answer of `GET /v1/channels/{channel}`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ChannelReport {
+    /// The alias, or the ARN of an unlisted channel.
+    #[schema(value_type = String)]
+    pub channel: Arc<str>,
+    /// The ARN.
+    pub arn: String,
+    /// What it is doing.
+    #[schema(value_type = ChannelState)]
+    pub state: &'static str,
+    /// Events queued: waiting, scheduled, held and in flight.
+    pub queued: usize,
+    /// Bytes of their data, types, keys and ids.
+    pub bytes: usize,
+    /// How long the backlog takes at the present pace, in ms.
+    pub eta_ms: u64,
+    /// Age of the oldest event that is due, in ms.
+    #[schema(required = true)]
+    pub oldest_age_ms: Option<u64>,
+    /// Calls that could be made now.
+    pub tokens: Tokens,
+    /// The limits in force.
+    pub limits: Limits,
+    /// The last call that failed.
+    #[schema(required = true)]
+    pub last_error: Option<LastError>,
+    /// Events since the start.
+    pub totals: Totals,
+}
+
+/// Tokens of a bucket.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Tokens {
+    /// Free now.
+    pub available: u32,
+    /// In all.
+    pub limit: u32,
+}
+
+/// The limits in force for a channel.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Limits {
+    channel_tps: u32,
+    account_tps: u32,
+    payload_max_bytes: usize,
+    queue_max_events: usize,
+    queue_max_bytes: usize,
+    ttl_ms: u32,
+    envelope: &'static str,
+}
+
+/// Events of a channel since the start, and how they ended.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Totals {
+    accepted: u64,
+    recovered: u64,
+    duplicates: u64,
+    delivered: u64,
+    merged: u64,
+    expired: u64,
+    cancelled: u64,
+    evicted: u64,
+    #[schema(value_type = BTreeMap<String, u64>)]
+    dead_lettered: BTreeMap<&'static str, u64>,
+}
+
+impl Totals {
+    fn of(ledger: &Ledger) -> Self {
+        let dead = DeadLetter::ALL.iter().zip(ledger.dead_lettered);
+        Self {
+            accepted: ledger.accepted,
+            recovered: ledger.recovered,
+            duplicates: ledger.duplicates,
+            delivered: ledger.delivered,
+            merged: ledger.merged,
+            expired: ledger.expired,
+            cancelled: ledger.cancelled,
+            evicted: ledger.evicted,
+            dead_lettered: dead.map(|(reason, count)| (reason.name(), count)).collect(),
+        }
+    }
+}
+
+impl Channel {
+    /// Its alias, or the ARN of an unlisted channel.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        self.alias().unwrap_or_else(|| self.arn.as_str().into())
+    }
+}
+
+impl ChannelReport {
+    pub(super) fn of(shared: &Shared, settings: &Settings, channel: &Arc<Channel>) -> Self {
+        let now = shared.clock.now();
+        let status = channel.account.scheduler().status(now, channel.id);
+        let rules = settings.account_policy(&channel.account.id, &channel.account.region);
+        channel.with(shared, |state| {
+            let depth = state.queue.depth(now);
+            let policy = state.queue.policy();
+            Self {
+                channel: channel.name(),
+                arn: channel.arn.to_string(),
+                state: state_of(status.health, state.paused).label(),
+                queued: depth.events,
+                bytes: depth.bytes,
+                eta_ms: depth.eta.millis_ceil(),
+                oldest_age_ms: depth.oldest.map(|oldest| now.since(oldest).millis_ceil()),
+                tokens: Tokens {
+                    available: status.tokens_available,
+                    limit: status.tokens_limit,
+                },
+                limits: Limits {
+                    channel_tps: rules.channel_tps,
+                    account_tps: rules.account_tps,
+                    payload_max_bytes: state.queue.payload_max(),
+                    queue_max_events: policy.queue_max_events,
+                    queue_max_bytes: policy.queue_max_bytes,
+                    ttl_ms: policy.ttl_ms,
+                    envelope: match policy.envelope {
+                        Envelope::Cue => "cue",
+                        Envelope::Array => "array",
+                        Envelope::Raw => "raw",
+                    },
+                },
+                last_error: state.last_error.as_deref().cloned(),
+                totals: Totals::of(state.queue.ledger()),
+            }
+        })
+    }
+}
+
+/// How an account stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccountReport {
+    /// The account's id.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// Whether it can send.
+    pub up: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// Calls that could be made now.
+    pub tokens: Tokens,
+}
+
+impl AccountReport {
+    pub(super) fn of(now: Time, account: &Account) -> Self {
+        let status = account.scheduler().account_status(now);
+        let reason = account.trouble().or_else(|| {
+            status
+                .circuit_open
+                .then(|| "most calls fail: one call at a time probes".to_owned())
+        });
+        Self {
+            account: account.id.clone(),
+            region: account.region.clone(),
+            up: reason.is_none(),
+            reason,
+            tokens: Tokens {
+                available: status.tokens_available,
+                limit: status.tokens_limit,
+            },
+        }
+    }
+}
+
+/// Queues and accounts as they stand, for a scrape. Each channel is one moment of it, so the
+/// books of each balance.
+pub(super) fn snapshot(shared: &Shared, registry: &Registry) -> Snapshot {
+    let now = shared.clock.now();
+    let mut by_label: BTreeMap<Arc<str>, ChannelSnapshot> = BTreeMap::new();
+    let mut other = ChannelSnapshot::new(OTHER_CHANNELS.into());
+    other.ledger = registry.retired();
+    let mut queue_bytes = 0;
+    for channel in registry.channels() {
+        let label = channel.label();
+        let into = match label {
+            Some(label) => by_label
+                .entry(Arc::clone(&label))
+                .or_insert_with(|| ChannelSnapshot::new(label)),
+            None => &mut other,
+        };
+        queue_bytes += add(into, shared, now, &channel);
+    }
+    let channels = by_label.into_values().chain([other]).collect();
+    Snapshot {
+        channels,
+        accounts: registry.account_snapshots(now),
+        queue_bytes,
+        journal_bytes: shared.journal.bytes(),
+        journal_errors: shared.journal.errors(),
+        dead_letters: shared.letters.len() as u64,
+    }
+}
+
+/// Adds a channel to the sums of its label; the answer is the bytes it has queued.
+fn add(sums: &mut ChannelSnapshot, shared: &Shared, now: Time, channel: &Arc<Channel>) -> u64 {
+    let status = channel.account.scheduler().status(now, channel.id);
+    channel.with(shared, |state| {
+        let depth = state.queue.depth(now);
+        let age = depth
+            .oldest
+            .map(|oldest| now.since(oldest))
+            .unwrap_or_default();
+        sums.ledger += state.queue.ledger();
+        sums.queue_events += depth.events as u64;
+        sums.oldest_event_age_seconds = sums
+            .oldest_event_age_seconds
+            .max(age.as_duration().as_secs_f64());
+        sums.eta_seconds = sums.eta_seconds.max(depth.eta.as_duration().as_secs_f64());
+        sums.tokens_available += u64::from(status.tokens_available);
+        sums.count(state_of(status.health, state.paused));
+        depth.bytes as u64
+    })
+}
+
+/// The state of a channel as operators see it.
+const fn state_of(health: Health, paused: bool) -> ChannelState {
+    match (paused, health) {
+        (true, _) => ChannelState::Paused,
+        (_, Health::Live) => ChannelState::Live,
+        (_, Health::Offline) => ChannelState::Offline,
+        (_, Health::Failing) => ChannelState::Failing,
+    }
+}

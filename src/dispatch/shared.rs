@@ -1,0 +1,95 @@
+//! What every channel and account task shares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use engine::{Dead, DeadLetter, Span, Time};
+
+use super::channel::LastError;
+use super::clock::Clock;
+use super::letters::DeadLetters;
+use super::recent::Recent;
+use super::waiters::Waiters;
+use crate::journal::Journal;
+use crate::telemetry::Meters;
+use crate::upstream::Upstream;
+
+pub(super) struct Shared {
+    pub clock: Arc<Clock>,
+    pub journal: Arc<Journal>,
+    /// After an unclean end: until then the API may count calls of the process before.
+    pub hold_until: Time,
+    pub upstream: Upstream,
+    pub meters: Arc<Meters>,
+    pub waiters: Arc<Waiters>,
+    pub letters: Arc<DeadLetters>,
+    /// What was delivered of late.
+    pub recent: Recent,
+    /// Everything queued, over all channels.
+    pub queued_events: AtomicUsize,
+    /// Bytes of memory it takes.
+    pub queued_bytes: AtomicUsize,
+    /// Events delivered since the start, for the last line of a drain.
+    pub delivered: AtomicU64,
+    call_timeout_ms: AtomicU64,
+    abandon_ms: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(
+        clock: Arc<Clock>,
+        journal: Arc<Journal>,
+        hold_until: Time,
+        upstream: Upstream,
+        meters: Arc<Meters>,
+        letters: Arc<DeadLetters>,
+    ) -> Self {
+        Self {
+            clock,
+            journal,
+            hold_until,
+            upstream,
+            meters,
+            waiters: Arc::default(),
+            letters,
+            recent: Recent::default(),
+            queued_events: AtomicUsize::new(0),
+            queued_bytes: AtomicUsize::new(0),
+            delivered: AtomicU64::new(0),
+            call_timeout_ms: AtomicU64::new(2000),
+            abandon_ms: AtomicU64::new(5000),
+        }
+    }
+
+    /// Keeps the dead letters of a channel.
+    pub(super) fn bury(&self, channel: &str, dead: &[Dead], error: Option<&LastError>) {
+        let kept: Vec<Dead> = dead
+            .iter()
+            .filter(|dead| dead.reason != DeadLetter::Offline)
+            .cloned()
+            .collect();
+        if !kept.is_empty() {
+            self.letters
+                .add(channel, &kept, error, self.clock.epoch_ms());
+            self.journal.mark_shelf();
+        }
+    }
+
+    /// How long a call may take before it is given up.
+    pub(super) fn call_timeout(&self) -> Duration {
+        Duration::from_millis(self.call_timeout_ms.load(Ordering::Relaxed))
+    }
+
+    /// How long a call that was given up is listened to.
+    pub(super) fn abandon(&self) -> Duration {
+        Duration::from_millis(self.abandon_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_timeouts(&self, call_timeout: Duration, abandon: Span) {
+        let millis = u64::try_from(call_timeout.as_millis()).unwrap_or(u64::MAX);
+        self.call_timeout_ms.store(millis, Ordering::Relaxed);
+        self.abandon_ms
+            .store(abandon.millis_ceil(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,232 @@
+//! The door for AWS clients as they are: `POST /PutMetadata` of the IVS API, in its forms.
+//!
+//! Only this operation exists here; signatures are not looked at in this file.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::Response;
+use engine::{Data, Event};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::batch::Batch;
+use super::body;
+use super::door::Door;
+use super::limits::ID_MAX;
+use super::offer;
+use super::openapi::{self, answers, params, schemas};
+use super::refusal::{Code, Refusal, aws_response, push_string};
+use crate::arn::ChannelArn;
+use crate::config::PutMetadataEnvelope;
+use crate::dispatch::Channel;
+use crate::telemetry::Transport;
+
+/// Requests since the start: what makes their ids unlike.
+static REQUESTS: AtomicU64 = AtomicU64::new(1);
+
+/// Queues one string, as the IVS API's operation.
+///
+/// AWS's SDKs and CLI call it when this address is their endpoint; signatures are not looked at.
+/// The string leaves byte for byte, alone in its payload, unless `put_metadata.envelope` says
+/// otherwise.
+#[utoipa::path(
+    post, path = "/PutMetadata", tag = openapi::AWS, operation_id = "PutMetadata",
+    params(params::Invocation), request_body = schemas::PutMetadataInput, responses(answers::PutMetadata)
+)]
+pub(super) async fn put_metadata(
+    State(door): State<Arc<Door>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let request_id = request_id(&door);
+    match take(&door, &headers, body).await {
+        Ok(()) => aws_response(StatusCode::NO_CONTENT, Body::empty(), request_id),
+        Err(refusal) => refusal.aws(request_id),
+    }
+}
+
+/// Whether a request that matched no path means an operation of the IVS API: they are all
+/// `POST /<Operation>`, except for those on tags.
+#[must_use]
+pub fn is_operation(method: &Method, uri: &Uri) -> bool {
+    let path = uri.path();
+    if let Some(arn) = path.strip_prefix("/tags/") {
+        return arn.starts_with("arn");
+    }
+    let name = path.strip_prefix('/').unwrap_or_default();
+    method == Method::POST
+        && name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().any(|c| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
+/// The answer to an operation that is not here.
+pub fn unknown_operation(door: &Door) -> Response {
+    Refusal::new(Code::NotFound, "of the IVS API only PutMetadata is here").aws(request_id(door))
+}
+
+/// Members it does not know are ignored, as the API does. That they are named here makes it an
+/// object: serde would take an array of the two values as well.
+#[derive(Deserialize)]
+struct Input {
+    #[serde(rename = "channelArn")]
+    channel_arn: Option<String>,
+    metadata: Option<String>,
+    #[serde(flatten)]
+    _others: IgnoredAny,
+}
+
+/// Takes one string in. Every refusal on the way is one event received and rejected.
+async fn take(door: &Door, headers: &HeaderMap, body: Body) -> Result<(), Refusal> {
+    let (channel, event) = read(door, headers, body).await.inspect_err(|refusal| {
+        offer::count_refusal(door, Transport::PutMetadata, None, refusal);
+    })?;
+    let batch = Batch {
+        events: vec![event],
+        ..Batch::default()
+    };
+    let tally = offer::offer(
+        &door.gateway,
+        &door.meters,
+        Transport::PutMetadata,
+        Some(&channel),
+        batch,
+    );
+    match tally.refused.into_iter().next() {
+        Some((_, refusal)) => Err(refusal),
+        None => Ok(door.gateway.durable(tally.standing.ticket).await?),
+    }
+}
+
+async fn read(
+    door: &Door,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Arc<Channel>, Event), Refusal> {
+    if let Err(refusal) = door.check_open() {
+        body::discard(headers, body).await;
+        return Err(refusal);
+    }
+    let settings = door.settings();
+    let bytes = body::read(headers, body, settings.server.max_body_bytes, &door.bodies).await?;
+    let (arn, metadata) = parse(&bytes)?;
+    let channel = door.channel(&arn)?;
+    let data = match settings.put_metadata {
+        PutMetadataEnvelope::Raw => Data::Verbatim(metadata.into()),
+        PutMetadataEnvelope::Channel => {
+            let mut json = String::with_capacity(metadata.len() + 2);
+            push_string(&mut json, &metadata);
+            Data::Json(json.into())
+        }
+    };
+    let mut event = Event::new(data);
+    event.id = invocation(headers).map(Into::into);
+    Ok((channel, event))
+}
+
+/// What the API checks of its input, in its words where they are known.
+fn parse(body: &Bytes) -> Result<(String, String), Refusal> {
+    let input: Input = serde_json::from_slice(body).map_err(|error| {
+        Refusal::malformed(format!("the body is not the operation's JSON: {error}"))
+    })?;
+    let arn = input
+        .channel_arn
+        .ok_or_else(|| Refusal::invalid("channelArn is missing"))?;
+    if arn.parse::<ChannelArn>().is_err() {
+        return Err(Refusal::invalid("channelArn is not the ARN of a channel"));
+    }
+    match input.metadata {
+        None => Err(Refusal::invalid("metadata is missing")),
+        Some(metadata) if metadata.is_empty() => Err(Refusal::invalid("metadata is empty")),
+        Some(metadata) => Ok((arn, metadata)),
+    }
+}
+
+/// The id that SDKs give a call and keep when they retry it.
+fn invocation(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get("amz-sdk-invocation-id")?.to_str().ok()?;
+    (1..=ID_MAX).contains(&id.len()).then_some(id)
+}
+
+/// In the form of a UUID, as clients expect it: the wall clock and a number.
+fn request_id(door: &Door) -> HeaderValue {
+    let ms = door.gateway.clock().epoch_ms();
+    let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    let id = format!(
+        "{:08x}-{:04x}-4000-8000-{:012x}",
+        ms >> 16 & 0xffff_ffff,
+        ms & 0xffff,
+        number & 0xffff_ffff_ffff
+    );
+    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_by_their_paths() {
+        for (method, path, expected) in [
+            (Method::POST, "/GetChannel", true),
+            (Method::POST, "/Batch2", true),
+            (Method::GET, "/tags/arn%3Aaws", true),
+            (Method::GET, "/GetChannel", false),
+            (Method::POST, "/getChannel", false),
+            (Method::POST, "/Get/Channel", false),
+            (Method::POST, "/", false),
+            (Method::POST, "/v1", false),
+            (Method::GET, "/tags/", false),
+        ] {
+            assert_eq!(
+                is_operation(&method, &Uri::from_static(path)),
+                expected,
+                "{method} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn inputs() {
+        let arn = "arn:aws:ivs:us-west-2:123456789012:channel/AbCdEfGhIjKl";
+        let ok = format!(r#"{{"channelArn":"{arn}","metadata":"\u00e9\"","other":1}}"#);
+        assert_eq!(parse(&ok.into()), Ok((arn.to_owned(), "é\"".to_owned())));
+        for (body, code) in [
+            (format!(r#"{{"channelArn":"{arn}"}}"#), Code::InvalidEvent),
+            (
+                format!(r#"{{"channelArn":"{arn}","metadata":""}}"#),
+                Code::InvalidEvent,
+            ),
+            (
+                format!(r#"{{"channelArn":"{arn}","metadata":null}}"#),
+                Code::InvalidEvent,
+            ),
+            (
+                format!(r#"{{"channelArn":"{arn}","metadata":5}}"#),
+                Code::Malformed,
+            ),
+            (
+                format!(r#"{{"channelArn":"{arn}","metadata":"\ud800"}}"#),
+                Code::Malformed,
+            ),
+            (
+                r#"{"channelArn":"quiz","metadata":"a"}"#.into(),
+                Code::InvalidEvent,
+            ),
+            (r#"{"metadata":"a"}"#.into(), Code::InvalidEvent),
+            ("[]".into(), Code::Malformed),
+            (format!(r#"["{arn}","a"]"#), Code::Malformed),
+            (String::new(), Code::Malformed),
+        ] {
+            assert_eq!(
+                parse(&body.clone().into()).map_err(|refusal| refusal.code),
+                Err(code),
+                "{body}"
+            );
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The events of one body or message, in their order: those that may be offered, and the
+//! refusals of the others.
+//!
+//! A text that is no batch at all (bad array, no UTF-8, empty) is one refused event, so
+//! that received = accepted + rejected + duplicates holds whatever comes. What a queue
+//! thinks of the events is not asked here.
+
+use std::borrow::Cow;
+
+use engine::Event;
+use serde_json::value::RawValue;
+
+use super::draft::Reader;
+use super::event::{self, Addressed, Addressing};
+use super::limits::EVENTS_MAX;
+use super::refusal::{Code, Refusal};
+
+/// How one event is read: the house's format, or `CloudEvents`.
+pub type Read =
+    for<'a, 'b, 'c> fn(&'a str, Addressing, &'b mut Reader<'c>) -> Result<Addressed<'a>, Refusal>;
+
+/// Events on their way to their queues. A *position* counts all events, refused or not.
+#[derive(Debug, Default)]
+pub struct Batch<'a> {
+    /// What may be offered, in order.
+    pub events: Vec<Event>,
+    /// The channel of each of these, where events name it.
+    pub channels: Vec<Cow<'a, str>>,
+    /// Positions and refusals of the others, in order.
+    pub refused: Vec<(usize, Refusal)>,
+}
+
+impl<'a> Batch<'a> {
+    /// Events, refused or not.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.events.len() + self.refused.len()
+    }
+
+    /// Adds one event, or the refusal in its place.
+    pub fn push(&mut self, read: Result<Addressed<'a>, Refusal>) {
+        match read {
+            Ok((event, channel)) => {
+                self.events.push(event);
+                self.channels.extend(channel);
+            }
+            Err(refusal) => self.refused.push((self.total(), refusal)),
+        }
+    }
+
+    /// The positions of [`Batch::events`].
+    pub fn positions(&self) -> impl Iterator<Item = usize> + use<> {
+        let gaps: Vec<usize> = self.refused.iter().map(|(position, _)| *position).collect();
+        let mut gaps = gaps.into_iter().peekable();
+        (0..self.total()).filter(move |position| gaps.next_if_eq(position).is_none())
+    }
+
+    /// Adds a text that is one event or an array of events.
+    pub fn add_json(&mut self, text: &'a str, addressing: Addressing, reader: &mut Reader<'_>) {
+        if is_array(text) {
+            self.add_array(text, event::read, addressing, reader);
+        } else {
+            self.push(event::read(text, addressing, reader));
+        }
+    }
+
+    /// Adds a text that is an array of events.
+    pub fn add_array(
+        &mut self,
+        text: &'a str,
+        read: Read,
+        addressing: Addressing,
+        reader: &mut Reader<'_>,
+    ) {
+        match serde_json::from_str::<Vec<&'a RawValue>>(text) {
+            Err(error) => self.push(Err(event::malformed(error))),
+            Ok(events) if events.is_empty() => self.push(Err(empty())),
+            Ok(events) if events.len() > EVENTS_MAX => self.push(Err(too_many())),
+            Ok(events) => {
+                self.events.reserve(events.len());
+                for event in events {
+                    self.push(read(event.get(), addressing, reader));
+                }
+            }
+        }
+    }
+}
+
+/// A body of `application/json`.
+pub fn json<'a>(body: &'a [u8], addressing: Addressing, reader: &mut Reader<'_>) -> Batch<'a> {
+    with_text(body, |batch, text| batch.add_json(text, addressing, reader))
+}
+
+/// A body that is one event of a format, and no array.
+pub fn single<'a>(
+    body: &'a [u8],
+    read: Read,
+    addressing: Addressing,
+    reader: &mut Reader<'_>,
+) -> Batch<'a> {
+    with_text(body, |batch, text| {
+        batch.push(read(text, addressing, reader));
+    })
+}
+
+/// A body that is an array of events of a format.
+pub fn array<'a>(
+    body: &'a [u8],
+    read: Read,
+    addressing: Addressing,
+    reader: &mut Reader<'_>,
+) -> Batch<'a> {
+    with_text(body, |batch, text| {
+        batch.add_array(text, read, addressing, reader);
+    })
+}
+
+/// A body of `application/x-ndjson`: a bad line refuses itself, blank lines do not count.
+pub fn ndjson<'a>(body: &'a [u8], addressing: Addressing, reader: &mut Reader<'_>) -> Batch<'a> {
+    let mut batch = Batch::default();
+    // Half of what a body of typical events (about 100 bytes) needs; it grows once.
+    batch.events.reserve((body.len() / 200).min(EVENTS_MAX));
+    // One check for the whole body is several times cheaper than one a line.
+    let valid = std::str::from_utf8(body).ok();
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', body).chain([body.len()]) {
+        let line = &body[start..end];
+        if !line.trim_ascii().is_empty() {
+            if batch.total() == EVENTS_MAX {
+                return refused(too_many());
+            }
+            let text = valid.map_or_else(
+                || std::str::from_utf8(line).ok(),
+                |body| body.get(start..end),
+            );
+            batch.push(
+                text.ok_or_else(not_utf8)
+                    .and_then(|text| event::read(text, addressing, reader)),
+            );
+        }
+        start = end + 1;
+    }
+    if batch.total() == 0 {
+        refused(empty())
+    } else {
+        batch
+    }
+}
+
+fn with_text<'a>(body: &'a [u8], add: impl FnOnce(&mut Batch<'a>, &'a str)) -> Batch<'a> {
+    let mut batch = Batch::default();
+    match std::str::from_utf8(body) {
+        Ok(text) => add(&mut batch, text),
+        Err(_) => batch.push(Err(not_utf8())),
+    }
+    batch
+}
+
+fn refused(refusal: Refusal) -> Batch<'static> {
+    let mut batch = Batch::default();
+    batch.push(Err(refusal));
+    batch
+}
+
+fn is_array(text: &str) -> bool {
+    text.trim_ascii_start().starts_with('[')
+}
+
+fn not_utf8() -> Refusal {
+    Refusal::malformed("not UTF-8")
+}
+
+fn empty() -> Refusal {
+    Refusal::malformed("there is no event in it")
+}
+
+fn too_many() -> Refusal {
+    Refusal::new(
+        Code::BodyTooLarge,
+        format!("more than {EVENTS_MAX} events in one body"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reader() -> Reader<'static> {
+        Reader {
+            now_ms: 0,
+            at_max_ahead_ms: 1000,
+            time_of: &|_| engine::Time::ZERO,
+            scratch: String::new(),
+        }
+    }
+
+    /// `data` of what was read and the code of what was refused, in order.
+    fn outline(batch: &Batch<'_>) -> Vec<String> {
+        let mut lines = vec![String::new(); batch.total()];
+        for (position, event) in batch.positions().zip(&batch.events) {
+            lines[position] = event.data.text().to_string();
+        }
+        for (position, refusal) in &batch.refused {
+            lines[*position] = refusal.code.name().to_owned();
+        }
+        lines
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn json_bodies() {
+        for (body, expected) in [
+            (&br#"{"data":1}"#[..], &["1"][..]),
+            (br#" [ {"data":1} , {"data":[2, 3]} ] "#, &["1", "[2,3]"]),
+            (br#"[{"data":1},{"data":2,"x":1},5,{"data":3,"ttl_ms":0},{"data":4}]"#, &["1", "malformed", "malformed", "invalid_event", "4"]),
+            (br#"[{"data":1},{"data":"\ud800"},[{"data":1}],null]"#, &["1", "malformed", "malformed", "malformed"]),
+            (br#"[{"data":1},{"data":2]"#, &["malformed"]),
+            (br#"[{"data":1},]"#, &["malformed"]),
+            (br#"[{"data":1}] x"#, &["malformed"]),
+            (br#"[{"data":1}"#, &["malformed"]),
+            (b"[]", &["malformed"]),
+            (b" [ ] ", &["malformed"]),
+            (b"", &["malformed"]),
+            (b"null", &["malformed"]),
+            (b"\xef\xbb\xbf{\"data\":1}", &["malformed"]),
+            (b"[{\"data\":1},{\"data\":\"\xff\"}]", &["malformed"]),
+            (b"{\"data\":1}\n{\"data\":2}", &["malformed"]),
+        ] {
+            let batch = json(body, Addressing::Path, &mut reader());
+            assert_eq!(outline(&batch), expected, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn ndjson_bodies() {
+        for (body, expected) in [
+            (&b"{\"data\":1}\n{\"data\":2}\n"[..], &["1", "2"][..]),
+            (b"{\"data\":1}\r\n{\"data\":2}", &["1", "2"]),
+            (b"\n\n{\"data\":1}\n \t\r\n{\"data\":2}\n\n", &["1", "2"]),
+            (b"{\"data\":1}\n\nx\n{\"data\":2}", &["1", "malformed", "2"]),
+            (b"[{\"data\":1}]\n{\"data\":2}", &["malformed", "2"]),
+            (b"{\"data\":\"\xff\"}\n{\"data\":\"\xc3\xa9\"}", &["malformed", "\"\u{e9}\""]),
+            (b"{\"data\":\n1}", &["malformed", "malformed"]),
+            (b"{\"data\":1}{\"data\":2}\n", &["malformed"]),
+            (b"\xef\xbb\xbf{\"data\":1}\n{\"data\":2}", &["malformed", "2"]),
+            (b"", &["malformed"]),
+            (b"\n \r\n", &["malformed"]),
+        ] {
+            let batch = ndjson(body, Addressing::Path, &mut reader());
+            assert_eq!(outline(&batch), expected, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn rubbish_without_end_is_cut_off() {
+        let body = b"x\n".repeat(EVENTS_MAX + 1);
+        assert_eq!(
+            outline(&ndjson(&body, Addressing::Path, &mut reader())),
+            ["body_too_large"]
+        );
+        let body = format!("[{}1]", "1,".repeat(EVENTS_MAX));
+        assert_eq!(
+            outline(&json(body.as_bytes(), Addressing::Path, &mut reader())),
+            ["body_too_large"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(body in any::<Vec<u8>>(), lines in prop::collection::vec(r#"\{"data":[0-9\[\]{}"]{0,8}\}?|[ \r]|"#, 0..8)) {
+            for body in [body, lines.join("\n").into_bytes()] {
+                for batch in [
+                    json(&body, Addressing::Path, &mut reader()),
+                    ndjson(&body, Addressing::Event, &mut reader()),
+                ] {
+                    prop_assert!(batch.total() > 0);
+                    prop_assert_eq!(batch.positions().count(), batch.events.len());
+                    prop_assert!(batch.refused.is_sorted_by_key(|(position, _)| *position));
+                }
+            }
+        }
+    }
+}

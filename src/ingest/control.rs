@@ -1,0 +1,230 @@
+//! Status, cancellation, purge, pause and resume: what acts on a channel rather than
+//! publishing to it. Works while draining too.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use engine::Cancelled;
+use serde::Serialize;
+
+use super::door::Door;
+use super::http::{json, named};
+use super::limits::{PAGE_DEFAULT, PAGE_MAX};
+use super::openapi::{self, answers, params};
+use super::query::Query;
+use super::refusal::{Code, Refusal};
+use crate::config::{Settings, UpstreamMode};
+use crate::dispatch::ChannelReport;
+
+/// The channel in the path.
+type ChannelPath = Result<Path<String>, PathRejection>;
+
+/// Returns how a channel stands.
+///
+/// The limits in force, what is queued and how long it takes, tokens, state, the last error, and
+/// how events ended since the start.
+#[utoipa::path(
+    get, path = "/v1/channels/{channel}", tag = openapi::CHANNELS, operation_id = "getChannel",
+    params(params::Channel), responses(answers::Channel)
+)]
+pub(super) async fn status(
+    State(door): State<Arc<Door>>,
+    path: ChannelPath,
+) -> Result<Response, Refusal> {
+    let channel = door.channel(&named(path)?)?;
+    Ok(json_of(&door.gateway.report(&channel)))
+}
+
+/// A page of `GET /v1/channels`.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ChannelPage)]
+pub struct Page {
+    /// How each stands.
+    channels: Vec<ChannelReport>,
+    /// What `after` must be for the next page; none: there is no more.
+    #[schema(value_type = Option<String>, required = true)]
+    next: Option<Arc<str>>,
+    /// How many there are on all pages, for people: the console's.
+    #[schema(ignore)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<usize>,
+    upstream: Upstream,
+}
+
+/// Where payloads go.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Upstream {
+    /// `local` or `aws`.
+    mode: &'static str,
+    /// In local mode, the emulator's own address.
+    #[schema(required = true)]
+    local_ivs: Option<String>,
+}
+
+impl Upstream {
+    fn of(settings: &Settings) -> Self {
+        match settings.upstream.mode {
+            UpstreamMode::Local => Self {
+                mode: "local",
+                local_ivs: Some(format!("http://{}", settings.local_ivs_listen)),
+            },
+            UpstreamMode::Aws => Self {
+                mode: "aws",
+                local_ivs: None,
+            },
+        }
+    }
+}
+
+/// Returns how channels stand, a page at a time.
+#[utoipa::path(
+    get, path = "/v1/channels", tag = openapi::CHANNELS, operation_id = "listChannels",
+    params(params::Paging), responses(answers::Channels)
+)]
+pub(super) async fn list(
+    State(door): State<Arc<Door>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = Query::of(query.as_deref(), &["limit", "after"])?;
+    let (page, _) = page(&door, query)?;
+    Ok(json_of(&page))
+}
+
+/// `GET /admin/channels?limit=&after=&q=`: the same of those whose name or ARN contains `q`,
+/// and how many these are.
+///
+/// # Errors
+/// `malformed`.
+pub async fn search(
+    State(door): State<Arc<Door>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = Query::of(query.as_deref(), &["limit", "after", "q"])?;
+    let (page, total) = page(&door, query)?;
+    Ok(json_of(&Page {
+        total: Some(total),
+        ..page
+    }))
+}
+
+fn page(door: &Door, mut query: Query<'_>) -> Result<(Page, usize), Refusal> {
+    let limit = match query.take("limit") {
+        None => PAGE_DEFAULT,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|n| (1..=PAGE_MAX).contains(n))
+            .ok_or_else(|| {
+                Refusal::malformed(format!("limit is not an integer from 1 to {PAGE_MAX}"))
+            })?,
+    };
+    let after = query.take("after");
+    let part = query.take("q").unwrap_or_default();
+    // One more than is shown says whether there is a next page.
+    let (mut channels, total) = door.gateway.find(&part, after.as_deref(), limit + 1);
+    let more = channels.len() > limit;
+    channels.truncate(limit);
+    let next = channels
+        .last()
+        .filter(|_| more)
+        .map(|last| Arc::clone(&last.channel));
+    let page = Page {
+        channels,
+        next,
+        total: None,
+        upstream: Upstream::of(&door.settings()),
+    };
+    Ok((page, total))
+}
+
+/// Takes an event back that is not sent yet.
+///
+/// What became of an event is remembered for the channel's `dedup_window_ms`.
+#[utoipa::path(
+    delete, path = "/v1/channels/{channel}/events/{id}", tag = openapi::EVENTS, operation_id = "cancel",
+    params(params::Channel, params::EventId), responses(answers::Cancelling)
+)]
+pub(super) async fn cancel(
+    State(door): State<Arc<Door>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<StatusCode, Refusal> {
+    let Path((name, id)) =
+        path.map_err(|_| Refusal::new(Code::UnknownEvent, "the path is not UTF-8"))?;
+    let channel = door.channel(&name)?;
+    match door.gateway.cancel(&channel, &id).await? {
+        Cancelled::Done => Ok(StatusCode::NO_CONTENT),
+        Cancelled::NeverSeen => Err(Refusal::new(
+            Code::UnknownEvent,
+            "no event with this id is remembered",
+        )),
+        Cancelled::Gone => Err(Refusal::new(
+            Code::AlreadySent,
+            "the event was sent or merged, or has ended otherwise",
+        )),
+    }
+}
+
+/// Takes every queued event back, or those of a type and a key.
+#[utoipa::path(
+    delete, path = "/v1/channels/{channel}/events", tag = openapi::EVENTS, operation_id = "purge",
+    params(params::Channel, params::Purging), responses(answers::Purged)
+)]
+pub(super) async fn purge(
+    State(door): State<Arc<Door>>,
+    path: ChannelPath,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let channel = door.channel(&named(path)?)?;
+    let mut query = Query::of(query.as_deref(), &["type", "key"])?;
+    let kind = query.take("type").filter(|kind| !kind.is_empty());
+    let key = query.take("key").filter(|key| !key.is_empty());
+    let cancelled = door
+        .gateway
+        .purge(&channel, kind.as_deref(), key.as_deref())
+        .await?;
+    Ok(json(
+        StatusCode::OK,
+        format!(r#"{{"cancelled":{cancelled}}}"#),
+    ))
+}
+
+/// Stops sending to a channel.
+///
+/// Events are still accepted, and expire as ever. A pause is not remembered across restarts.
+#[utoipa::path(
+    post, path = "/v1/channels/{channel}/pause", tag = openapi::CHANNELS, operation_id = "pause",
+    params(params::Channel), responses(answers::Done)
+)]
+pub(super) async fn pause(
+    State(door): State<Arc<Door>>,
+    path: ChannelPath,
+) -> Result<StatusCode, Refusal> {
+    door.gateway.pause(&door.channel(&named(path)?)?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends to a channel again.
+#[utoipa::path(
+    post, path = "/v1/channels/{channel}/resume", tag = openapi::CHANNELS, operation_id = "resume",
+    params(params::Channel), responses(answers::Done)
+)]
+pub(super) async fn resume(
+    State(door): State<Arc<Door>>,
+    path: ChannelPath,
+) -> Result<StatusCode, Refusal> {
+    door.gateway.resume(&door.channel(&named(path)?)?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) fn json_of(value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(body) => json(StatusCode::OK, body),
+        Err(error) => {
+            tracing::error!(%error, "a report could not be written as JSON");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! `POST …/events`: a request becomes a batch, its tally an answer.
+//!
+//! The checks come in the order of what they cost: draining, channel, parameters, media
+//! type, body, events. Until the events are offered nothing has happened, so a connection
+//! that breaks before that has published nothing.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::batch::{self, Batch};
+use super::body;
+use super::cloudevents;
+use super::door::{Door, Life, with_reader};
+use super::draft::Reader;
+use super::event::Addressing;
+use super::limits::{WAIT_DEFAULT_MS, WAIT_MAX_MS};
+use super::media::{self, Media};
+use super::offer::{self, Tally};
+use super::openapi::{self, answers, params, schemas};
+use super::query::Query;
+use super::refusal::{Code, Refusal};
+use crate::dispatch::{Channel, Ends};
+use crate::telemetry::Transport;
+
+/// Publishes events to a channel.
+///
+/// One event or an array, NDJSON, or `CloudEvents` 1.0. In their binary mode the attributes
+/// are in `ce-*` headers and the body, JSON or text, is the data. An event that is refused does
+/// not harm the others, unless `atomic=true`: the answer is 202 when any was accepted, and the
+/// first refusal's when none was. Of NDJSON a line that is not JSON refuses itself, of other
+/// bodies the whole.
+#[utoipa::path(
+    post, path = "/v1/channels/{channel}/events", tag = openapi::EVENTS, operation_id = "publish",
+    params(params::Channel, params::Publishing),
+    request_body(content(
+        (schemas::Events = "application/json"),
+        (schemas::EventLines = "application/x-ndjson"),
+        (schemas::CloudEvent = "application/cloudevents+json"),
+        (schemas::CloudEvents = "application/cloudevents-batch+json"),
+    )),
+    responses(answers::Published)
+)]
+pub(super) async fn publish_to_channel(
+    State(door): State<Arc<Door>>,
+    path: Result<Path<String>, PathRejection>,
+    request: axum::extract::Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    publish(
+        &door,
+        Some(named(path)),
+        head.uri.query(),
+        &head.headers,
+        body,
+    )
+    .await
+}
+
+/// Publishes events that name their channels.
+///
+/// As to one channel, with `channel` in each event, `cuechannel` in each `CloudEvent`.
+#[utoipa::path(
+    post, path = "/v1/events", tag = openapi::EVENTS, operation_id = "publishAddressed",
+    params(params::Publishing),
+    request_body(content(
+        (schemas::AddressedEvents = "application/json"),
+        (schemas::AddressedEventLines = "application/x-ndjson"),
+        (schemas::AddressedCloudEvent = "application/cloudevents+json"),
+        (schemas::AddressedCloudEvents = "application/cloudevents-batch+json"),
+    )),
+    responses(answers::Published)
+)]
+pub(super) async fn publish_anywhere(
+    State(door): State<Arc<Door>>,
+    request: axum::extract::Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    publish(&door, None, head.uri.query(), &head.headers, body).await
+}
+
+/// The channel's name in a path, percent-decoded.
+///
+/// # Errors
+/// `unknown_channel`: it is no text.
+pub fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
+    path.map(|Path(name)| name)
+        .map_err(|_| Refusal::new(Code::UnknownChannel, "the channel in the path is not UTF-8"))
+}
+
+/// How a request wants to be treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wishes {
+    atomic: bool,
+    wait: Option<Duration>,
+}
+
+impl Wishes {
+    fn of(query: Option<&str>) -> Result<Self, Refusal> {
+        let mut query = Query::of(query, &["atomic", "wait", "timeout_ms"])?;
+        let atomic = match query.take("atomic").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Refusal::malformed("atomic is neither true nor false")),
+        };
+        let timeout_ms = match query.take("timeout_ms") {
+            None => WAIT_DEFAULT_MS,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|ms| *ms <= WAIT_MAX_MS)
+                .ok_or_else(|| {
+                    Refusal::malformed(format!(
+                        "timeout_ms is not an integer from 0 to {WAIT_MAX_MS}"
+                    ))
+                })?,
+        };
+        let wait = match query.take("wait").as_deref() {
+            None => None,
+            Some("delivered") => Some(Duration::from_millis(timeout_ms)),
+            Some(_) => return Err(Refusal::malformed("wait can only be delivered")),
+        };
+        Ok(Self { atomic, wait })
+    }
+}
+
+/// What is known of a request before its body is read.
+struct Request {
+    channel: Option<Arc<Channel>>,
+    wishes: Wishes,
+    media: Media,
+}
+
+impl Request {
+    fn of(
+        door: &Door,
+        name: Option<&Result<String, Refusal>>,
+        query: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<Self, Refusal> {
+        door.check_open()?;
+        let channel = name
+            .map(|name| door.channel(name.as_ref().map_err(Refusal::clone)?))
+            .transpose()?;
+        Ok(Self {
+            channel,
+            wishes: Wishes::of(query)?,
+            media: media::of(headers)?,
+        })
+    }
+}
+
+async fn publish(
+    door: &Door,
+    name: Option<Result<String, Refusal>>,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    let settings = door.settings();
+    let read = match Request::of(door, name.as_ref(), query, headers) {
+        Ok(request) => {
+            let max = settings.server.max_body_bytes;
+            body::read(headers, body, max, &door.bodies)
+                .await
+                .map(|bytes| (request, bytes))
+        }
+        Err(refusal) => {
+            body::discard(headers, body).await;
+            Err(refusal)
+        }
+    };
+    let (request, bytes) = match read {
+        Ok(read) => read,
+        Err(refusal) => {
+            let named = name.as_ref().and_then(|name| name.as_deref().ok());
+            offer::count_refusal(door, Transport::Http, named, &refusal);
+            return refusal.into_response();
+        }
+    };
+    let addressing = if request.channel.is_some() {
+        Addressing::Path
+    } else {
+        Addressing::Event
+    };
+    let batch = with_reader(door.gateway.clock(), &settings, |reader| {
+        parse(request.media, headers, &bytes, addressing, reader)
+    });
+    answer(door, request.wishes, request.channel.as_ref(), batch).await
+}
+
+fn parse<'a>(
+    media: Media,
+    headers: &HeaderMap,
+    body: &'a [u8],
+    addressing: Addressing,
+    reader: &mut Reader<'_>,
+) -> Batch<'a> {
+    match media {
+        Media::Json => batch::json(body, addressing, reader),
+        Media::NdJson => batch::ndjson(body, addressing, reader),
+        Media::CloudEvent => batch::single(body, cloudevents::read, addressing, reader),
+        Media::CloudEventBatch => batch::array(body, cloudevents::read, addressing, reader),
+        Media::CloudEventBinary(kind) => {
+            let mut batch = Batch::default();
+            batch.push(cloudevents::read_binary(
+                headers, body, kind, addressing, reader,
+            ));
+            batch
+        }
+    }
+}
+
+async fn answer(
+    door: &Door,
+    wishes: Wishes,
+    channel: Option<&Arc<Channel>>,
+    mut batch: Batch<'_>,
+) -> Response {
+    let total = batch.total();
+    let waiter = wishes.wait.map(|timeout| (door.gateway.waiter(), timeout));
+    if let Some((waiter, _)) = &waiter {
+        batch
+            .events
+            .iter_mut()
+            .for_each(|event| event.waiter = waiter.id());
+    }
+    let tally = if wishes.atomic {
+        match offer::offer_all(&door.gateway, &door.meters, Transport::Http, channel, batch) {
+            Ok(tally) => tally,
+            Err((index, refusal)) if total > 1 => {
+                return refusal.problem(&format!(r#","index":{index}"#));
+            }
+            Err((_, refusal)) => return refusal.into_response(),
+        }
+    } else {
+        offer::offer(&door.gateway, &door.meters, Transport::Http, channel, batch)
+    };
+    if tally.is_refusal() {
+        return refused(&tally, total);
+    }
+    if let Err(failing) = door.gateway.durable(tally.standing.ticket).await {
+        return Refusal::from(failing).into_response();
+    }
+    match waiter {
+        None => accepted(&tally),
+        Some((waiter, timeout)) => {
+            let ends = tokio::select! {
+                ends = waiter.ended(tally.accepted, timeout) => ends,
+                () = door.reaches(Life::Stopping) => waiter.ended(tally.accepted, Duration::ZERO).await,
+            };
+            ended(&tally, ends)
+        }
+    }
+}
+
+/// Every event was refused: the answer is the first one's.
+fn refused(tally: &Tally, total: usize) -> Response {
+    match tally.refused.first() {
+        Some((_, first)) if total == 1 => first.problem(""),
+        Some((_, first)) => {
+            let mut more = String::from(",");
+            write_rejected(&mut more, tally);
+            first.problem(&more)
+        }
+        // A batch has at least one event, so this cannot be reached; it would be no success.
+        None => Refusal::malformed("there is no event in it").into_response(),
+    }
+}
+
+fn accepted(tally: &Tally) -> Response {
+    let mut body = String::with_capacity(96 + 96 * tally.refused.len());
+    body.push('{');
+    write_tally(&mut body, tally);
+    body.push_str(r#","queued":"#);
+    push_number(&mut body, tally.standing.queued);
+    body.push_str(r#","eta_ms":"#);
+    push_number(&mut body, tally.standing.eta_ms);
+    body.push('}');
+    json(StatusCode::ACCEPTED, body)
+}
+
+fn push_number(out: &mut String, number: impl itoa::Integer) {
+    out.push_str(itoa::Buffer::new().format(number));
+}
+
+fn ended(tally: &Tally, ends: Ends) -> Response {
+    let mut body = String::from("{");
+    let _ = write!(
+        body,
+        r#""delivered":{},"ended":{{"merged":{},"expired":{},"cancelled":{},"evicted":{},"dead_lettered":{}}},"pending":{},"#,
+        ends.delivered,
+        ends.merged,
+        ends.expired,
+        ends.cancelled,
+        ends.evicted,
+        ends.dead_lettered,
+        ends.pending,
+    );
+    write_tally(&mut body, tally);
+    body.push('}');
+    json(
+        if ends.pending == 0 {
+            StatusCode::OK
+        } else {
+            StatusCode::ACCEPTED
+        },
+        body,
+    )
+}
+
+fn write_tally(out: &mut String, tally: &Tally) {
+    out.push_str(r#""accepted":"#);
+    push_number(out, tally.accepted);
+    out.push_str(r#","duplicates":"#);
+    push_number(out, tally.duplicates);
+    out.push(',');
+    write_rejected(out, tally);
+}
+
+fn write_rejected(out: &mut String, tally: &Tally) {
+    out.push_str(r#""rejected":["#);
+    for (nth, (index, refusal)) in tally.refused.iter().enumerate() {
+        let _ = write!(
+            out,
+            r#"{}{{"index":{index},"#,
+            if nth == 0 { "" } else { "," }
+        );
+        refusal.write_members(out);
+        out.push('}');
+    }
+    out.push(']');
+}
+
+/// A response of JSON text.
+pub fn json(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,150 @@
+//! What a body is, by its headers. Reads no body.
+
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName};
+
+use super::cloudevents::{self, BinaryBody};
+use super::refusal::{Code, Refusal};
+
+/// The forms a body of events has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// One event or an array.
+    Json,
+    /// An event a line.
+    NdJson,
+    /// One `CloudEvent`.
+    CloudEvent,
+    /// An array of `CloudEvents`.
+    CloudEventBatch,
+    /// A `CloudEvent` whose attributes are headers.
+    CloudEventBinary(BinaryBody),
+}
+
+/// What the headers say.
+///
+/// # Errors
+/// `unsupported_media_type`.
+pub fn of(headers: &HeaderMap) -> Result<Media, Refusal> {
+    // Nearly every request says just this.
+    let plain = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| match value.as_bytes() {
+            b"application/json" => Some(Media::Json),
+            b"application/x-ndjson" => Some(Media::NdJson),
+            _ => None,
+        });
+    match plain {
+        Some(media) if !headers.keys().any(is_telling) && is_single(headers) => Ok(media),
+        _ => of_any(headers),
+    }
+}
+
+/// Whether a header besides the plain `Content-Type` could change what a body is.
+fn is_telling(name: &HeaderName) -> bool {
+    name == CONTENT_ENCODING || name.as_str().starts_with("ce-")
+}
+
+fn is_single(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_TYPE).iter().nth(1).is_none()
+}
+
+fn of_any(headers: &HeaderMap) -> Result<Media, Refusal> {
+    for encoding in headers.get_all(CONTENT_ENCODING) {
+        if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {
+            return Err(unsupported(
+                "bodies are taken as they are: no Content-Encoding",
+            ));
+        }
+    }
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else {
+        return Err(unsupported("one Content-Type is needed"));
+    };
+    let value = value
+        .to_str()
+        .map_err(|_| unsupported("the Content-Type is not text"))?;
+    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+    if !parameters.split(';').all(is_harmless) {
+        return Err(unsupported("the charset is not UTF-8"));
+    }
+    let essence = essence.trim().to_ascii_lowercase();
+    known(&essence, cloudevents::is_binary(headers)).ok_or_else(|| {
+        unsupported(
+            "not application/json, application/x-ndjson, application/cloudevents+json or \
+             application/cloudevents-batch+json",
+        )
+    })
+}
+
+fn known(essence: &str, has_attributes: bool) -> Option<Media> {
+    let is_json =
+        essence == "application/json" || essence == "text/json" || essence.ends_with("+json");
+    match essence {
+        "application/cloudevents+json" => Some(Media::CloudEvent),
+        "application/cloudevents-batch+json" => Some(Media::CloudEventBatch),
+        _ if has_attributes && is_json => Some(Media::CloudEventBinary(BinaryBody::Json)),
+        _ if has_attributes && essence.starts_with("text/") => {
+            Some(Media::CloudEventBinary(BinaryBody::Text))
+        }
+        _ if has_attributes => None,
+        "application/json" => Some(Media::Json),
+        "application/x-ndjson" => Some(Media::NdJson),
+        _ => None,
+    }
+}
+
+/// Every parameter but a foreign charset.
+fn is_harmless(parameter: &str) -> bool {
+    parameter
+        .trim()
+        .split_once('=')
+        .is_none_or(|(name, value)| {
+            !name.trim().eq_ignore_ascii_case("charset")
+                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+}
+
+fn unsupported(detail: &'static str) -> Refusal {
+    Refusal::new(Code::UnsupportedMediaType, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn headers_say_what_a_body_is() {
+        let binary = |body| Some(Media::CloudEventBinary(body));
+        for (headers, expected) in [
+            (&[("content-type", "application/json")][..], Some(Media::Json)),
+            (&[("content-type", "Application/JSON; Charset=\"UTF-8\"")], Some(Media::Json)),
+            (&[("content-type", "application/json;charset=utf-8;x=y;")], Some(Media::Json)),
+            (&[("content-type", "application/x-ndjson"), ("content-encoding", "identity")], Some(Media::NdJson)),
+            (&[("content-type", "application/cloudevents+json"), ("ce-id", "1")], Some(Media::CloudEvent)),
+            (&[("content-type", "application/cloudevents-batch+json; charset=utf-8")], Some(Media::CloudEventBatch)),
+            (&[("content-type", "application/json"), ("ce-id", "1")], binary(BinaryBody::Json)),
+            (&[("content-type", "application/vnd.x+json"), ("ce-specversion", "1.0")], binary(BinaryBody::Json)),
+            (&[("content-type", "text/plain"), ("ce-id", "1")], binary(BinaryBody::Text)),
+            (&[("content-type", "application/octet-stream"), ("ce-id", "1")], None),
+            (&[("content-type", "application/x-ndjson"), ("ce-id", "1")], None),
+            (&[("content-type", "application/cloudevents+avro")], None),
+            (&[("content-type", "application/vnd.x+json")], None),
+            (&[("content-type", "text/plain")], None),
+            (&[("content-type", "")], None),
+            (&[], None),
+            (&[("content-type", "application/json"), ("content-type", "application/json")], None),
+            (&[("content-type", "application/json; charset=latin1")], None),
+            (&[("content-type", "application/json"), ("content-encoding", "gzip")], None),
+        ] {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            let found = of(&map).map_err(|refusal| refusal.code);
+            assert_eq!(found, expected.ok_or(Code::UnsupportedMediaType), "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Ingest: where producers come in. Their requests become engine events, what becomes of
+//! these becomes their answers. What is queued, merged or sent is decided elsewhere.
+//!
+//! - [`server`]: connections, and [`patience`] with slow ones;
+//! - [`http`]: `POST …/events`; [`websocket`]: `…/ws`; [`aws`]: `POST /PutMetadata`;
+//!   [`payloads`]: what was delivered, live; [`control`]: status, cancel, purge, pause;
+//! - [`operators`]: the same of a channel for the console, at an address of its own;
+//! - [`media`], [`body`], [`query`]: the parts of a request;
+//! - [`batch`], [`event`], [`cloudevents`], [`draft`], [`json`]: events out of bytes;
+//! - [`offer`]: events meet the gateway, and the edge's books are kept;
+//! - [`refusal`]: THE map from reasons to statuses; [`limits`]: THE list of bounds;
+//! - [`openapi`]: what all of this takes and answers, as a document;
+//! - [`door`]: what every handler has at hand; [`timing`]: ids, spans and times of requests.
+
+pub mod aws;
+pub mod batch;
+pub mod body;
+pub mod cloudevents;
+pub mod control;
+pub mod door;
+pub mod draft;
+pub mod event;
+pub mod eventbridge;
+pub mod http;
+pub mod json;
+pub mod limits;
+pub mod media;
+pub mod offer;
+pub mod openapi;
+pub mod operators;
+pub mod patience;
+pub mod payloads;
+pub mod query;
+pub mod refusal;
+pub mod server;
+#[cfg(test)]
+mod tests;
+pub mod timing;
+pub mod websocket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Method, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+use crate::config::ServerSettings;
+use crate::dispatch::Gateway;
+use crate::telemetry::Meters;
+use door::Door;
+pub use door::Life;
+pub use operators::operators_router;
+use refusal::{Refusal, method_not_allowed};
+
+/// How often it is looked whether the gateway drains: a WebSocket hears of it that much later.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
+
+/// Serves producers until `stop`, then lets their connections end within
+/// [`limits::CLOSE_TIME`]. A WebSocket ends as soon as the gateway drains.
+pub fn serve<S: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    meters: Arc<Meters>,
+    settings: &ServerSettings,
+    stop: S,
+) -> impl Future<Output = ()> + Send + use<S> {
+    let max_connections = settings.max_connections;
+    let (tell, life) = watch::channel(Life::Serving);
+    let router = router(Arc::clone(&gateway), Arc::clone(&meters), life.clone());
+    async move {
+        let told = async {
+            let drain = async {
+                while !gateway.is_draining() {
+                    sleep(DRAIN_LOOK).await;
+                }
+                tell.send_replace(Life::Draining);
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = stop => {}
+                () = drain => {}
+            }
+            tell.send_replace(Life::Stopping);
+        };
+        tokio::join!(
+            told,
+            server::serve(listener, router, max_connections, meters, life)
+        );
+    }
+}
+
+/// Everything producers can ask for. `life` is told by whoever ends the process.
+pub fn router(gateway: Arc<Gateway>, meters: Arc<Meters>, life: watch::Receiver<Life>) -> Router {
+    let observed = !meters.are_off();
+    let door = Arc::new(Door {
+        gateway,
+        meters,
+        life,
+        bodies: body::BodyBudget::default(),
+    });
+    let (router, _) = routes().split_for_parts();
+    let router = router.fallback(nothing_here);
+    let router = if observed {
+        router.layer(timing::Timing(Arc::clone(&door.meters)))
+    } else {
+        router
+    };
+    router.with_state(door)
+}
+
+/// Every path with its handlers, as their documentation says.
+fn routes() -> OpenApiRouter<Arc<Door>> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(documented(routes!(control::list)))
+        .routes(documented(routes!(control::status)))
+        .routes(documented(routes!(
+            http::publish_to_channel,
+            control::purge
+        )))
+        .routes(documented(routes!(control::cancel)))
+        .routes(documented(routes!(control::pause)))
+        .routes(documented(routes!(control::resume)))
+        .routes(documented(routes!(payloads::payloads)))
+        .routes(documented(routes!(websocket::channel)))
+        .routes(documented(routes!(http::publish_anywhere)))
+        .routes(documented(routes!(websocket::anywhere)))
+        .routes(documented(routes!(eventbridge::post)))
+        .routes(documented(routes!(aws::put_metadata)))
+        .routes(documented(routes!(openapi::document)))
+}
+
+/// A path as it is documented, with its methods only.
+fn documented(routes: UtoipaMethodRouter<Arc<Door>>) -> UtoipaMethodRouter<Arc<Door>> {
+    let allow = openapi::allow(&routes.1);
+    routes.map(|methods| only(methods, allow))
+}
+
+/// The methods of a path; any other is a 405 that names them.
+fn only(methods: MethodRouter<Arc<Door>>, allow: impl Into<String>) -> MethodRouter<Arc<Door>> {
+    let allow = allow.into();
+    methods.fallback(move || async move { method_not_allowed(&allow) })
+}
+
+async fn nothing_here(State(door): State<Arc<Door>>, method: Method, uri: Uri) -> Response {
+    if aws::is_operation(&method, &uri) {
+        return aws::unknown_operation(&door);
+    }
+    Refusal::not_found().into_response()
+}

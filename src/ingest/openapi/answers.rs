@@ -1,0 +1,272 @@
+//! What each operation answers: its successes, and its refusals by the one map from codes to
+//! statuses.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use utoipa::IntoResponses;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::header::Header;
+use utoipa::openapi::{Content, RefOr, Response, ResponseBuilder};
+
+use super::schemas::{self, reference, schema};
+use crate::dispatch::ChannelReport;
+use crate::ingest::control::Page;
+use crate::ingest::refusal::{Code, aws_error};
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+macro_rules! answers {
+    ($($(#[$doc:meta])* $name:ident: $answers:expr;)*) => { $(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> Responses {
+                $answers.build()
+            }
+        }
+    )* };
+}
+
+/// What a body can be refused for before it is looked into.
+const BODY: [Code; 2] = [Code::SlowRequest, Code::BodyTooLarge];
+/// What naming a channel can be refused for.
+const CHANNEL: [Code; 2] = [Code::UnknownChannel, Code::Overloaded];
+
+answers! {
+    /// To events.
+    Published: Answers::new()
+        .json(200, "With `wait=delivered`: every event has ended.", reference::<schemas::Ended>())
+        .json(
+            202,
+            "At least one event was accepted or was a duplicate; they are as durable as `journal.mode` says. With `wait=delivered`: some had not ended in time.",
+            json!({"anyOf": [reference::<schemas::Accepted>(), reference::<schemas::Ended>()]}),
+        )
+        .refused(&BODY)
+        .refused(&CHANNEL)
+        .refused(&[
+            Code::Malformed, Code::ChannelOffline, Code::EventTooLarge, Code::UnsupportedMediaType, Code::InvalidEvent,
+            Code::QueueFull, Code::WouldExpire, Code::Draining,
+        ]);
+    /// To a cancellation.
+    Cancelling: Answers::new()
+        .empty(204, "It was taken back.")
+        .refused(&CHANNEL)
+        .refused(&[Code::UnknownEvent, Code::AlreadySent]);
+    /// To a purge.
+    Purged: Answers::new()
+        .json(200, "What was queued is taken back.", reference::<schemas::Cancelled>())
+        .refused(&CHANNEL)
+        .refused(&[Code::Malformed]);
+    /// To a pause or its end.
+    Done: Answers::new().empty(204, "It is so.").refused(&CHANNEL);
+    /// To a question about a channel.
+    Channel: Answers::new().json(200, "How it stands.", reference::<ChannelReport>()).refused(&CHANNEL);
+    /// To a question about all.
+    Channels: Answers::new()
+        .json(200, "One page, ordered by name.", reference::<Page>())
+        .refused(&[Code::Malformed]);
+    /// To one who follows payloads.
+    Payloads: Answers::new()
+        .content(
+            200,
+            "Server-sent events without end: `id` is the payload's `n`, `data` the payload. An event `lagged` says how many a slow reader missed. Nothing is replayed.",
+            "text/event-stream",
+            sent_event(),
+        )
+        .refused(&CHANNEL);
+    /// To a WebSocket that names its channel.
+    ChannelSocket: Answers::new().switching().refused(&[Code::UnknownChannel]);
+    /// To any WebSocket.
+    Socket: Answers::new().switching();
+    /// To notices of streams.
+    Noticed: Answers::new()
+        .json(200, "They were looked at.", reference::<schemas::Noticed>())
+        .refused(&BODY)
+        .refused(&[Code::Malformed, Code::Unauthenticated, Code::NotFound, Code::Overloaded]);
+    /// Of the IVS API.
+    PutMetadata: Answers::new()
+        .put(204, request_id(ResponseBuilder::new().description("It is queued, or was by an earlier try of the same call.")))
+        .ivs(&[
+            Code::Malformed, Code::InvalidEvent, Code::EventTooLarge, Code::BodyTooLarge, Code::UnknownChannel,
+            Code::ChannelOffline, Code::QueueFull, Code::WouldExpire, Code::Overloaded, Code::Draining, Code::SlowRequest,
+        ]);
+    /// To a question about the document.
+    Document: Answers::new().json(200, "An OpenAPI 3.1 document.", json!({"type": "object", "required": ["openapi", "info", "paths"]}));
+}
+
+/// One server-sent event.
+fn sent_event() -> Value {
+    let text = json!({"type": "string"});
+    json!({
+        "type": "object",
+        "properties": {"id": text, "event": {"enum": ["message", "lagged"]}, "data": text},
+        "required": ["data"],
+        "examples": [{"id": "1790000000001", "data": "{\"v\":1,\"n\":1790000000001,\"e\":[{\"d\":1}]}"}],
+    })
+}
+
+/// What belongs to no operation: wrong methods and paths.
+#[must_use]
+pub fn everywhere() -> Responses {
+    let method = problem(&[Code::MethodNotAllowed]);
+    let method = method.header(
+        "Allow",
+        always("The methods that the path has.", json!({"type": "string"})),
+    );
+    [
+        ("MethodNotAllowed", method),
+        ("NotFound", problem(&[Code::NotFound])),
+    ]
+    .map(|(name, response)| (name.to_owned(), response.build().into()))
+    .into()
+}
+
+/// Responses by their status, and the codes of refusals.
+struct Answers {
+    responses: Responses,
+    refused: Vec<Code>,
+}
+
+impl Answers {
+    const fn new() -> Self {
+        Self {
+            responses: BTreeMap::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    fn put(mut self, status: u16, response: ResponseBuilder) -> Self {
+        self.responses
+            .insert(status.to_string(), response.build().into());
+        self
+    }
+
+    fn empty(self, status: u16, description: &str) -> Self {
+        self.put(status, ResponseBuilder::new().description(description))
+    }
+
+    fn json(self, status: u16, description: &str, json: Value) -> Self {
+        self.content(status, description, "application/json", json)
+    }
+
+    fn content(self, status: u16, description: &str, media: &str, json: Value) -> Self {
+        self.put(status, content(description, media, json))
+    }
+
+    /// Becomes a WebSocket, or says what is wrong with the handshake.
+    fn switching(self) -> Self {
+        let protocol = Header::new(schema(json!({"const": "cuegate.v1"})));
+        let switching = ResponseBuilder::new()
+            .description("The connection is a WebSocket.")
+            .header("Sec-WebSocket-Protocol", protocol);
+        self.put(101, switching)
+            .refused(&[Code::Malformed, Code::UpgradeRequired, Code::Draining])
+    }
+
+    /// Problem documents, one response for all the codes of a status.
+    fn refused(mut self, codes: &[Code]) -> Self {
+        self.refused.extend_from_slice(codes);
+        self
+    }
+
+    /// The same refusals in the form of the IVS API.
+    fn ivs(self, codes: &[Code]) -> Self {
+        let by_status = group(codes, |code| aws_error(code).1);
+        by_status
+            .into_iter()
+            .fold(self, |answers, (status, codes)| {
+                answers.put(status, ivs_error(&codes))
+            })
+    }
+
+    fn build(mut self) -> Responses {
+        let by_status = group(&std::mem::take(&mut self.refused), Code::status);
+        let all = by_status
+            .into_iter()
+            .fold(self, |answers, (status, codes)| {
+                answers.put(status, problem(&codes))
+            });
+        all.responses
+    }
+}
+
+fn group(codes: &[Code], status: impl Fn(Code) -> StatusCode) -> BTreeMap<u16, Vec<Code>> {
+    let mut groups: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in codes {
+        groups
+            .entry(status(*code).as_u16())
+            .or_default()
+            .push(*code);
+    }
+    groups
+}
+
+fn problem(codes: &[Code]) -> ResponseBuilder {
+    let names: Vec<_> = codes.iter().map(|code| code.name()).collect();
+    let json = json!({
+        "allOf": [reference::<schemas::Problem>()],
+        "properties": {"code": {"enum": names}},
+    });
+    let response = content(&titles(codes), "application/problem+json", json);
+    if codes == [Code::UpgradeRequired] {
+        let version = always("The one that is taken.", json!({"const": "13"}));
+        return response.header("Sec-WebSocket-Version", version);
+    }
+    retry_after(codes, response)
+}
+
+fn ivs_error(codes: &[Code]) -> ResponseBuilder {
+    let mut names: Vec<_> = codes.iter().map(|code| aws_error(*code).0).collect();
+    names.dedup();
+    let error = always("The kind of the error.", json!({"enum": names}));
+    let json = reference::<schemas::IvsError>();
+    let response =
+        content(&titles(codes), "application/json", json).header("x-amzn-ErrorType", error);
+    request_id(retry_after(codes, response))
+}
+
+fn request_id(response: ResponseBuilder) -> ResponseBuilder {
+    response.header(
+        "x-amzn-RequestId",
+        always("The id of this request.", json!({"type": "string"})),
+    )
+}
+
+/// Refusals that waiting mends say for how long.
+fn retry_after(codes: &[Code], response: ResponseBuilder) -> ResponseBuilder {
+    let is_passing = |code: &Code| {
+        let status = code.status();
+        status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE
+    };
+    if !codes.iter().all(is_passing) {
+        return response;
+    }
+    let seconds = json!({"type": "integer", "minimum": 1});
+    let text = "Whole seconds until trying again makes sense.";
+    response.header("Retry-After", always(text, seconds))
+}
+
+/// A header that is there in every such response.
+fn always(description: &str, json: Value) -> Header {
+    let mut header = Header::new(schema(json));
+    header.description = Some(description.to_owned());
+    header.extensions = Some(Extensions::from_iter([("required", true)]));
+    header
+}
+
+fn content(description: &str, media: &str, json: Value) -> ResponseBuilder {
+    ResponseBuilder::new()
+        .description(description)
+        .content(media, Content::new(Some(schema(json))))
+}
+
+fn titles(codes: &[Code]) -> String {
+    let titles: Vec<_> = codes
+        .iter()
+        .map(|code| format!("`{}`: {}.", code.name(), code.title()))
+        .collect();
+    titles.join(" ")
+}

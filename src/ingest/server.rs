@@ -1,0 +1,161 @@
+//! Connections: accepted within their number, served as HTTP/1 or HTTP/2, and ended when the
+//! process stops.
+//!
+//! It knows nothing of events. A connection counts until its socket is closed, as a WebSocket
+//! too.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Duration, sleep, timeout};
+use tower_service::Service;
+
+use super::door::Life;
+use super::limits::{
+    CLOSE_TIME, DISCARD_MAX_BYTES, DISCARD_MAX_TIME, H2_PING_EVERY, H2_PING_TIMEOUT,
+    H2_STREAMS_MAX, HEAD_MAX_BYTES, HEADERS_MAX, OVERLOADED_RETRY_MS, TURNED_AWAY_MAX,
+};
+use super::patience::{Guarded, Patient, Progress};
+use super::refusal::{Code, Refusal};
+use crate::telemetry::{Meters, Transport};
+
+/// After a failed `accept` (most likely no file descriptor is left) the next one waits.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves connections until `life` is [`Life::Stopping`], then lets them end within
+/// [`CLOSE_TIME`].
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    max_connections: usize,
+    meters: Arc<Meters>,
+    mut life: watch::Receiver<Life>,
+) {
+    let server = Arc::new(Server {
+        router,
+        builder: builder(),
+        meters,
+        life: life.clone(),
+    });
+    let places = Arc::new(Semaphore::new(max_connections));
+    let waiting_room = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            _ = life.wait_for(|life| *life >= Life::Stopping) => break,
+            _ = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                    connections.spawn(Arc::clone(&server).connection(stream, place));
+                } else if let Ok(place) = Arc::clone(&waiting_room).try_acquire_owned() {
+                    connections.spawn(turn_away(stream, place));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let _ = timeout(CLOSE_TIME, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        // `patience` has the time-outs, and one timer a connection instead of two a request.
+        .header_read_timeout(None)
+        .max_buf_size(HEAD_MAX_BYTES)
+        .max_headers(HEADERS_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS_MAX)
+        .max_header_list_size(u32::try_from(HEAD_MAX_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(H2_PING_EVERY)
+        .keep_alive_timeout(H2_PING_TIMEOUT);
+    builder
+}
+
+struct Server {
+    router: Router,
+    builder: auto::Builder<TokioExecutor>,
+    meters: Arc<Meters>,
+    life: watch::Receiver<Life>,
+}
+
+impl Server {
+    async fn connection(self: Arc<Self>, stream: TcpStream, place: OwnedSemaphorePermit) {
+        let open = self.meters.connections(Transport::Http);
+        open.increment(1);
+        // Answers are written whole: waiting for more to send only delays them.
+        let _ = stream.set_nodelay(true);
+        self.serve(stream, place).await;
+        open.decrement(1);
+    }
+
+    /// Serves one connection, of whatever it is made, until it ends or becomes a WebSocket.
+    async fn serve(
+        &self,
+        io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        place: OwnedSemaphorePermit,
+    ) {
+        let progress = Arc::new(Progress::default());
+        let io = TokioIo::new(Patient::new(io, Arc::clone(&progress), Some(place)));
+        let service = service_fn(|request: Request<Incoming>| {
+            let under_way = progress.begin();
+            let progress = Arc::clone(&progress);
+            let answer = self.router.clone().call(request);
+            async move {
+                let response = answer.await?;
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    progress.exempt();
+                }
+                Ok::<_, Infallible>(response.map(|body| Guarded::new(body, under_way)))
+            }
+        });
+        let connection = self.builder.serve_connection_with_upgrades(io, service);
+        tokio::pin!(connection);
+        let mut life = self.life.clone();
+        tokio::select! {
+            // How a client's connection ends is the client's affair.
+            _ = connection.as_mut() => return,
+            _ = life.wait_for(|life| *life >= Life::Stopping) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
+}
+
+/// Answers without reading, then reads what comes: over unread bytes the answer would be
+/// lost in a reset.
+async fn turn_away(mut stream: TcpStream, place: OwnedSemaphorePermit) {
+    let _place = place;
+    let _ = timeout(DISCARD_MAX_TIME, async {
+        let detail = "server.max_connections connections are open";
+        let refusal = Refusal::new(Code::Overloaded, detail).retry_after(OVERLOADED_RETRY_MS);
+        stream.write_all(refusal.raw_response().as_bytes()).await?;
+        stream.shutdown().await?;
+        let mut left = stream.take(DISCARD_MAX_BYTES as u64);
+        tokio::io::copy(&mut left, &mut tokio::io::sink()).await
+    })
+    .await;
+}

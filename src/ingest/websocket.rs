@@ -1,0 +1,315 @@
+//! `…/ws`: events as messages, acknowledged in order.
+//!
+//! Messages are taken as they are buffered (never waited for while one is there), offered
+//! together, and acknowledged at once: so an ack comes when the input is idle and after
+//! `WS_ACK_EVERY` messages at the latest. While answers cannot be written nothing is read,
+//! so that a client that does not read cannot make anything grow.
+
+mod handshake;
+mod input;
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
+use tracing::Instrument as _;
+
+use super::batch::Batch;
+use super::door::{Door, Life, with_reader};
+use super::event::Addressing;
+use super::http::named;
+use super::limits::{
+    DISCARD_MAX_BYTES, WS_CLOSE_TIME, WS_MESSAGE_MAX, WS_PING_EVERY, WS_READ_BUFFER, WS_SILENCE,
+    WS_WRITE_BUFFER, WS_WRITE_BUFFER_MAX,
+};
+use super::offer::{self, Tally};
+use super::openapi::{self, answers, params};
+use super::refusal::{Code, Refusal};
+use crate::dispatch::Channel;
+use crate::journal::Ticket;
+use crate::telemetry::spans::{self, Opened};
+use crate::telemetry::{RequestId, Transport};
+
+use input::{End, Input, fill};
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// Opens a WebSocket for events of a channel.
+///
+/// A text message is one event or an array, as in JSON bodies. Messages count from 1, and the
+/// server acknowledges them cumulatively, `{"ack":N,"queued":…}`, after each refusal that it
+/// covers, `{"msg":N,"index":I,"code":"…","detail":"…"}`.
+#[utoipa::path(
+    get, path = "/v1/channels/{channel}/ws", tag = openapi::SOCKETS, operation_id = "openChannelSocket",
+    params(params::Channel, params::Handshake), responses(answers::ChannelSocket)
+)]
+pub(super) async fn channel(
+    State(door): State<Arc<Door>>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let channel = door.check_open().and_then(|()| door.channel(&named(path)?));
+    match channel {
+        Ok(channel) => accept(door, Some(channel), request),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Opens a WebSocket for events that name their channels.
+///
+/// As for one channel, with `channel` in each event.
+#[utoipa::path(
+    get, path = "/v1/ws", tag = openapi::SOCKETS, operation_id = "openSocket",
+    params(params::Handshake), responses(answers::Socket)
+)]
+pub(super) async fn anywhere(State(door): State<Arc<Door>>, request: Request) -> Response {
+    match door.check_open() {
+        Ok(()) => accept(door, None, request),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+fn accept(door: Arc<Door>, channel: Option<Arc<Channel>>, mut request: Request) -> Response {
+    let response = match handshake::answer(&request) {
+        Ok(response) => response,
+        Err(response) => return response,
+    };
+    let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+        return Refusal::malformed("this connection cannot become a WebSocket").into_response();
+    };
+    let opened = Opened::by(request.extensions().get::<RequestId>());
+    tokio::spawn(async move {
+        if let Ok(upgraded) = upgrade.await {
+            let socket = TokioIo::new(upgraded);
+            let config = Some(config(door.settings().server.max_body_bytes));
+            let socket = WebSocketStream::from_raw_socket(socket, Role::Server, config).await;
+            Session::new(door, channel, socket, opened).run().await;
+        }
+    });
+    response
+}
+
+fn config(max_body_bytes: usize) -> WebSocketConfig {
+    let message = max_body_bytes.min(WS_MESSAGE_MAX);
+    WebSocketConfig::default()
+        .read_buffer_size(WS_READ_BUFFER)
+        .write_buffer_size(WS_WRITE_BUFFER)
+        .max_write_buffer_size(WS_WRITE_BUFFER_MAX)
+        .max_message_size(Some(message))
+        .max_frame_size(Some(message))
+}
+
+/// One connection. It counts as one for as long as it lives.
+struct Session {
+    door: Arc<Door>,
+    channel: Option<Arc<Channel>>,
+    socket: Socket,
+    /// Messages handled, which is also the number of the last one.
+    messages: u64,
+    /// Something came since the last ping.
+    heard: bool,
+    opened: Opened,
+}
+
+impl Session {
+    fn new(door: Arc<Door>, channel: Option<Arc<Channel>>, socket: Socket, opened: Opened) -> Self {
+        door.meters.connections(Transport::WebSocket).increment(1);
+        Self {
+            door,
+            channel,
+            socket,
+            messages: 0,
+            heard: true,
+            opened,
+        }
+    }
+
+    async fn run(mut self) {
+        if let End::Close(code, reason) = self.serve().await {
+            // Whoever does not take part in the closing is left.
+            let _ = timeout(WS_CLOSE_TIME, close(&mut self.socket, code, reason)).await;
+        }
+    }
+
+    async fn serve(&mut self) -> End {
+        let door = Arc::clone(&self.door);
+        let draining = door.reaches(Life::Draining);
+        tokio::pin!(draining);
+        let mut pings = interval(WS_PING_EVERY);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent = Duration::ZERO;
+        loop {
+            // Answers are never cut short: only waiting for input can be.
+            let step = tokio::select! {
+                biased;
+                () = &mut draining => return End::Close(CloseCode::Restart, "draining"),
+                _ = pings.tick() => None,
+                input = fill(&mut self.socket, &mut self.heard) => Some(input),
+            };
+            let written = if let Some(input) = step {
+                self.handle(input).await
+            } else {
+                silent = if self.heard {
+                    WS_PING_EVERY
+                } else {
+                    silent + WS_PING_EVERY
+                };
+                self.heard = false;
+                if silent > WS_SILENCE {
+                    return End::Gone;
+                }
+                self.write([Message::Ping(Bytes::new())]).await
+            };
+            if let ControlFlow::Break(end) = written {
+                return end;
+            }
+        }
+    }
+
+    /// Offers the messages, then writes refusals and the ack.
+    async fn handle(&mut self, input: Input) -> ControlFlow<End> {
+        if !input.texts.is_empty() {
+            let span = spans::messages(&self.opened, input.texts.len());
+            let (answers, overloaded, ticket) = span.in_scope(|| self.offer(&input.texts));
+            let durable = self.door.gateway.durable(ticket).instrument(span).await;
+            if durable.is_err() {
+                // Not acked: the client sends them again, with their ids.
+                return ControlFlow::Break(End::Close(CloseCode::Again, "overloaded"));
+            }
+            self.write(answers).await?;
+            if overloaded {
+                return ControlFlow::Break(End::Close(CloseCode::Again, "overloaded"));
+            }
+        }
+        input
+            .end
+            .map_or(ControlFlow::Continue(()), ControlFlow::Break)
+    }
+
+    /// The answers to these messages, in order, whether the gateway has no room for any, and
+    /// the commit to wait for before they are given.
+    /// Answers are made as they are written: a batch of refusals would be many times its size.
+    fn offer(
+        &mut self,
+        texts: &[Utf8Bytes],
+    ) -> (impl Iterator<Item = Message> + Send + use<>, bool, Ticket) {
+        let addressing = if self.channel.is_some() {
+            Addressing::Path
+        } else {
+            Addressing::Event
+        };
+        // Where the events of each message end.
+        let mut ends = Vec::with_capacity(texts.len());
+        let door = &self.door;
+        let batch = with_reader(door.gateway.clock(), &door.settings(), |reader| {
+            let mut batch = Batch::default();
+            batch.events.reserve(texts.len());
+            for text in texts {
+                batch.add_json(text, addressing, reader);
+                ends.push(batch.total());
+            }
+            batch
+        });
+        let total = batch.total();
+        let tally = offer::offer(
+            &door.gateway,
+            &door.meters,
+            Transport::WebSocket,
+            self.channel.as_ref(),
+            batch,
+        );
+        let overloaded = tally
+            .refused
+            .iter()
+            .filter(|(_, refusal)| refusal.code == Code::Overloaded);
+        let overloaded = overloaded.count() == total;
+        let before = self.messages;
+        self.messages += texts.len() as u64;
+        let ack = format!(
+            r#"{{"ack":{},"queued":{}}}"#,
+            self.messages, tally.standing.queued
+        );
+        let ticket = tally.standing.ticket;
+        let refusals = refusals(before, tally, ends);
+        (refusals.chain([Message::text(ack)]), overloaded, ticket)
+    }
+
+    /// Writes answers out. A peer that takes nothing for [`WS_SILENCE`] is as good as dead.
+    async fn write(&mut self, answers: impl IntoIterator<Item = Message>) -> ControlFlow<End> {
+        let socket = &mut self.socket;
+        let all = async {
+            for answer in answers {
+                socket.feed(answer).await?;
+            }
+            socket.flush().await
+        };
+        match timeout(WS_SILENCE, all).await {
+            Ok(Ok(())) => ControlFlow::Continue(()),
+            Ok(Err(_)) | Err(_) => ControlFlow::Break(End::Gone),
+        }
+    }
+}
+
+/// A message for each event that was refused, of messages that come after number `before`.
+fn refusals(
+    before: u64,
+    tally: Tally,
+    ends: Vec<usize>,
+) -> impl Iterator<Item = Message> + Send + use<> {
+    let mut message = 0;
+    tally.refused.into_iter().map(move |(position, refusal)| {
+        while ends[message] <= position {
+            message += 1;
+        }
+        let start = if message == 0 { 0 } else { ends[message - 1] };
+        let mut text = String::new();
+        let _ = write!(
+            text,
+            r#"{{"msg":{},"index":{},"#,
+            before + message as u64 + 1,
+            position - start
+        );
+        refusal.write_members(&mut text);
+        text.push('}');
+        Message::text(text)
+    })
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.door
+            .meters
+            .connections(Transport::WebSocket)
+            .decrement(1);
+    }
+}
+
+/// Says why, lets the peer answer, and reads what it had sent already: a connection that is
+/// closed over unread bytes is reset, and the close frame is lost.
+async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
+    let frame = CloseFrame {
+        code,
+        reason: Utf8Bytes::from_static(reason),
+    };
+    if socket.send(Message::Close(Some(frame))).await.is_err() {
+        return;
+    }
+    while let Some(Ok(_)) = socket.next().await {}
+    let raw = socket.get_mut();
+    if raw.shutdown().await.is_ok() {
+        let mut left = raw.take(DISCARD_MAX_BYTES as u64);
+        let _ = tokio::io::copy(&mut left, &mut tokio::io::sink()).await;
+    }
+}

@@ -1,0 +1,204 @@
+//! Groups and tickets: many tasks wait for one commit.
+//!
+//! A source that has changes joins the group that is open; its ticket is that group's
+//! number. The committer takes a group, writes it, and says so; everyone with a ticket up
+//! to that number goes on. Nobody is ever in a group that was taken before its change.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::committer::Source;
+
+/// The group that takes a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+impl Ticket {
+    /// Nothing to wait for.
+    pub const NONE: Self = Self(0);
+}
+
+/// The disk does not take what is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal cannot be written at present")]
+pub struct Failing;
+
+/// Whether more can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It can.
+    Enough,
+    /// The bound is reached, or the disk is nearly full: only ends are written.
+    Full,
+    /// The last write failed.
+    Failing,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Every group up to this number is written.
+    written: u64,
+    failing: bool,
+}
+
+struct Open {
+    number: u64,
+    members: Vec<Arc<dyn Source>>,
+    /// The shelf is a member too.
+    shelf: bool,
+    /// Whether the end is a clean one, once it has come.
+    closing: Option<bool>,
+}
+
+/// What the committer is given.
+pub(super) struct Group {
+    pub number: u64,
+    pub members: Vec<Arc<dyn Source>>,
+    pub shelf: bool,
+    pub closing: Option<bool>,
+}
+
+pub(super) struct Gate {
+    open: Mutex<Open>,
+    bell: Condvar,
+    progress: watch::Sender<Progress>,
+    failing: AtomicBool,
+    full: AtomicBool,
+    bytes: AtomicU64,
+    errors: AtomicU64,
+    /// The first number that no payload has yet.
+    n_next: AtomicU64,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            open: Mutex::new(Open {
+                number: 1,
+                members: Vec::new(),
+                shelf: false,
+                closing: None,
+            }),
+            bell: Condvar::new(),
+            progress: watch::Sender::default(),
+            failing: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            bytes: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            n_next: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Gate {
+    pub(super) fn mark(&self, source: Arc<dyn Source>) -> Ticket {
+        let mut open = self.lock();
+        if source.join() {
+            open.members.push(source);
+            if open.members.len() == 1 {
+                self.bell.notify_one();
+            }
+        }
+        Ticket(open.number)
+    }
+
+    pub(super) fn mark_shelf(&self) -> Ticket {
+        let mut open = self.lock();
+        open.shelf = true;
+        self.bell.notify_one();
+        Ticket(open.number)
+    }
+
+    pub(super) async fn committed(&self, ticket: Ticket) -> Result<(), Failing> {
+        let is_over = |progress: &Progress| progress.written >= ticket.0 || progress.failing;
+        let mut progress = self.progress.subscribe();
+        match progress.wait_for(is_over).await {
+            Ok(progress) if progress.written >= ticket.0 => Ok(()),
+            _ => Err(Failing),
+        }
+    }
+
+    /// The open group as soon as it has members, or after `patience` as it is.
+    pub(super) fn take(&self, patience: Duration) -> Group {
+        let is_idle =
+            |open: &mut Open| open.members.is_empty() && !open.shelf && open.closing.is_none();
+        let (mut open, _) = self
+            .bell
+            .wait_timeout_while(self.lock(), patience, is_idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        let number = open.number;
+        open.number += 1;
+        // Under the gate's lock: whoever marks from here on is a member of the next group.
+        open.members.iter().for_each(|member| member.leave());
+        Group {
+            number,
+            members: std::mem::take(&mut open.members),
+            shelf: std::mem::take(&mut open.shelf),
+            closing: open.closing,
+        }
+    }
+
+    pub(super) fn wrote(&self, group: u64) {
+        self.failing.store(false, Ordering::Relaxed);
+        self.progress.send_replace(Progress {
+            written: group,
+            failing: false,
+        });
+    }
+
+    /// Whoever waits is told; the group stays to be written.
+    pub(super) fn failed(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        self.failing.store(true, Ordering::Relaxed);
+        self.progress
+            .send_modify(|progress| progress.failing = true);
+    }
+
+    pub(super) fn set_space(&self, bytes: u64, full: bool) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    pub(super) fn room(&self) -> Room {
+        if self.failing.load(Ordering::Relaxed) {
+            Room::Failing
+        } else if self.full.load(Ordering::Relaxed) {
+            Room::Full
+        } else {
+            Room::Enough
+        }
+    }
+
+    pub(super) fn set_n_next(&self, n: u64) {
+        self.n_next.store(n, Ordering::Relaxed);
+    }
+
+    pub(super) fn n_next(&self) -> u64 {
+        self.n_next.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn close(&self, clean: bool) {
+        self.lock().closing = Some(clean);
+        self.bell.notify_one();
+    }
+
+    /// Whether the end has come, for a committer that waits for its disk.
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().closing.is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

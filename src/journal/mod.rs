@@ -1,0 +1,208 @@
+//! What survives the process: every accepted event until its end, the payloads under way,
+//! the numbers that are taken.
+//!
+//! A queue tells what changed ([`engine::Change`]); one committer thread gathers the changes
+//! of all channels into groups and writes each group at once. An acknowledgement waits for
+//! its group, so that many producers share one write. Written is not durable: what a commit
+//! promises depends on the mode.
+//!
+//! A channel's records are *blocks*, one a group; when its blocks outgrow what is alive by
+//! far, a *snapshot* of the queue takes their place. A *generation* is one database; the
+//! whole journal can be written anew from memory into the next one, which is how it recovers
+//! from a failed disk and how it stays within its bound.
+//!
+//! - `record`: changes as bytes;
+//! - `directory`: the lock, the generations, the space they take;
+//! - `store`: one generation, in fjall; the only file that knows it;
+//! - `tail`: what a crash left at the end of the storage's log;
+//! - `recovery`: what a generation holds, as queues that can be built again;
+//! - `gate`: groups and tickets: who waits for which commit;
+//! - `committer`: the thread that writes;
+//! - `inspect`: the same, for tools;
+//! - `space`: when there is room, and when to write anew.
+
+mod committer;
+mod directory;
+mod gate;
+mod inspect;
+mod record;
+mod recovery;
+mod space;
+mod store;
+mod tail;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+pub use committer::{Shelf, Source, Taken};
+pub use directory::OpenError;
+pub use gate::{Failing, Room, Ticket};
+pub use inspect::{Inspection, inspect, salvage};
+pub use recovery::{RecoveredChannel, Recovery};
+
+use crate::config::JournalMode;
+use crate::dispatch::Clock;
+use committer::Committer;
+use directory::Directory;
+use gate::Gate;
+use store::{Durability, Store};
+
+/// How a journal is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What a commit promises.
+    pub mode: JournalMode,
+    /// Where it is.
+    pub dir: PathBuf,
+    /// Most bytes on disk.
+    pub max_bytes: u64,
+}
+
+/// The journal as the rest of the program sees it.
+pub struct Journal {
+    /// None: there is no journal, and nothing waits.
+    gate: Option<Arc<Gate>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Journal {
+    /// No journal: events are in memory only.
+    #[must_use]
+    pub fn off() -> Self {
+        Self {
+            gate: None,
+            thread: Mutex::default(),
+        }
+    }
+
+    /// Opens the journal, repairs its tail, and reads what it holds.
+    ///
+    /// # Errors
+    /// [`OpenError`]: it is in use, damaged, or the disk does not do its work.
+    pub fn open(
+        options: &Options,
+        clock: &Arc<Clock>,
+        shelf: Arc<dyn Shelf>,
+    ) -> Result<(Self, Recovery), OpenError> {
+        let durability = match options.mode {
+            JournalMode::Off => return Ok((Self::off(), Recovery::default())),
+            JournalMode::Os => Durability::Process,
+            JournalMode::Fsync => Durability::Machine,
+        };
+        let directory = Directory::lock(&options.dir)?;
+        // A start needs some room; it is set aside again when there is enough.
+        directory.give_back();
+        let store = if let Some(generation) = directory.current()? {
+            let dropped = tail::repair(&generation)?;
+            if dropped > 0 {
+                tracing::warn!(
+                    bytes = dropped,
+                    "the journal ended within a write, which nobody was promised; it was dropped"
+                );
+            }
+            Store::open(&generation, durability)?
+        } else {
+            let (number, path) = directory.next()?;
+            let store = Store::open(&path, durability)?;
+            directory.switch(number)?;
+            store
+        };
+        let mut recovery = recovery::read(&store, clock)?;
+        // First of all: the journal may be written anew at once, with what is on the shelf.
+        shelf.restore(std::mem::take(&mut recovery.shelf));
+        let gate = Arc::new(Gate::default());
+        gate.set_n_next(recovery.n_floor);
+        let committer = Committer::new(
+            directory,
+            store,
+            options.max_bytes,
+            &recovery,
+            shelf,
+            Arc::clone(&gate),
+            Arc::clone(clock),
+        )?;
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || committer.run())
+            .map_err(OpenError::Io)?;
+        let journal = Self {
+            gate: Some(gate),
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok((journal, recovery))
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.gate.is_some()
+    }
+
+    /// No payload of any channel that was ever sent had a number that is not below this:
+    /// numbers of a channel start here, or at the wall clock if that is later.
+    #[must_use]
+    pub fn n_floor(&self) -> u64 {
+        self.gate.as_ref().map_or(0, |gate| gate.n_next())
+    }
+
+    /// A source has changes; the answer is the ticket of the group that takes them. To be
+    /// called under the source's own lock, after the change.
+    pub fn mark(&self, source: impl FnOnce() -> Arc<dyn Source>) -> Ticket {
+        self.gate
+            .as_ref()
+            .map_or(Ticket::NONE, |gate| gate.mark(source()))
+    }
+
+    /// The shelf has changes.
+    pub fn mark_shelf(&self) -> Ticket {
+        self.gate
+            .as_ref()
+            .map_or(Ticket::NONE, |gate| gate.mark_shelf())
+    }
+
+    /// Returns when the group of the ticket is written.
+    ///
+    /// # Errors
+    /// [`Failing`]: the disk does not take it now; it will be written when it does.
+    pub async fn committed(&self, ticket: Ticket) -> Result<(), Failing> {
+        match &self.gate {
+            Some(gate) => gate.committed(ticket).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether events may be accepted.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        self.gate.as_ref().map_or(Room::Enough, |gate| gate.room())
+    }
+
+    /// Bytes on disk.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.gate.as_ref().map_or(0, |gate| gate.bytes())
+    }
+
+    /// Writes that failed since the start.
+    #[must_use]
+    pub fn errors(&self) -> u64 {
+        self.gate.as_ref().map_or(0, |gate| gate.errors())
+    }
+
+    /// Writes what is left and closes. `clean`: the API counts none of our calls any more,
+    /// so that the next process may use all its tokens at once.
+    pub fn close(&self, clean: bool) {
+        if let Some(gate) = &self.gate {
+            gate.close(clean);
+        }
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the journal's thread panicked");
+        }
+    }
+}

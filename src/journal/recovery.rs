@@ -1,0 +1,112 @@
+//! What a generation holds, as queues that can be built again.
+
+use std::sync::Arc;
+
+use engine::Rebuild;
+
+use super::directory::OpenError;
+use super::record;
+use super::store::{Mark, Store};
+use crate::arn::ChannelArn;
+use crate::dispatch::Clock;
+
+/// A channel of the journal.
+pub struct RecoveredChannel {
+    /// Its ARN.
+    pub arn: ChannelArn,
+    /// Its queue, to be built with the present rules.
+    pub queue: Rebuild,
+    pub(super) blocks: Blocks,
+}
+
+/// Which blocks there are of a channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Blocks {
+    /// The first one's number.
+    pub first: u64,
+    /// One more than the last one's.
+    pub next: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// All that a journal holds.
+#[derive(Default)]
+pub struct Recovery {
+    /// Channels with something in them.
+    pub channels: Vec<RecoveredChannel>,
+    /// The last process did not end cleanly: the API may still count calls of it. When the
+    /// last one left is not asked of the disk: a full one takes no record, a call leaves later
+    /// than it was recorded, and the wall clock may have been set since.
+    pub unclean: bool,
+    /// What was on the shelf, by number.
+    pub(super) shelf: Vec<(u64, Vec<u8>)>,
+    pub(super) n_floor: u64,
+}
+
+impl Recovery {
+    /// Events in it. Some may have expired meanwhile.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.channels.iter().map(|kept| kept.queue.len()).sum()
+    }
+}
+
+/// Reads everything, or says what cannot be read.
+pub(super) fn read(store: &Store, clock: &Arc<Clock>) -> Result<Recovery, OpenError> {
+    let mut first = None;
+    let recovery = read_some(store, clock, |error| {
+        first.get_or_insert(error);
+    })?;
+    first.map_or(Ok(recovery), Err)
+}
+
+/// Reads what can be read, and passes on what cannot.
+pub(super) fn read_some(
+    store: &Store,
+    clock: &Arc<Clock>,
+    mut damaged: impl FnMut(OpenError),
+) -> Result<Recovery, OpenError> {
+    let mut recovery = Recovery::default();
+    store.scan(|arn, number, block| {
+        let Ok(arn) = arn.parse::<ChannelArn>() else {
+            let what = format_args!("{arn:?} is no channel's ARN");
+            return damaged(OpenError::damaged(store.path(), what));
+        };
+        let channel = recovery.channel(arn, number);
+        channel.blocks.next = number + 1;
+        channel.blocks.bytes += block.len() as u64;
+        let decoded = record::decode(block, clock, |change| channel.queue.apply(change));
+        if let Err(error) = decoded {
+            let arn = channel.arn.as_str();
+            damaged(OpenError::block(store.path(), arn, number, &error));
+        }
+    })?;
+    let unreadable = |error| OpenError::damaged(store.path(), error);
+    recovery.shelf = store.shelved().map_err(unreadable)?;
+    let mark = |mark| store.mark(mark).map_err(unreadable);
+    recovery.n_floor = mark(Mark::NFloor)?
+        .and_then(|n| u64::try_from(n).ok())
+        .unwrap_or(0);
+    recovery.unclean = mark(Mark::Unclean)?.is_some();
+    Ok(recovery)
+}
+
+impl Recovery {
+    /// The channel that blocks are read of now; a scan meets each one once.
+    fn channel(&mut self, arn: ChannelArn, first: u64) -> &mut RecoveredChannel {
+        if self.channels.last().is_none_or(|last| last.arn != arn) {
+            self.channels.push(RecoveredChannel {
+                arn,
+                queue: Rebuild::default(),
+                blocks: Blocks {
+                    first,
+                    next: first,
+                    bytes: 0,
+                },
+            });
+        }
+        let last = self.channels.len() - 1;
+        &mut self.channels[last]
+    }
+}

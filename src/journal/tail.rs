@@ -1,0 +1,243 @@
+//! The end of the storage's write-ahead log, looked at before the storage opens it.
+//!
+//! The storage ends its reading at the first thing it cannot read and drops what follows, or
+//! refuses to open where only the last write was torn. So it is told apart here: nothing
+//! whole after the damage means a write that a crash cut off, which no one was promised and
+//! which is dropped; anything whole after it means that what was promised is damaged, and
+//! nothing may be changed.
+//!
+//! The format is fjall's, version 3 (`src/journal/entry.rs` and `batch_reader.rs` there): a
+//! batch is a start (tag 1, count, sequence number), that many items (tag 2) or clears
+//! (tag 4), and an end (tag 3, xxh3 of the items, four bytes of magic). Integers are little
+//! endian. The rest of the file is zeros, laid out ahead.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+
+use super::directory::OpenError;
+
+const START: u8 = 1;
+const MAGIC: &[u8; 4] = b"FJL\x03";
+const EXTENSION: &str = "jnl";
+
+/// What is at the end of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    /// The last batch, and nothing but zeros.
+    Whole,
+    /// A write that was cut off: the log ends with the batch before it.
+    Torn { at: usize },
+    /// A damaged batch before one that is whole.
+    Damaged { at: usize },
+}
+
+/// Drops a torn write at the end of the logs of this generation; the answer is its bytes.
+pub(super) fn repair(generation: &Path) -> Result<u64, OpenError> {
+    let logs = logs(generation)?;
+    let mut dropped = 0;
+    for (position, path) in logs.iter().enumerate() {
+        let log = std::fs::read(path)?;
+        match tail(&log) {
+            Tail::Whole => {}
+            Tail::Torn { at } if position + 1 == logs.len() => {
+                let file = OpenOptions::new().write(true).open(path)?;
+                file.set_len(at as u64)?;
+                file.sync_all()?;
+                dropped = used(&log[at..]) as u64;
+            }
+            Tail::Torn { at } | Tail::Damaged { at } => {
+                let what = format_args!("{} at byte {at}, with more after it", path.display());
+                return Err(OpenError::damaged(generation, what));
+            }
+        }
+    }
+    Ok(dropped)
+}
+
+/// The logs of a generation, oldest first; none if there is no generation yet.
+fn logs(generation: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let entries = match std::fs::read_dir(generation) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut logs = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let number = path
+            .file_stem()
+            .and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+        if let Some(number) = number.filter(|_| path.extension().is_some_and(|e| e == EXTENSION)) {
+            logs.push((number, path));
+        }
+    }
+    logs.sort();
+    Ok(logs.into_iter().map(|(_, path)| path).collect())
+}
+
+fn tail(log: &[u8]) -> Tail {
+    let (mut at, mut last) = (0, None);
+    while let Some(batch) = batch(&log[at..]) {
+        // The checksum does not cover the number, which grows.
+        if last.is_some_and(|last| last >= batch.number) {
+            return Tail::Damaged { at };
+        }
+        last = Some(batch.number);
+        at += batch.length;
+    }
+    let rest = &log[at..];
+    let mut starts = memchr::memchr_iter(START, rest);
+    if used(rest) == 0 {
+        Tail::Whole
+    } else if starts.any(|start| batch(&rest[start..]).is_some()) {
+        Tail::Damaged { at }
+    } else {
+        Tail::Torn { at }
+    }
+}
+
+/// Bytes before the zeros at the end.
+fn used(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1)
+}
+
+/// A whole batch.
+struct Batch {
+    length: usize,
+    number: u64,
+}
+
+/// The batch that begins here, if it is whole.
+fn batch(log: &[u8]) -> Option<Batch> {
+    let mut reader = Reader { log, at: 0 };
+    if reader.byte()? != START {
+        return None;
+    }
+    let count = reader.u32()?;
+    let number = u64::from_le_bytes(reader.take(8)?.try_into().ok()?);
+    let items = reader.at;
+    for _ in 0..count {
+        reader.item()?;
+    }
+    let checksum = xxhash_rust::xxh3::xxh3_64(&log[items..reader.at]);
+    let is_end = reader.byte()? == 3;
+    let is_right = reader.take(8)? == checksum.to_le_bytes();
+    let is_whole = reader.take(MAGIC.len())? == MAGIC;
+    (is_end && is_right && is_whole).then_some(Batch {
+        length: reader.at,
+        number,
+    })
+}
+
+struct Reader<'a> {
+    log: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let bytes = self.log.get(self.at..self.at.checked_add(length)?)?;
+        self.at += length;
+        Some(bytes)
+    }
+
+    fn skip(&mut self, length: usize) -> Option<()> {
+        self.take(length).map(|_| ())
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn item(&mut self) -> Option<()> {
+        match self.byte()? {
+            2 => {
+                // The kind of the value, its compression, the keyspace.
+                self.skip(1 + 1 + 8)?;
+                let key = u16::from_le_bytes(self.take(2)?.try_into().ok()?);
+                self.skip(4)?;
+                let value = self.u32()?;
+                self.skip(usize::from(key))?;
+                self.skip(usize::try_from(value).ok()?)
+            }
+            4 => self.skip(8),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::store::{Durability, Store};
+
+    /// A log of the storage's own making, cut off after its last batch: three batches, and
+    /// where they end.
+    fn log() -> (Vec<u8>, [usize; 3]) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let generation = dir.path().join("generation-1");
+        let store = Store::open(&generation, Durability::Process).expect("a store");
+        let path = logs(&generation).expect("its logs").remove(0);
+        let ends = [1_u64, 2, 3].map(|number| {
+            let mut batch = store.batch();
+            batch.put("arn", number, vec![b'x'; 40]);
+            batch.put("arn", number + 10, MAGIC.repeat(5));
+            batch.remove("arn", number + 20);
+            batch.commit().expect("written");
+            used(&std::fs::read(&path).expect("the log"))
+        });
+        let mut log = std::fs::read(&path).expect("the log");
+        log.truncate(ends[2] + 64);
+        (log, ends)
+    }
+
+    #[test]
+    fn whole_batches_are_found() {
+        let (log, ends) = log();
+        assert_eq!(tail(&log), Tail::Whole);
+        assert_eq!(tail(&log[..ends[2]]), Tail::Whole);
+        assert_eq!(tail(&[]), Tail::Whole);
+        assert_eq!(tail(&[0; 100]), Tail::Whole);
+    }
+
+    #[test]
+    fn a_write_cut_off_anywhere_is_torn() {
+        let (log, ends) = log();
+        for end in ends[1] + 1..ends[2] {
+            assert_eq!(tail(&log[..end]), Tail::Torn { at: ends[1] }, "{end}");
+            // What the system had not written yet is zeros. Those it left out at the end of a
+            // batch that ends with zeros cannot be told from those that were never there.
+            let mut zeros = log.clone();
+            zeros[end..].fill(0);
+            assert_eq!(tail(&zeros), Tail::Torn { at: ends[1] }, "{end}");
+        }
+        // Pages may reach the disk in any order.
+        for at in ends[1]..ends[2] {
+            // Of the last batch nothing says whether its number is right, and nothing hangs on it.
+            if (ends[1] + 5..ends[1] + 13).contains(&at) {
+                continue;
+            }
+            let mut hole = log.clone();
+            hole[at] ^= 0xff;
+            assert_eq!(tail(&hole), Tail::Torn { at: ends[1] }, "{at}");
+        }
+    }
+
+    #[test]
+    fn damage_before_a_whole_batch_is_no_torn_write() {
+        let (log, ends) = log();
+        for at in 0..ends[1] {
+            let mut damaged = log.clone();
+            damaged[at] ^= 0x55;
+            let tail = tail(&damaged);
+            assert!(matches!(tail, Tail::Damaged { .. }), "{at}: {tail:?}");
+        }
+    }
+}

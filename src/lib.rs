@@ -1,0 +1,15 @@
+//! Cuegate: a timed-metadata ingestion gateway for Amazon IVS.
+//!
+//! The program is `main.rs`; this library is its parts, so that tests and benches reach them.
+//! `ARCHITECTURE.md` is the map.
+
+pub mod admin;
+pub mod app;
+pub mod arn;
+pub mod cli;
+pub mod config;
+pub mod dispatch;
+pub mod ingest;
+pub mod journal;
+pub mod telemetry;
+pub mod upstream;

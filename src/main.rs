@@ -1,0 +1,145 @@
+//! The `cuegate` program: arguments in, exit codes out.
+//!
+//! 0: all went well; 1: a failure at run time; 2: wrong usage or configuration.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use cuegate::app::{self, Source};
+use cuegate::cli::{
+    self, dead_letters::DeadLetters, journal::Journal, load::Load, send::Send, tail::Tail, top::Top,
+};
+use cuegate::config;
+use cuegate::telemetry::Traces;
+use cuegate::telemetry::logs::{self, LogFormat};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const FAILURE: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+
+/// Merges events into timed metadata for Amazon IVS, within its limits.
+#[derive(Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway (the default).
+    Serve(Serve),
+    /// Check a configuration: every error at once, with its line.
+    CheckConfig {
+        /// The file; without one, what `serve` would use.
+        file: Option<PathBuf>,
+    },
+    /// Send one event, or NDJSON from standard input.
+    Send(Send),
+    /// Print a channel's payloads as they are delivered.
+    Tail(Tail),
+    // Without a line here, so that their own texts are shown whole.
+    Top(Top),
+    Load(Load),
+    /// The events that could not be delivered.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// Look into a journal that no process holds.
+    #[command(subcommand)]
+    Journal(Journal),
+}
+
+#[derive(Args)]
+struct Serve {
+    /// The configuration; without it config/cuegate.toml if it is there, else the built-in
+    /// defaults: local mode.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How the log looks.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+        Command::Serve(arguments) => serve(&arguments),
+        Command::CheckConfig { file } => check_config(file.as_deref()),
+        Command::Send(arguments) => client(cli::send::run(arguments)),
+        Command::Tail(arguments) => client(cli::tail::run(arguments)),
+        Command::Top(arguments) => client(cli::top::run(arguments)),
+        Command::Load(arguments) => client(cli::load::run(arguments)),
+        Command::DeadLetters(command) => client(cli::dead_letters::run(command)),
+        Command::Journal(command) => match cli::journal::run(&command, &mut std::io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(FAILURE, &error),
+        },
+    }
+}
+
+fn serve(arguments: &Serve) -> ExitCode {
+    let source = Source {
+        file: config::locate(arguments.config.as_deref()),
+    };
+    let settings = match source.load() {
+        Ok(settings) => settings,
+        Err(errors) => return fail(WRONG_USAGE, &errors),
+    };
+    run(async {
+        let endpoint = settings.otlp_endpoint.as_deref();
+        let traces = endpoint.map(Traces::start).transpose();
+        let traces = traces.map_err(|error| (WRONG_USAGE, error.to_string()))?;
+        logs::init(arguments.log_format, traces.as_ref())
+            .map_err(|error| (WRONG_USAGE, error.to_string()))?;
+        let served = app::serve(source, settings).await;
+        if let Some(traces) = traces {
+            traces.close().await;
+        }
+        served.map_err(|error| (FAILURE, error.to_string()))
+    })
+}
+
+fn check_config(file: Option<&Path>) -> ExitCode {
+    let file = config::locate(file);
+    match config::check_config(file.as_deref(), std::env::vars_os()) {
+        Ok(report) => {
+            print!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(errors) => fail(WRONG_USAGE, &errors),
+    }
+}
+
+fn client(work: impl Future<Output = Result<(), cli::Error>>) -> ExitCode {
+    run(async {
+        work.await.map_err(|error| {
+            let code = if matches!(error, cli::Error::Usage(_)) {
+                WRONG_USAGE
+            } else {
+                FAILURE
+            };
+            (code, error.to_string())
+        })
+    })
+}
+
+fn run(work: impl Future<Output = Result<(), (u8, String)>>) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILURE, &error),
+    };
+    match runtime.block_on(work) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, error)) => fail(code, &error),
+    }
+}
+
+fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(code)
+}

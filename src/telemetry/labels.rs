@@ -1,0 +1,120 @@
+//! The values that labels take where the program knows them all, so that every such series is
+//! there at 0 from the start. Values from the configuration (channels, accounts) come in later.
+
+use engine::Outcome;
+
+/// The label of all channels without an alias together.
+pub const OTHER_CHANNELS: &str = "_other";
+/// The account, and the region, of all accounts that the configuration does not name.
+pub const OTHER_ACCOUNTS: &str = "other";
+/// The route of requests that none matched.
+pub const OTHER_ROUTES: &str = "other";
+
+/// The way an event came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// `POST …/events`.
+    Http,
+    /// `…/ws`.
+    WebSocket,
+    /// `POST /PutMetadata`: a connection of it counts as [`Transport::Http`].
+    PutMetadata,
+}
+
+impl Transport {
+    /// All of them, by their index.
+    pub const ALL: [Self; 3] = [Self::Http, Self::WebSocket, Self::PutMetadata];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::WebSocket => "websocket",
+            Self::PutMetadata => "put_metadata",
+        }
+    }
+}
+
+/// What a channel can be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum ChannelState {
+    /// Calls go through, as far as anyone knows.
+    Live,
+    /// Its stream is not live.
+    Offline,
+    /// An operator paused it.
+    Paused,
+    /// Calls fail.
+    Failing,
+}
+
+impl ChannelState {
+    /// All of them, by their index.
+    pub const ALL: [Self; 4] = [Self::Live, Self::Offline, Self::Paused, Self::Failing];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Offline => "offline",
+            Self::Paused => "paused",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+/// One outcome for each value of `outcome`.
+pub const OUTCOMES: [Outcome; 6] = [
+    Outcome::Delivered,
+    Outcome::Throttled(engine::ThrottleScope::Unnamed),
+    Outcome::Offline,
+    Outcome::TooLarge,
+    Outcome::Failed,
+    Outcome::Unknown,
+];
+
+/// The codes of refused events: the table of the surface.
+pub const REJECTION_CODES: [&str; 15] = [
+    "malformed",
+    "unauthenticated",
+    "forbidden",
+    "unknown_channel",
+    "channel_offline",
+    "event_too_large",
+    "body_too_large",
+    "unsupported_media_type",
+    "invalid_event",
+    "queue_full",
+    "would_expire",
+    "rate_limited",
+    "overloaded",
+    "draining",
+    "slow_request",
+];
+
+/// The routes of producers, as axum's matched path has them, with the statuses each answers in
+/// the ordinary course of things. Others appear when they happen.
+pub const ROUTES: &[(&str, &[u16])] = &[
+    (
+        "/v1/channels/{channel}/events",
+        &[200, 202, 400, 404, 408, 409, 413, 415, 422, 429, 503],
+    ),
+    (
+        "/v1/events",
+        &[200, 202, 400, 404, 408, 409, 413, 415, 422, 429, 503],
+    ),
+    ("/v1/channels/{channel}/events/{id}", &[204, 404, 409]),
+    ("/v1/channels/{channel}/pause", &[204, 404]),
+    ("/v1/channels/{channel}/resume", &[204, 404]),
+    ("/v1/channels/{channel}/payloads", &[200, 404]),
+    ("/v1/channels/{channel}", &[200, 404]),
+    ("/v1/channels", &[200]),
+    ("/v1/channels/{channel}/ws", &[101, 404, 503]),
+    ("/v1/ws", &[101, 503]),
+    ("/PutMetadata", &[204, 400, 404, 429, 503]),
+    ("/openapi.json", &[200]),
+    (OTHER_ROUTES, &[404]),
+];

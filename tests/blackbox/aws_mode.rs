@@ -1,0 +1,297 @@
+//! `upstream.mode = "aws"` against an emulator in a process of its own: credentials, roles,
+//! refusals that are final, and an API that is away for a while.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use crate::support::emulator::Emulator;
+use crate::support::http::send;
+use crate::support::metrics::same;
+use crate::support::payloads::{all_items, data};
+use crate::support::process::{Gateway, arn};
+use crate::support::{eventually, ports};
+
+fn config(endpoint: SocketAddr, rest: &str, channels: &[(&str, &str)]) -> String {
+    let mut text = format!(
+        "[upstream]\nmode = \"aws\"\nendpoint_url = \"http://{endpoint}\"\n[channel_defaults]\nttl_ms = 60000\n{rest}\n"
+    );
+    for (name, arn) in channels {
+        let _ = writeln!(text, "[[channel]]\nname = \"{name}\"\narn = \"{arn}\"");
+    }
+    text
+}
+
+#[test]
+fn credentials_of_the_environment_sign() {
+    let emulator = Emulator::start(&[]);
+    emulator.api.stream(&arn("quiz"), "live");
+    let gateway = Gateway::start(&config(emulator.api.0, "", &[("quiz", &arn("quiz"))]));
+    gateway.process.logged("AWS");
+    assert!(same(
+        gateway.scrape().get(r#"cuegate_upstream_info{mode="aws"}"#),
+        1.0
+    ));
+    gateway.publish("quiz", r#"{"data":"é 😀"}"#);
+    gateway.drained("quiz");
+    let taken: Vec<_> = emulator
+        .api
+        .metadata(&arn("quiz"))
+        .into_iter()
+        .map(|taken| taken.text)
+        .collect();
+    assert_eq!(all_items(&taken), r#"{"d":"é 😀"}"#);
+}
+
+#[test]
+fn a_wrong_secret_shows_and_events_are_held() {
+    let emulator = Emulator::start(&[]);
+    emulator.api.stream(&arn("quiz"), "live");
+    let config = config(emulator.api.0, "", &[("quiz", &arn("quiz"))]);
+    let gateway = Gateway::start_with(&config, &[("AWS_SECRET_ACCESS_KEY", "wrong")]);
+    gateway.publish("quiz", r#"{"data":1}"#);
+    let account = eventually("the account is in trouble", || {
+        let ready = send(gateway.metrics, "GET", "/readyz", &[], b"");
+        assert_eq!(ready.status, 200, "events can be accepted: {ready:?}");
+        let account = ready.json()["accounts"][0].clone();
+        (account["up"] == false).then_some(account)
+    });
+    assert!(
+        account["reason"]
+            .as_str()
+            .is_some_and(|reason| !reason.contains("wrong")),
+        "{account}"
+    );
+    let status = gateway.status("quiz");
+    assert_eq!(status["queued"], 1, "{status}");
+    assert!(emulator.api.report()["all"]["unauthenticated"].as_u64() > Some(0));
+    gateway.scrape().check_books(true);
+}
+
+/// Before any event needs them; and events are held meanwhile.
+#[test]
+fn missing_credentials_show_at_the_start() {
+    let emulator = Emulator::start(&[]);
+    let config = config(emulator.api.0, "", &[("quiz", &arn("quiz"))]);
+    let none = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let gateway = Gateway::start_with(&config, &none);
+    let ready = eventually("the account is in trouble", || {
+        let ready = send(gateway.metrics, "GET", "/readyz", &[], b"");
+        assert_eq!(ready.status, 200, "events can be accepted: {ready:?}");
+        (ready.json()["accounts"][0]["up"] == false).then_some(ready)
+    });
+    let reason = ready.json()["accounts"][0]["reason"].clone();
+    let says = |reason: &str| reason.contains("no AWS credentials");
+    assert!(reason.as_str().is_some_and(says), "{reason}");
+    gateway.process.logged("the account cannot send");
+    let up = r#"cuegate_account_up{account="000000000000",region="us-west-2"}"#;
+    assert!(same(gateway.scrape().get(up), 0.0));
+    gateway.publish("quiz", r#"{"data":1}"#);
+    gateway.scrape().check_books(true);
+}
+
+#[test]
+fn what_can_never_be_delivered_is_a_dead_letter() {
+    let credentials = "[[key]]\naccess_key_id = \"test\"\nsecret_access_key = \"test\"\naccount = \"000000000000\"\n";
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("keys.toml");
+    std::fs::write(&file, credentials).expect("a file");
+    let emulator = Emulator::start(&["--credentials", file.to_str().expect("text")]);
+    emulator.api.stream(&arn("quiz"), "live");
+    let foreign = arn("quiz").replace("000000000000", "999999999999");
+    let channels = [
+        ("quiz", arn("quiz")),
+        ("missing", arn("missing")),
+        ("foreign", foreign),
+    ];
+    let channels: Vec<_> = channels
+        .iter()
+        .map(|(name, arn)| (*name, arn.as_str()))
+        .collect();
+    let gateway = Gateway::start(&config(emulator.api.0, "", &channels));
+    for (channel, reason) in [("missing", "no_such_channel"), ("foreign", "access_denied")] {
+        gateway.publish(channel, r#"{"data":1}"#);
+        eventually(reason, || {
+            (gateway.status(channel)["totals"]["dead_lettered"][reason] == 1).then_some(())
+        });
+        let status = gateway.status(channel);
+        assert!(
+            status["queued"] == 0 && status["last_error"].is_object(),
+            "{status}"
+        );
+        let series = format!(r#"cuegate_events_dead_lettered_total{{reason="{reason}"}}"#);
+        assert!(same(gateway.scrape().get(&series), 1.0), "{series}");
+    }
+    // Nobody else is held up.
+    assert_eq!(
+        gateway
+            .post("/v1/channels/quiz/events?wait=delivered", r#"{"data":1}"#)
+            .status,
+        200
+    );
+    gateway.scrape().check_books(true);
+}
+
+/// "1 KB" could mean 1000 bytes: then payloads of more are packed anew, and stay below.
+#[test]
+fn payloads_shrink_where_a_kilobyte_has_1000_bytes() {
+    let emulator = Emulator::start(&["--payload-max-bytes", "1000"]);
+    emulator.api.stream(&arn("quiz"), "live");
+    let gateway = Gateway::start(&config(emulator.api.0, "", &[("quiz", &arn("quiz"))]));
+    gateway.pause("quiz");
+    let body: Vec<_> = (0..600).map(|nth| format!(r#"{{"data":{nth}}}"#)).collect();
+    gateway.publish("quiz", &format!("[{}]", body.join(",")));
+    gateway.resume("quiz");
+    gateway.drained("quiz");
+    let taken = emulator.api.metadata(&arn("quiz"));
+    let shown = data(taken.iter().map(|taken| taken.text.as_str()));
+    assert_eq!(shown, (0..600).map(|nth| json!(nth)).collect::<Vec<_>>());
+    assert_eq!(
+        emulator.api.report()["all"]["oversize"],
+        1,
+        "it is learnt once"
+    );
+    assert_eq!(gateway.status("quiz")["limits"]["payload_max_bytes"], 1000);
+    gateway.scrape().check_books(true);
+}
+
+#[test]
+fn an_api_that_comes_late_gets_what_was_held() {
+    let address = ports::free();
+    let gateway = Gateway::start(&config(address, "", &[("quiz", &arn("quiz"))]));
+    gateway.publish("quiz", r#"[{"data":1},{"data":2}]"#);
+    eventually("calls fail", || {
+        gateway.status("quiz")["last_error"]
+            .is_object()
+            .then_some(())
+    });
+    let emulator = Emulator::start_at(address, &[]);
+    emulator.api.stream(&arn("quiz"), "live");
+    gateway.drained("quiz");
+    let taken = emulator.api.metadata(&arn("quiz"));
+    let shown = data(taken.iter().map(|taken| taken.text.as_str()));
+    // The channel was made a moment after the emulator listened: an event may have met that.
+    let dead = gateway.status("quiz")["totals"]["dead_lettered"]["no_such_channel"].clone();
+    assert!(shown == [json!(1), json!(2)] || dead != 0, "{shown:?}");
+    gateway.scrape().check_books(true);
+}
+
+/// Enough of STS: `AssumeRole` for roles named by their account. Keeps what it was asked.
+struct Sts {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Sts {
+    fn start() -> Self {
+        let listener = TcpListener::bind(ports::free()).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let kept = Arc::clone(&kept);
+                std::thread::spawn(move || answer_sts(stream, &kept));
+            }
+        });
+        Self { address, asked }
+    }
+}
+
+fn answer_sts(stream: TcpStream, asked: &Mutex<Vec<String>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut length = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).ok()? > 2 {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let body = String::from_utf8(body).ok()?;
+    let account = body
+        .split("RoleArn=arn%3Aaws%3Aiam%3A%3A")
+        .nth(1)?
+        .get(..12)?
+        .to_owned();
+    asked.lock().expect("what was asked").push(body);
+    let text = format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+        <AccessKeyId>KEY{account}</AccessKeyId><SecretAccessKey>secret-{account}</SecretAccessKey>\
+        <SessionToken>token-{account}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+        </AssumeRoleResult></AssumeRoleResponse>"
+    );
+    let mut stream = stream;
+    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{text}", text.len()).ok()
+}
+
+#[test]
+fn each_account_is_called_with_the_role_it_names() {
+    let accounts = ["111111111111", "222222222222"];
+    let mut keys = String::new();
+    for account in accounts {
+        let _ = writeln!(
+            keys,
+            "[[key]]\naccess_key_id = \"KEY{account}\"\nsecret_access_key = \"secret-{account}\"\n\
+            session_token = \"token-{account}\"\naccount = \"{account}\"\noperations = [\"ivs:PutMetadata\"]"
+        );
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("keys.toml");
+    std::fs::write(&file, keys).expect("a file");
+    let emulator = Emulator::start(&["--credentials", file.to_str().expect("text")]);
+    let sts = Sts::start();
+    let of = |account: &str| format!("arn:aws:ivs:us-west-2:{account}:channel/show");
+    let mut tables = String::new();
+    for (account, external) in accounts.iter().zip(["", "external_id = \"cuegate-1\"\n"]) {
+        let _ = writeln!(
+            tables,
+            "[[account]]\nid = \"{account}\"\nregion = \"us-west-2\"\nrole_arn = \"arn:aws:iam::{account}:role/cuegate\"\n{external}"
+        );
+        emulator.api.stream(&of(account), "live");
+    }
+    let (one, two) = (of(accounts[0]), of(accounts[1]));
+    let config = config(emulator.api.0, &tables, &[("one", &one), ("two", &two)]);
+    let endpoint = format!("http://{}", sts.address);
+    let gateway = Gateway::start_with(&config, &[("AWS_ENDPOINT_URL_STS", &endpoint)]);
+    for channel in ["one", "two"] {
+        let answer = gateway.post(
+            &format!("/v1/channels/{channel}/events?wait=delivered"),
+            r#"{"data":1}"#,
+        );
+        assert_eq!(
+            (answer.status, &answer.json()["delivered"]),
+            (200, &json!(1)),
+            "{channel}: {answer:?}"
+        );
+    }
+    assert_eq!(
+        (
+            emulator.api.metadata(&one).len(),
+            emulator.api.metadata(&two).len()
+        ),
+        (1, 1)
+    );
+    let asked = sts.asked.lock().expect("what was asked").clone();
+    assert!(
+        asked
+            .iter()
+            .any(|body| body.contains("222222222222") && body.contains("ExternalId=cuegate-1")),
+        "{asked:?}"
+    );
+    assert!(
+        asked
+            .iter()
+            .all(|body| body.contains("111111111111") != body.contains("ExternalId")),
+        "{asked:?}"
+    );
+}

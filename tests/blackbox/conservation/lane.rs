@@ -1,0 +1,358 @@
+//! Lives of a gateway on one journal, and the producer that outlives them.
+
+use std::fmt::Write as _;
+use std::io::{BufReader, Write as _};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::book::{Book, Fate, Kind};
+use super::judge::{Delivered, Verdict, judge};
+use super::trouble::{self, Disk, WallClock};
+use crate::support::emulator::Emulator;
+use crate::support::http::{self, Response};
+use crate::support::process::{Gateway, arn, command, run};
+use crate::support::{SOON, eventually, within};
+
+/// The producer's pace: less than the channels can take, so that the end does not take long.
+const PACE: Duration = Duration::from_millis(25);
+
+/// How long the last life may take to deliver what is left.
+const TO_THE_END: Duration = Duration::from_secs(90);
+
+const NDJSON: [(&str, &str); 1] = [("content-type", "application/x-ndjson")];
+
+pub struct Lane {
+    random: fastrand::Rng,
+    channels: usize,
+    book: Book,
+    emulator: Emulator,
+    home: tempfile::TempDir,
+    disk: Option<Disk>,
+    clock: Option<WallClock>,
+    /// Events that were sent and not answered: nothing else goes to a channel before they are.
+    pending: Option<(usize, Vec<usize>)>,
+    /// A channel whose stream was ended.
+    offline: Option<usize>,
+    kills: u64,
+}
+
+fn channel(nth: usize) -> String {
+    format!("c{nth}")
+}
+
+impl Lane {
+    pub fn new(number: u64, seed: u64, channels: usize) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let emulator = Emulator::start(&[]);
+        for nth in 0..channels {
+            emulator.api.stream(&arn(&channel(nth)), "live");
+        }
+        let disk = number
+            .is_multiple_of(2)
+            .then(|| Disk::mount(&home.path().join("disk")));
+        let clock = (number % 4 == 1).then(|| WallClock::new(home.path().join("clock")));
+        Self {
+            random: fastrand::Rng::with_seed(seed.wrapping_add(number)),
+            channels,
+            book: Book::default(),
+            emulator,
+            disk: disk.flatten(),
+            clock: clock.flatten(),
+            home,
+            pending: None,
+            offline: None,
+            kills: 0,
+        }
+    }
+
+    /// Life after life until there were so many kills, and one more that ends well.
+    pub fn run(mut self, kills: u64) -> Verdict {
+        println!(
+            "a small disk: {}, a wall clock that is set: {}",
+            self.disk.is_some(),
+            self.clock.is_some()
+        );
+        while self.kills < kills {
+            let Some(mut gateway) = self.start() else {
+                continue;
+            };
+            self.live(&mut gateway);
+            self.kills += 1;
+            let (_, log) = gateway.process.wait(SOON);
+            if log.rfind("deliveries go on") > log.rfind("can be written again") {
+                self.book.repeatable = self.book.entries.len();
+            }
+        }
+        self.end()
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.home.path().join("disk/journal")
+    }
+
+    fn config(&self, channel_tps: u32) -> String {
+        let mut text = format!(
+            "[upstream]\nmode = \"aws\"\nendpoint_url = \"http://{}\"\ncall_timeout_ms = 1000\n\
+            [tuning]\nabandon_ms = 1000\n[quota]\nchannel_tps = {channel_tps}\n\
+            [journal]\nmax_bytes = 67108864\ndir = \"{}\"\n[channel_defaults]\nttl_ms = 3600000\n",
+            self.emulator.api.0,
+            self.journal().display()
+        );
+        for nth in 0..self.channels {
+            let name = channel(nth);
+            let arn = arn(&name);
+            let _ = writeln!(text, "[[channel]]\nname = \"{name}\"\narn = \"{arn}\"");
+        }
+        text
+    }
+
+    /// The next process, ready; none if it was killed before, or had no room to start.
+    fn start(&mut self) -> Option<Gateway> {
+        let environment = self.clock.as_ref().map(WallClock::environment);
+        let mut gateway = Gateway::spawn(&self.config(5), &environment.unwrap_or_default());
+        if self.random.u8(..100) < 12 {
+            std::thread::sleep(Duration::from_millis(self.random.u64(..60)));
+            gateway.process.kill();
+            self.kills += 1;
+            return None;
+        }
+        let started = eventually("it is ready, or has ended", || {
+            if gateway.process.has_ended() {
+                return Some(false);
+            }
+            gateway.readiness().map(|_| true)
+        });
+        if started {
+            return Some(gateway);
+        }
+        let (status, log) = gateway.process.wait(SOON);
+        let disk = self.disk.as_mut().filter(|disk| disk.is_full);
+        let disk = disk.unwrap_or_else(|| panic!("{status}, with room on the disk: {log}"));
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains("No space left"), "{log}");
+        disk.empty();
+        None
+    }
+
+    /// Publishes and makes trouble until it is time to die.
+    fn live(&mut self, gateway: &mut Gateway) {
+        // All of a killed process's tokens are out for a second and a half: long lives see
+        // calls, short ones what a start leaves behind.
+        let life = if self.random.bool() {
+            self.random.u64(1600..3500)
+        } else {
+            self.random.u64(..400)
+        };
+        let death = Instant::now() + Duration::from_millis(life);
+        while Instant::now() < death {
+            self.step(gateway);
+            std::thread::sleep(PACE);
+        }
+        self.last_words(gateway);
+    }
+
+    fn step(&mut self, gateway: &Gateway) {
+        match self.random.u8(..100) {
+            0..4 => trouble::fault(self.emulator.api, &mut self.random),
+            4..6 => self.turn_stream(),
+            6..8 => self.turn_disk(),
+            8..10 => self.set_clock(),
+            10..11 => self.reload(gateway),
+            11..20 => self.cancel(gateway),
+            _ => self.publish(gateway),
+        }
+    }
+
+    fn turn_stream(&mut self) {
+        let (nth, state) = match self.offline.take() {
+            Some(nth) => (nth, "live"),
+            None => (self.random.usize(..self.channels), "offline"),
+        };
+        self.emulator.api.stream(&arn(&channel(nth)), state);
+        self.offline = (state == "offline").then_some(nth);
+    }
+
+    fn turn_disk(&mut self) {
+        match &mut self.disk {
+            Some(disk) if disk.is_full => disk.empty(),
+            Some(disk) => disk.fill(),
+            None => {}
+        }
+    }
+
+    fn set_clock(&mut self) {
+        if let Some(clock) = &self.clock {
+            clock.set(self.random.i32(-30..30));
+        }
+    }
+
+    fn reload(&mut self, gateway: &Gateway) {
+        let channel_tps = self.random.u32(3..=5);
+        let config = self.config(channel_tps);
+        std::fs::write(gateway.config_file(), config).expect("a file");
+        gateway.process.signal("HUP");
+    }
+
+    /// Sends what is pending, else something new.
+    fn publish(&mut self, gateway: &Gateway) {
+        let (channel, numbers) = self.pending();
+        let body = self.book.body(&numbers);
+        let answer = http::try_send(
+            gateway.producers,
+            "POST",
+            &events_of(channel),
+            &NDJSON,
+            body.as_bytes(),
+        );
+        self.answered(channel, numbers, answer.ok());
+    }
+
+    fn pending(&mut self) -> (usize, Vec<usize>) {
+        self.pending.take().unwrap_or_else(|| {
+            let channel = self.random.usize(..self.channels);
+            let count = self.random.usize(1..8);
+            (channel, self.book.enter(channel, count, &mut self.random))
+        })
+    }
+
+    /// Nobody promises anything but with a 202.
+    fn answered(&mut self, channel: usize, numbers: Vec<usize>, answer: Option<Response>) {
+        let Some(answer) = answer.filter(|answer| answer.code() != "overloaded") else {
+            self.pending = Some((channel, numbers));
+            return;
+        };
+        let refused: Vec<usize> = match answer.code().as_str() {
+            "" => refused(&answer.json()),
+            "would_expire" => (0..numbers.len()).collect(),
+            _ => panic!("{answer:?}"),
+        };
+        self.book.promise(&numbers, &refused);
+    }
+
+    /// Takes back an event that was promised a moment ago.
+    fn cancel(&mut self, gateway: &Gateway) {
+        let newest = self.book.entries.len().saturating_sub(30);
+        let mut promised = self.book.entries.iter().enumerate().skip(newest);
+        let found =
+            promised.find(|(_, entry)| entry.fate == Fate::Promised && entry.kind != Kind::Vote);
+        let Some((number, entry)) = found else {
+            return;
+        };
+        let path = format!("{}/{number}", events_of(entry.channel));
+        let answer = http::try_send(gateway.producers, "DELETE", &path, &[], b"");
+        let fate = &mut self.book.entries[number].fate;
+        match answer.map(|answer| answer.status) {
+            Ok(204) => *fate = Fate::Cancelled,
+            Ok(409) => {}
+            // What may have been taken back may be there again after a crash.
+            Err(_) | Ok(503) => *fate = Fate::MaybeCancelled,
+            Ok(status) => panic!("{path}: {status}"),
+        }
+    }
+
+    /// A request that the kill meets at any point: before it is read, before it is committed,
+    /// before or after its answer. An answer that came counts.
+    fn last_words(&mut self, gateway: &mut Gateway) {
+        let (channel, numbers) = self.pending();
+        let body = self.book.body(&numbers);
+        let request = http::encode("POST", &events_of(channel), &NDJSON, body.as_bytes());
+        let answer = http::connect(gateway.producers).and_then(|mut stream| {
+            stream.write_all(&request)?;
+            let moment = Instant::now() + Duration::from_micros(self.random.u64(..1500));
+            while Instant::now() < moment {
+                std::hint::spin_loop();
+            }
+            gateway.process.kill();
+            http::read_response(&mut BufReader::new(stream), false)
+        });
+        self.answered(channel, numbers, answer.ok());
+    }
+
+    /// Everything works again, everything leaves, and the books are closed.
+    fn end(mut self) -> Verdict {
+        self.emulator.api.no_faults();
+        if let Some(nth) = self.offline.take() {
+            self.emulator.api.stream(&arn(&channel(nth)), "live");
+        }
+        if let Some(disk) = &mut self.disk {
+            disk.empty();
+        }
+        let mut gateway = loop {
+            if let Some(gateway) = self.start() {
+                break gateway;
+            }
+        };
+        while self.pending.is_some() {
+            self.publish(&gateway);
+        }
+        within(TO_THE_END, "everything has left", || {
+            (gateway.scrape().sum("cuegate_queue_events") < 0.5).then_some(())
+        });
+        gateway.scrape().check_books(false);
+        let letters = dead_letters(&gateway);
+        gateway.process.signal("TERM");
+        let (status, log) = gateway.process.wait(SOON);
+        assert_eq!(status.code(), Some(0), "{log}");
+        let checked = run(command().args(["journal", "check"]).arg(self.journal()), "");
+        assert!(checked.out.starts_with("ok: 0 "), "{checked:?}");
+        self.verdict(&letters)
+    }
+
+    fn verdict(&self, letters: &[(usize, Value)]) -> Verdict {
+        let delivered: Vec<_> = (0..self.channels)
+            .map(|nth| {
+                let taken = self.emulator.api.metadata(&arn(&channel(nth)));
+                Delivered {
+                    channel: nth,
+                    payloads: taken.into_iter().map(|taken| taken.text).collect(),
+                }
+            })
+            .collect();
+        let report = self.emulator.api.report();
+        let most = |tally: &Value| tally["max_calls_per_second"].as_u64().expect("a number");
+        let channels = report["channels"].as_object().expect("channels").values();
+        Verdict {
+            kills: self.kills,
+            most_of_a_channel: channels.map(most).max().unwrap_or(0),
+            most_of_all: most(&report["all"]),
+            ..judge(&self.book, &delivered, letters)
+        }
+    }
+}
+
+fn events_of(nth: usize) -> String {
+    format!("/v1/channels/{}/events", channel(nth))
+}
+
+/// The places of events that were refused: brief ones that would expire.
+fn refused(told: &Value) -> Vec<usize> {
+    let rejected = told["rejected"].as_array().expect("a list").iter();
+    let index = |refusal: &Value| {
+        assert_eq!(refusal["code"], "would_expire", "{told}");
+        refusal["index"].as_u64().and_then(|at| at.try_into().ok())
+    };
+    rejected
+        .map(|refusal| index(refusal).expect("a place"))
+        .collect()
+}
+
+/// Every dead letter: its channel and its data.
+fn dead_letters(gateway: &Gateway) -> Vec<(usize, Value)> {
+    let mut letters = Vec::new();
+    let mut after = String::new();
+    loop {
+        let path = format!("/admin/dead-letters?limit=1000{after}");
+        let page = http::send(gateway.admin, "GET", &path, &[], b"").json();
+        for letter in page["dead_letters"].as_array().expect("a list") {
+            let text = letter["channel"].as_str().expect("a channel");
+            let nth = text.rsplit('c').next().and_then(|nth| nth.parse().ok());
+            letters.push((nth.expect("its number"), letter["event"]["data"].clone()));
+        }
+        match page["next"].as_u64() {
+            Some(next) => after = format!("&after={next}"),
+            None => return letters,
+        }
+    }
+}

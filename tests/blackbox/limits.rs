@@ -1,0 +1,77 @@
+//! Bounds of the whole process: memory of the queues, channels, connections.
+
+use std::io::BufReader;
+
+use crate::support::eventually;
+use crate::support::http::{check_problem, connect, read_response};
+use crate::support::metrics::same;
+use crate::support::process::{ACCOUNT, Gateway, local};
+use crate::support::ws::Client;
+
+#[test]
+fn queues_have_a_bound_together() {
+    let rest = "[limits]\nqueue_total_bytes = 1024";
+    let gateway = Gateway::start(&local(rest, &[("a", "ttl_ms = 60000"), ("b", "")]));
+    let mut socket = Client::open(gateway.producers, "/v1/channels/b/ws");
+    gateway.pause("a");
+    for _ in 0..3 {
+        let body = format!(r#"{{"data":"{}"}}"#, "x".repeat(500));
+        let _ = gateway.post("/v1/channels/a/events", &body);
+    }
+    check_problem(
+        &gateway.post("/v1/channels/b/events", r#"{"data":1}"#),
+        503,
+        "overloaded",
+    );
+    socket.send(r#"{"data":1}"#);
+    assert_eq!(socket.next()["code"], "overloaded");
+    assert_eq!(socket.close_code(), 1013);
+    // What was accepted is harmed by none of that.
+    gateway.resume("a");
+    gateway.drained("a");
+    assert!(!gateway.taken("a").is_empty());
+    gateway.publish("b", r#"{"data":1}"#);
+    gateway.scrape().check_books(true);
+}
+
+#[test]
+fn unlisted_channels_have_a_bound() {
+    let rest = "[limits]\nchannels_max = 2\n[channels]\nallow_unlisted = true";
+    let gateway = Gateway::start(&local(rest, &[("a", "")]));
+    let path =
+        |id: &str| format!("/v1/channels/arn:aws:ivs:us-west-2:{ACCOUNT}:channel%2F{id}/events");
+    let at = r#"{"data":1,"ttl_ms":60000}"#;
+    assert_eq!(gateway.post(&path("one"), at).status, 202);
+    // The emulator knows no such channel, so its event ends; then its room can be taken.
+    eventually("the second one finds room", || {
+        (gateway.post(&path("two"), at).status == 202).then_some(())
+    });
+    let metrics = gateway.scrape();
+    metrics.check_books(true);
+    assert!(metrics.get(r#"cuegate_events_accepted_total{channel="_other"}"#) >= 2.0);
+}
+
+#[test]
+fn connections_have_a_bound() {
+    let rest = "[server]\nmax_connections = 3";
+    let gateway = Gateway::start(&local(rest, &[("a", "")]));
+    let held: Vec<_> = (0..3)
+        .map(|_| Client::open(gateway.producers, "/v1/channels/a/ws"))
+        .collect();
+    eventually("all three are counted", || {
+        let open = gateway
+            .scrape()
+            .get(r#"cuegate_connections{transport="websocket"}"#);
+        same(open, 3.0).then_some(())
+    });
+    let stream = connect(gateway.producers).expect("a connection");
+    let answer = read_response(&mut BufReader::new(stream), false).expect("an answer");
+    check_problem(&answer, 503, "overloaded");
+    drop(held);
+    eventually("there is room again", || {
+        let answer =
+            crate::support::http::try_send(gateway.producers, "GET", "/v1/channels/a", &[], b"")
+                .ok()?;
+        (answer.status == 200).then_some(())
+    });
+}

@@ -1,0 +1,37 @@
+//! The programs as users meet them: every test starts the real binaries on ports of its own,
+//! talks HTTP and WebSocket to them, and reads what the local IVS took.
+//!
+//! Nothing here looks inside: what is asserted is the surface. The AWS clients have their own
+//! tests in `tests/interop`.
+
+mod support;
+
+mod accounts;
+mod admission;
+mod aws_mode;
+mod bad_input;
+mod cli;
+mod conservation;
+mod console;
+mod control;
+mod data;
+mod end_to_end;
+mod http2;
+mod journal;
+mod lifecycle;
+mod limits;
+mod load;
+mod local_ivs;
+mod merging;
+mod metrics;
+mod observed;
+mod offline;
+mod ordering;
+mod publish;
+mod put_metadata;
+mod reload;
+mod restart;
+mod slow;
+mod status;
+mod stream;
+mod websocket;

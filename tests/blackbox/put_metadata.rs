@@ -1,0 +1,190 @@
+//! `POST /PutMetadata`: the IVS API's own form, its errors included. AWS's clients speak to it
+//! in `tests/interop`.
+
+use serde_json::json;
+
+use crate::support::emulator::EmulatorApi;
+use crate::support::eventually;
+use crate::support::http::{Response, send};
+use crate::support::process::{Gateway, arn, local};
+
+fn put_bytes(gateway: &Gateway, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    let answer = send(gateway.producers, "POST", "/PutMetadata", headers, body);
+    assert!(!answer.header("x-amzn-requestid").is_empty(), "{answer:?}");
+    answer
+}
+
+fn put(gateway: &Gateway, arn: &str, metadata: &str) -> Response {
+    let body = json!({"channelArn": arn, "metadata": metadata}).to_string();
+    put_bytes(
+        gateway,
+        &[("content-type", "application/json")],
+        body.as_bytes(),
+    )
+}
+
+fn check_error(answer: &Response, status: u16, name: &str) {
+    assert_eq!(
+        (answer.status, answer.header("x-amzn-errortype")),
+        (status, name),
+        "{answer:?}"
+    );
+    assert_eq!(answer.header("content-type"), "application/json");
+    let message = answer.json()["exceptionMessage"].as_str().map(str::len);
+    assert!(message > Some(0), "{answer:?}");
+}
+
+#[test]
+fn errors_in_the_apis_own_form() {
+    let channels = [
+        ("quiz", ""),
+        ("full", "queue_max_events = 1\nttl_ms = 60000"),
+        ("off", "offline = \"reject\"\nttl_ms = 60000"),
+    ];
+    let gateway = Gateway::start(&local("", &channels));
+    let quiz = arn("quiz");
+    let unlisted = arn("NobodyListed");
+    let large = "x".repeat(1025);
+    for (arn, metadata, status, name) in [
+        (quiz.as_str(), "", 400, "ValidationException"),
+        (&quiz, &large, 400, "ValidationException"),
+        ("quiz", "x", 400, "ValidationException"),
+        ("", "x", 400, "ValidationException"),
+        (
+            "arn:aws:ivs:us-west-2:000000000000:stream-key/abc",
+            "x",
+            400,
+            "ValidationException",
+        ),
+        (&unlisted, "x", 404, "ResourceNotFoundException"),
+    ] {
+        check_error(&put(&gateway, arn, metadata), status, name);
+    }
+    for body in [
+        "",
+        "nonsense",
+        "[]",
+        "{}",
+        r#"{"metadata":"x"}"#,
+        &format!(r#"{{"channelArn":"{quiz}"}}"#),
+        &format!(r#"{{"channelArn":"{quiz}","metadata":null}}"#),
+        &format!(r#"{{"channelArn":"{quiz}","metadata":5}}"#),
+        &format!(r#"{{"channelArn":"{quiz}","metadata":"\ud800"}}"#),
+    ] {
+        check_error(
+            &put_bytes(&gateway, &[], body.as_bytes()),
+            400,
+            "ValidationException",
+        );
+    }
+    check_error(
+        &put_bytes(&gateway, &[], b"{\"metadata\":\"\xff\"}"),
+        400,
+        "ValidationException",
+    );
+
+    gateway.pause("full");
+    assert_eq!(put(&gateway, &arn("full"), "first").status, 204);
+    let answer = put(&gateway, &arn("full"), "second");
+    check_error(&answer, 429, "ThrottlingException");
+    assert!(
+        answer.header("retry-after").parse::<u64>().is_ok(),
+        "{answer:?}"
+    );
+
+    gateway.emulator.stream(&arn("off"), "offline");
+    let answer = eventually("it is known to be offline", || {
+        let answer = put(&gateway, &arn("off"), "x");
+        (answer.status != 204).then_some(answer)
+    });
+    check_error(&answer, 404, "ChannelNotBroadcasting");
+
+    for (method, path) in [
+        ("POST", "/GetChannel"),
+        ("POST", "/ListStreams"),
+        ("GET", "/tags/arn%3Aaws%3Aivs"),
+    ] {
+        let answer = send(gateway.producers, method, path, &[], b"{}");
+        check_error(&answer, 404, "UnknownOperationException");
+        assert!(!answer.header("x-amzn-requestid").is_empty());
+    }
+    let metrics = gateway.scrape();
+    metrics.check_books(true);
+    assert!(metrics.get(r#"cuegate_events_received_total{transport="put_metadata"}"#) > 17.0);
+}
+
+#[test]
+fn a_string_leaves_byte_for_byte_alone_in_its_payload() {
+    let gateway = Gateway::start(&local("", &[("quiz", "ttl_ms = 60000")]));
+    let quiz = arn("quiz");
+    let longest = "é".repeat(512);
+    let strings = [
+        "plain",
+        "\"quoted\" \\ back / slash",
+        "  spaces and\ttabs\r\nand lines\n",
+        "😀 👩‍👩‍👧 \u{202e}\u{0}\u{1f}",
+        r#"{"a": 1.0, "b": [1, 2]}"#,
+        &longest,
+    ];
+    for text in strings {
+        let answer = put(&gateway, &quiz, text);
+        assert_eq!((answer.status, answer.body.len()), (204, 0), "{answer:?}");
+    }
+    gateway.drained("quiz");
+    assert_eq!(gateway.taken("quiz"), strings);
+}
+
+#[test]
+fn or_merged_as_the_channels_other_events() {
+    let rest = "[put_metadata]\nenvelope = \"channel\"";
+    let gateway = Gateway::start(&local(rest, &[("quiz", "")]));
+    gateway.pause("quiz");
+    assert_eq!(put(&gateway, &arn("quiz"), "a \"é\"").status, 204);
+    gateway.publish("quiz", r#"{"data":1}"#);
+    gateway.resume("quiz");
+    gateway.drained("quiz");
+    let payloads = gateway.taken("quiz");
+    assert_eq!(
+        crate::support::payloads::all_items(&payloads),
+        r#"{"d":"a \"é\""},{"d":1}"#
+    );
+}
+
+#[test]
+fn a_retry_of_the_same_call_is_queued_once() {
+    let gateway = Gateway::start(&local("", &[("quiz", "")]));
+    let body = json!({"channelArn": arn("quiz"), "metadata": "once"}).to_string();
+    for (invocation, accepted) in [("2f3a", 1), ("2f3a", 1), ("9b1c", 2), ("2f3a", 2)] {
+        let headers = [
+            ("amz-sdk-invocation-id", invocation),
+            ("amz-sdk-request", "attempt=2; max=3"),
+        ];
+        assert_eq!(put_bytes(&gateway, &headers, body.as_bytes()).status, 204);
+        assert_eq!(
+            gateway.status("quiz")["totals"]["accepted"],
+            accepted,
+            "{invocation}"
+        );
+    }
+    gateway.drained("quiz");
+    assert_eq!(gateway.taken("quiz"), ["once", "once"]);
+    gateway.scrape().check_books(true);
+}
+
+/// The gateway's own calls are what the emulator counts: nothing malformed, nothing unsigned.
+#[test]
+fn the_emulator_found_nothing_wrong_with_the_calls() {
+    let gateway = Gateway::start(&local("", &[("quiz", "")]));
+    for text in ["a", "é", "😀"] {
+        assert_eq!(put(&gateway, &arn("quiz"), text).status, 204);
+    }
+    gateway.drained("quiz");
+    let EmulatorApi(address) = gateway.emulator;
+    let report = gateway.emulator.report();
+    let all = &report["all"];
+    assert_eq!(
+        (&all["calls"], &all["delivered"]),
+        (&json!(3), &json!(3)),
+        "{address}: {report}"
+    );
+}

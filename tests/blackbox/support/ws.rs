@@ -1,0 +1,84 @@
+//! A WebSocket client that waits for what it expects.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::handshake::client::Response;
+use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
+
+use super::http::connect;
+
+pub struct Client {
+    pub socket: WebSocket<TcpStream>,
+    pub handshake: Response,
+}
+
+impl Client {
+    pub fn open(address: SocketAddr, path: &str) -> Self {
+        Self::open_with(address, path, None)
+    }
+
+    /// The same, offering subprotocols.
+    pub fn open_with(address: SocketAddr, path: &str, protocols: Option<&str>) -> Self {
+        let mut request = format!("ws://{address}{path}")
+            .into_client_request()
+            .expect("a request");
+        if let Some(protocols) = protocols {
+            request.headers_mut().insert(
+                "sec-websocket-protocol",
+                protocols.parse().expect("a header"),
+            );
+        }
+        let stream = connect(address).expect("a connection");
+        let (socket, handshake) = tungstenite::client(request, stream).expect("a WebSocket");
+        Self { socket, handshake }
+    }
+
+    pub fn send(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).expect("to send");
+    }
+
+    /// The next message that is text, as JSON.
+    pub fn next(&mut self) -> Value {
+        loop {
+            match self.socket.read().expect("a message") {
+                Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Everything up to the ack that covers message `n`.
+    pub fn until_ack(&mut self, n: u64) -> Vec<Value> {
+        let mut answers = Vec::new();
+        loop {
+            let answer = self.next();
+            let covers = answer["ack"].as_u64().is_some_and(|ack| ack >= n);
+            answers.push(answer);
+            if covers {
+                return answers;
+            }
+        }
+    }
+
+    /// The code of the close frame, whatever comes before it.
+    pub fn close_code(&mut self) -> u16 {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Close(Some(frame))) => return frame.code.into(),
+                Ok(Message::Close(None)) => panic!("a close frame without a code"),
+                Ok(_) => {}
+                Err(error) => panic!("no close frame: {error}"),
+            }
+        }
+    }
+
+    pub fn set_timeouts(&self, timeout: Duration) {
+        let stream = self.socket.get_ref();
+        stream.set_read_timeout(Some(timeout)).expect("a timeout");
+        stream.set_write_timeout(Some(timeout)).expect("a timeout");
+    }
+}

@@ -1,0 +1,101 @@
+// AWS's SDK for JavaScript against the local IVS: node local_ivs.cjs URL. Ends with 0 if all
+// went as on AWS; says what did not otherwise.
+"use strict";
+
+const assert = require("node:assert/strict");
+const ivs = require("@aws-sdk/client-ivs");
+
+const clientOf = (maxAttempts) =>
+  new ivs.IvsClient({
+    endpoint: process.argv[2],
+    region: "us-west-2",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    maxAttempts,
+  });
+// The rates are AWS's: a throttled call is made again, as the SDK does it.
+const client = clientOf(20);
+const call = (operation, input = {}) => client.send(new ivs[`${operation}Command`](input));
+
+async function refused(operation, input, name, status) {
+  await assert.rejects(call(operation, input), (error) => {
+    assert.equal(error.name, name, `${operation}: ${error}`);
+    assert.ok(error instanceof ivs[name], `${operation}: ${name} is one of the model's`);
+    assert.ok(error instanceof ivs.IvsServiceException);
+    assert.equal(error.$metadata.httpStatusCode, status);
+    assert.ok(error.exceptionMessage, `${operation}: ${name} says why`);
+    assert.match(error.$metadata.requestId, /^[0-9a-f-]{36}$/);
+    return true;
+  });
+}
+
+async function local(path, body) {
+  const answer = await fetch(`${process.argv[2]}/_local/${path}`, { method: "POST", body: JSON.stringify(body) });
+  assert.equal(answer.status, 200, await answer.text());
+}
+
+async function main() {
+  const { channel, streamKey } = await call("CreateChannel", { name: "js", tags: { "größe/ä": "è" } });
+  assert.equal(channel.type, ivs.ChannelType.StandardChannelType);
+  assert.deepEqual(channel.tags, { "größe/ä": "è" });
+  assert.equal(streamKey.channelArn, channel.arn);
+  assert.deepEqual((await call("GetChannel", { arn: channel.arn })).channel, channel);
+  const { streamKey: again } = await call("GetStreamKey", { arn: streamKey.arn });
+  assert.equal(again.value, streamKey.value);
+
+  const pages = [];
+  for await (const page of ivs.paginateListChannels({ client, pageSize: 1 }, {})) pages.push(page.channels);
+  assert.ok(pages.length >= 2 && pages.every((page) => page.length <= 1), "the demo channel and ours");
+  assert.ok(pages.flat().some((entry) => entry.arn === channel.arn && entry.name === "js"));
+
+  await refused("GetStream", { channelArn: channel.arn }, "ChannelNotBroadcasting", 404);
+  await refused("PutMetadata", { channelArn: channel.arn, metadata: "x" }, "ChannelNotBroadcasting", 404);
+  await local("ingest", { streamKey: streamKey.value });
+  const { stream } = await call("GetStream", { channelArn: channel.arn });
+  assert.equal(stream.state, "LIVE");
+  assert.ok(stream.startTime instanceof Date && Math.abs(Date.now() - stream.startTime) < 60_000);
+  const put = await call("PutMetadata", { channelArn: channel.arn, metadata: "é 😀 \u2028 \"quoted\"" });
+  assert.equal(put.$metadata.httpStatusCode, 204);
+  const { streamSession: live } = await call("GetStreamSession", { channelArn: channel.arn });
+  assert.equal(live.streamId, stream.streamId);
+  assert.equal(live.endTime ?? undefined, undefined);
+  await refused("DeleteChannel", { arn: channel.arn }, "ConflictException", 409);
+  await call("StopStream", { channelArn: channel.arn });
+  const { streamSessions } = await call("ListStreamSessions", { channelArn: channel.arn });
+  assert.equal(streamSessions.length, 1);
+  assert.ok(streamSessions[0].endTime >= streamSessions[0].startTime);
+
+  const tags = async () => (await call("ListTagsForResource", { resourceArn: channel.arn })).tags;
+  await call("TagResource", { resourceArn: channel.arn, tags: { "a/b:c": "1", d: "2" } });
+  assert.deepEqual(await tags(), { "größe/ä": "è", "a/b:c": "1", d: "2" });
+  await call("UntagResource", { resourceArn: channel.arn, tagKeys: ["größe/ä", "a/b:c"] });
+  assert.deepEqual(await tags(), { d: "2" });
+
+  const { channel: updated } = await call("UpdateChannel", { arn: channel.arn, latencyMode: "NORMAL" });
+  assert.equal(updated.latencyMode, "NORMAL");
+  await refused("CreateStreamKey", { channelArn: channel.arn }, "ServiceQuotaExceededException", 402);
+  await refused("CreateChannel", { name: "no blanks" }, "ValidationException", 400);
+  await refused("GetChannel", { arn: channel.arn.slice(0, -4) + "none" }, "ResourceNotFoundException", 404);
+  const batch = await call("BatchGetChannel", { arns: [channel.arn, channel.arn.slice(0, -4) + "none"] });
+  assert.deepEqual([batch.channels.length, batch.errors.length], [1, 1]);
+  const gone = await call("DeleteChannel", { arn: channel.arn });
+  assert.equal(gone.$metadata.httpStatusCode, 204);
+  await refused("GetChannel", { arn: channel.arn }, "ResourceNotFoundException", 404);
+
+  // Without retries the rate is felt.
+  const impatient = clientOf(1);
+  const burst = Array.from({ length: 40 }, () => impatient.send(new ivs.ListStreamsCommand({})));
+  const errors = (await Promise.allSettled(burst)).filter((end) => end.status === "rejected");
+  assert.ok(errors.length > 0, "forty calls at once");
+  for (const { reason } of errors) {
+    assert.equal(reason.name, "ThrottlingException", String(reason));
+    assert.equal(reason.$metadata.httpStatusCode, 429);
+  }
+}
+
+main().then(
+  () => process.exit(0),
+  (error) => {
+    console.error(error);
+    process.exit(1);
+  },
+);

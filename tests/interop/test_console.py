@@ -1,0 +1,441 @@
+"""The console in a real browser: what operators see, what they can do, by mouse and by keyboard,
+and that nothing out of an event ever runs there.
+
+With CUEGATE_SCREENSHOTS=1 the screenshots of the README are made anew."""
+
+import json
+import os
+import random
+import threading
+import unittest
+import urllib.parse
+
+from selenium.webdriver.common.keys import Keys
+
+from browser import Browser
+from programs import ROOT, Gateway, fetch, wait_until
+
+SCREENSHOTS = ROOT / "dashboards" / "screenshots"
+# View, colour scheme and place, and what is in the middle of the picture; none: the top.
+PICTURES = {
+    ("channels", "light", "desktop"): None,
+    ("channel", "dark", "desktop"): None,
+    ("channel", "light", "phone"): ".is-mine",
+}
+# Of the chart in a picture, in seconds.
+HISTORY = 45
+DESKTOP = (1280, 960)
+PHONE = (360, 780)
+MARKUP = '<img src=x onerror="recorded.dialogs++"><script>recorded.dialogs++</script>'
+# WCAG 2 AA, for text of ordinary size.
+CONTRAST = 4.5
+
+
+class Console(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.browser = Browser()
+        cls.addClassCleanup(cls.browser.quit)
+
+    def start(self, channels, rest=""):
+        gateway = Gateway(channels, rest)
+        self.addCleanup(gateway.close)
+        self.addCleanup(self.browser.look_as_usual)
+        self.gateway = gateway
+        self.url = f"http://{gateway.addresses.admin}/"
+
+    def open(self, hash_=""):
+        self.browser.open(self.url + hash_)
+        # The first look is over.
+        self.browser.says("#version", ".")
+
+    def publish(self, channel, *events):
+        path = f"/v1/channels/{urllib.parse.quote(channel, safe='')}/events"
+        return fetch(self.gateway.url + path, "POST", json.dumps(events))
+
+    def state(self, channel):
+        return self.gateway.status(channel)["state"]
+
+    def check_quiet(self):
+        """Nothing ran that should not, nothing was blocked, nothing failed."""
+        self.assertEqual(self.browser.recorded("violations"), [])
+        self.assertEqual(self.browser.recorded("errors"), [])
+        self.assertEqual(self.browser.recorded("dialogs"), 0)
+        self.assertEqual(self.browser.log(), [])
+
+    def test_an_event_comes_out_on_the_page(self):
+        self.start({"quiz": 'envelope_fields = ["type", "key"]'})
+        self.open()
+        self.assertEqual(self.browser.text("#mode"), "LOCAL MODE: the emulator in this process. Nothing reaches AWS or a viewer.")
+        self.browser.click("table.channels a")
+        self.browser.says("h1", "quiz")
+        self.browser.write("#data", '{"answer":"B","big":12345678901234567890.10}')
+        self.browser.write("#type", "quiz.answer")
+        self.browser.write("#key", "q1")
+        self.browser.choose("#merge", "replace")
+        self.browser.choose("#priority", "high")
+        self.browser.write("#ttl", "60000")
+        self.browser.click("#send")
+        self.browser.says("#outcome", "Delivered: the payload that carries it came out after")
+        self.browser.says(".payload.is-mine .mine", "Your test event, after")
+        # The numbers keep their digits.
+        self.assertEqual(self.browser.text(".is-mine .events code"), '{"answer":"B","big":12345678901234567890.10}')
+        self.assertEqual(self.browser.texts(".is-mine .tag"), ["typequiz.answer", "keyq1"])
+        [taken] = self.gateway.emulator.taken("quiz")
+        self.assertEqual(self.browser.text(".is-mine pre"), taken)
+        size = len(taken.encode())
+        self.assertEqual(self.browser.text(".is-mine .size"), f"{size} of 1,024 B, {round(100 * size / 1024)} %")
+        width = self.browser.run("return document.querySelector('.is-mine .fill span').style.width")
+        self.assertEqual(width, f"{round(100 * size / 1024)}%")
+        # Somebody else's, as it comes; and what is not JSON, or is refused.
+        self.publish("quiz", {"data": "from a producer"})
+        self.browser.says(".payload:first-child .events", '"from a producer"')
+        self.assertEqual(len(self.browser.all(".payload.is-mine")), 1)
+        self.browser.write("#data", "no JSON")
+        self.browser.click("#send")
+        self.browser.says("#outcome", "Data is not JSON")
+        self.check_quiet()
+        self.browser.write("#data", "1")
+        self.browser.choose("#merge", "sum")
+        self.browser.write("#key", "")
+        self.browser.click("#send")
+        self.browser.says("#outcome", "Refused, invalid_event: merge needs a key")
+
+    def test_what_was_delivered_before_is_shown(self):
+        self.start({"quiz": "", "plain": 'envelope = "raw"', "bare": 'envelope = "array"'})
+        for channel in ("quiz", "plain", "bare"):
+            for nth in range(3):
+                self.publish(channel, {"data": f"{channel} {nth}"})
+                self.gateway.drained(channel)
+        for channel, quoted in [("quiz", '"{}"'), ("plain", "{}"), ("bare", '"{}"')]:
+            self.open(f"#/channel/{channel}")
+            self.browser.says(".payloads", f"{channel} 0")
+            shown = [quoted.format(f"{channel} {nth}") for nth in (2, 1, 0)]
+            self.assertEqual(self.browser.texts(".events code"), shown, "the newest first")
+        self.check_quiet()
+
+    def test_nothing_of_an_event_is_markup(self):
+        self.start({"quiz": 'envelope_fields = ["type", "key", "id"]', "plain": 'envelope = "raw"'})
+        short = "<b onclick=alert(1)>x</b>"
+        event = {"data": {MARKUP: MARKUP}, "type": short, "key": short, "id": short}
+        self.open("#/channel/quiz")
+        self.publish("quiz", event)
+        self.browser.says(".payloads", "onerror")
+        self.assertEqual(self.browser.text(".events code"), json.dumps(event["data"], separators=(",", ":")))
+        self.assertIn(f"type{short}", self.browser.texts(".tag"))
+        self.browser.write("#data", json.dumps(MARKUP))
+        self.browser.click("#send")
+        self.browser.says("#outcome", "Delivered")
+        # In payloads that are no JSON, in the names and words of refusals.
+        self.publish("plain", {"data": MARKUP})
+        self.publish(MARKUP, {"data": 1})
+        self.publish("quiz", {"data": 1, MARKUP: 1})
+        self.browser.go("#/channel/plain")
+        self.browser.says(".events", "onerror")
+        self.assertEqual(self.browser.text(".events code"), MARKUP)
+        self.browser.go("#/losses")
+        self.browser.says(".recent", "unknown_channel")
+        self.assertIn(MARKUP, self.browser.texts(".recent .where"))
+        self.browser.says(".recent", "unknown field")
+        for tag in ("img", "script", "b", "[onclick]", "[onerror]"):
+            self.assertEqual(self.browser.all(f"body {tag}"), [], tag)
+        self.check_quiet()
+
+    def test_pause_resume_and_purge_ask_first(self):
+        self.start({"quiz": "ttl_ms = 600000"})
+        self.open("#/channel/quiz")
+        ask = lambda: self.browser.run("return document.getElementById('ask').open")
+        self.browser.says("#toggle", "Pause")
+        self.browser.click("#toggle")
+        self.browser.says("#ask-text", "whose TTL (10 min 0 s by default) ends before you resume are lost")
+        self.browser.click("#ask-no")
+        wait_until("the question is gone", lambda: not ask())
+        self.assertEqual(self.state("quiz"), "live")
+        self.browser.click("#toggle")
+        self.browser.click("#ask-yes")
+        self.browser.says("#done", "Paused.")
+        self.browser.says(".state", "paused")
+        self.assertEqual(self.state("quiz"), "paused")
+
+        self.publish("quiz", {"data": 1}, {"data": 2}, {"data": 3})
+        self.browser.says(".tiles", "3 of 10,000")
+        for refuse in (lambda: self.browser.click("#ask-no"), lambda: self.browser.keys(Keys.ESCAPE), lambda: self.browser.keys(Keys.ENTER)):
+            self.browser.click("#purge")
+            self.browser.says("#ask-text", "3 events")
+            # What has the focus does no harm.
+            self.assertEqual(self.browser.focus()["id"], "ask-no")
+            refuse()
+            wait_until("the question is gone", lambda: not ask())
+        self.assertEqual(self.gateway.status("quiz")["queued"], 3)
+        self.browser.click("#purge")
+        self.browser.click("#ask-yes")
+        self.browser.says("#done", "Purged: 3 events cancelled.")
+        self.browser.says(".tiles", "0 of 10,000")
+        self.assertEqual(self.gateway.status("quiz")["totals"]["cancelled"], 3)
+
+        self.browser.says("#toggle", "Resume")
+        self.browser.click("#toggle")
+        self.browser.click("#ask-yes")
+        self.browser.says("#done", "Resumed.")
+        self.assertEqual(self.state("quiz"), "live")
+        self.check_quiet()
+
+    def test_by_keyboard_alone(self):
+        self.start({"quiz": ""})
+        self.open()
+        self.browser.one("table.channels a")
+        self.walk_to(lambda at: at["name"] == "quiz")
+        self.browser.keys(Keys.ENTER)
+        self.browser.says("h1", "quiz")
+        wait_until("the buttons are there", lambda: self.browser.one("#purge").is_enabled())
+        passed = self.walk_to(lambda at: at["id"] == "data")
+        self.assertEqual([at["id"] for at in passed if at["id"] in ("toggle", "purge")], ["toggle", "purge"])
+        self.browser.chord(Keys.CONTROL, "a")
+        self.browser.keys('{"by":"keyboard"}', Keys.TAB, "typed", Keys.ENTER)
+        self.browser.says("#outcome", "Delivered")
+        self.browser.says(".is-mine .events", '{"by":"keyboard"}')
+        # From the data itself.
+        self.walk_to(lambda at: at["id"] == "data", Keys.SHIFT)
+        self.browser.chord(Keys.CONTROL, "a")
+        self.browser.keys('{"by":"chord"}')
+        self.browser.chord(Keys.CONTROL, Keys.ENTER)
+        self.browser.says(".is-mine .events", '{"by":"chord"}')
+        self.walk_to(lambda at: at["id"] == "purge", Keys.SHIFT)
+        self.browser.keys(Keys.ENTER)
+        self.assertEqual(self.browser.focus()["id"], "ask-no")
+        self.browser.keys(Keys.ESCAPE)
+        wait_until("the focus is back", lambda: self.browser.focus()["id"] == "purge")
+        self.check_quiet()
+
+    def walk_to(self, is_there, held=None):
+        """Tabs on until there; everything on the way has a name and shows that it has the focus."""
+        passed = []
+        while len(passed) < 40:
+            if held:
+                self.browser.chord(held, Keys.TAB)
+            else:
+                self.browser.keys(Keys.TAB)
+            at = self.browser.focus()
+            if at["tag"] != "BODY":
+                self.assertTrue(at["name"], at)
+                self.assertTrue(at["visible"] and at["outline"] >= 2, at)
+            passed.append(at)
+            if is_there(at):
+                return passed
+        self.fail(f"not there after {[at['id'] or at['name'] for at in passed]}")
+
+    def test_the_list_is_live_filtered_and_in_pages(self):
+        self.start({f"show-{nth:03}": "" for nth in range(120)})
+        self.open()
+        self.browser.says(".pages .where", "1–50 of 120 channels")
+        self.assertEqual(len(self.browser.all("tbody tr")), 50)
+        self.browser.click(".pages button:last-child")
+        self.browser.says(".pages .where", "51–100 of 120")
+        self.browser.click(".pages button:last-child")
+        self.browser.says(".pages .where", "101–120 of 120")
+        self.assertFalse(self.browser.all(".pages button")[1].is_enabled())
+        self.browser.click(".pages button")
+        self.browser.says(".pages .where", "51–100 of 120")
+        self.browser.write("#filter", "SHOW-11")
+        self.browser.says(".pages .where", "1–10 of 10")
+        self.assertEqual(self.browser.texts("tbody th a")[0], "show-110")
+        self.browser.write("#filter", "nobody")
+        self.browser.says(".none", "No channel's name or ARN contains “nobody”.")
+        self.browser.write("#filter", "show-007")
+        self.browser.says(".pages .where", "1–1 of 1 channel")
+        # Depth and state as they change, and rates out of what has come since.
+        fetch(f"{self.gateway.url}/v1/channels/show-007/pause", "POST")
+        self.browser.says("tbody .state", "paused")
+        self.publish("show-007", *({"data": nth, "ttl_ms": 600000} for nth in range(500)))
+        self.browser.says("tbody td:nth-child(5)", "500")
+        self.assertNotIn(self.cell(6), ("–", ""), "an ETA")
+
+        def comes_in():
+            self.publish("show-007", {"data": 1, "ttl_ms": 600000})
+            return self.cell(3) not in ("–", "0")
+
+        wait_until("a rate", comes_in)
+        fetch(f"{self.gateway.url}/v1/channels/show-007/resume", "POST")
+        wait_until("a rate out", lambda: self.cell(4) not in ("–", "0"))
+        self.check_quiet()
+
+    def cell(self, nth):
+        return self.browser.text(f"tbody td:nth-child({nth})")
+
+    def test_refusals_losses_and_configuration(self):
+        self.start(
+            {"quiz": 'queue_max_events = 2\noverflow = "drop_oldest"'},
+            '[eventbridge]\nsecret = "s3cret-of-the-eventbridge-door"',
+        )
+        self.publish("quiz", {"data": "x" * 2000})
+        fetch(f"{self.gateway.url}/v1/channels/quiz/pause", "POST")
+        self.publish("quiz", {"data": 1}, {"data": 2}, {"data": 3})
+        self.open("#/losses")
+        self.browser.says(".recent", "event_too_large")
+        self.browser.says(".recent", "quiz")
+        self.browser.says(".reasons", "event_too_large")
+        self.browser.says("[aria-labelledby=lost-title]", "evicted")
+        self.browser.go("#/channel/quiz")
+        self.browser.says("[aria-labelledby=refused-title]", "event_too_large")
+        self.browser.go("#/config")
+        self.browser.says(".sections", "[eventbridge]")
+        self.browser.says("[aria-labelledby=eventbridge-title]", "[redacted]")
+        self.assertNotIn("s3cret", self.browser.run("return document.documentElement.outerHTML"))
+        self.check_quiet()
+
+    def test_dead_letters_are_replayed_and_discarded(self):
+        self.start({"quiz": ""})
+        fault = {"kind": "error", "status": 403, "code": "AccessDeniedException", "message": MARKUP}
+        fetch(f"{self.gateway.emulator.url}/_local/faults", "POST", json.dumps(fault))
+        for nth in range(2):
+            self.publish("quiz", {"data": f"letter {nth}", "type": "t"})
+            self.gateway.drained("quiz")
+        fetch(f"{self.gateway.emulator.url}/_local/faults", "DELETE")
+        self.open("#/letters")
+        self.browser.says(".letters", "letter 1")
+        self.assertEqual(len(self.browser.all(".letters li")), 2)
+        self.browser.click(".letters li:first-child button.danger")
+        self.browser.click("#ask-no")
+        self.browser.click(".letters li:first-child button.danger")
+        self.browser.click("#ask-yes")
+        self.browser.says(".outcome", "Discarded: 1 dead letter.")
+        wait_until("one is left", lambda: len(self.browser.all(".letters li")) == 1)
+        self.browser.click(".letters li button:first-child")
+        self.browser.click("#ask-yes")
+        self.browser.says(".outcome", "Replayed: 1 event.")
+        self.browser.says(".none", "There are none.")
+        self.gateway.drained("quiz")
+        self.assertIn("letter 1", self.gateway.emulator.taken("quiz")[-1])
+        self.check_quiet()
+
+    def test_a_hidden_page_asks_nothing(self):
+        self.start({"quiz": ""})
+        self.open("#/channel/quiz")
+        self.browser.says(".live", "live")
+        asking = "return recorded.timers.size > 0 || recorded.streams.some((s) => s.readyState !== 2)"
+        self.assertTrue(self.browser.run(asking))
+        self.hide(True)
+        wait_until("it asks nothing", lambda: not self.browser.run(asking))
+        self.publish("quiz", {"data": "meanwhile"})
+        self.gateway.drained("quiz")
+        self.assertNotIn("meanwhile", self.browser.text(".payloads"))
+        self.hide(False)
+        self.browser.says(".payloads", "meanwhile")
+        self.check_quiet()
+
+    def hide(self, hidden):
+        self.browser.run("""
+            Object.defineProperty(document, 'hidden', { configurable: true, value: arguments[0] });
+            document.dispatchEvent(new Event('visibilitychange'));
+        """, hidden)
+
+    def test_a_gateway_that_is_gone_is_told(self):
+        self.start({"quiz": ""})
+        self.open("#/channel/quiz")
+        self.browser.says(".tiles", "0 of 10,000")
+        self.gateway.stop()
+        self.browser.says("#trouble", "The gateway does not answer. What is shown is from")
+        self.assertTrue(self.browser.one("#trouble").is_displayed())
+
+    def test_in_dark_and_light_on_a_desk_and_on_a_phone(self):
+        self.start(
+            {"quiz": "ttl_ms = 600000", "score": 'envelope_fields = ["type", "key"]', "chat": "ttl_ms = 600000",
+             "poll-with-a-rather-long-name-for-a-channel": "", "backstage": "", "replay": ""},
+        )
+        self.a_show()
+        if os.environ.get("CUEGATE_SCREENSHOTS"):
+            self.go_on()
+        for scheme in ("light", "dark"):
+            for size in (DESKTOP, PHONE):
+                self.browser.look(*size, scheme)
+                for hash_, there in [
+                    ("#/channels", ("tbody", "paused")), ("#/channel/score", (".is-mine", "Your test event")),
+                    ("#/losses", (".recent", "would")), ("#/letters", (".letters", "access_denied")), ("#/config", (".sections", "ttl_ms")),
+                ]:
+                    with self.subTest(scheme=scheme, size=size, view=hash_):
+                        self.open(hash_)
+                        if "score" in hash_:
+                            self.browser.says(".tiles", "of")
+                            self.browser.click("#send")
+                        self.browser.says(*there)
+                        self.check_fits(size[0])
+                        self.check_contrast()
+                        self.check_quiet()
+                        self.picture(hash_.split("/")[1], scheme, "phone" if size == PHONE else "desktop")
+                        self.browser.look(*size, scheme)
+            with self.subTest(scheme=scheme, view="a question"):
+                self.open("#/channel/chat")
+                self.browser.click("#purge")
+                self.browser.says("#ask-text", "queued")
+                self.check_fits(PHONE[0])
+                self.check_contrast()
+        self.check_quiet()
+
+    def a_show(self):
+        """Channels in every state, with payloads, refusals and a dead letter."""
+        faults = f"{self.gateway.emulator.url}/_local/faults"
+        refused = {"kind": "error", "status": 403, "code": "AccessDeniedException", "message": "not authorized"}
+        fetch(faults, "POST", json.dumps(refused))
+        self.publish("replay", {"data": {"lost": True}, "type": "quiz.answer"})
+        self.gateway.drained("replay")
+        fetch(faults, "DELETE")
+        self.gateway.emulator.stream("backstage", "offline")
+        self.publish("backstage", {"data": "hidden", "ttl_ms": 600000})
+        fetch(f"{self.gateway.url}/v1/channels/chat/pause", "POST")
+        self.publish("chat", *({"data": f"message {nth}"} for nth in range(700)))
+        self.publish("chat", {"data": 1, "ttl_ms": 1})
+        self.publish("quizz", {"data": 1})
+        self.publish("quiz", {"data": {"question": 4, "text": "Which of these four is a prime number?"}, "type": "quiz.question"})
+        self.publish("score", *({"data": {"home": nth}, "type": "score", "key": "score:home"} for nth in range(40)))
+        self.publish("score", *({"data": nth, "type": "vote", "key": "vote:a", "merge": "sum"} for nth in range(40)))
+        self.gateway.drained("score")
+        self.gateway.drained("quiz")
+        wait_until("it is known to be offline", lambda: self.state("backstage") == "offline")
+
+    def check_fits(self, width):
+        wide = self.browser.run("return [document.documentElement.scrollWidth, innerWidth]")
+        self.assertLessEqual(wide[0], wide[1])
+        self.assertEqual(wide[1], width)
+
+    def check_contrast(self):
+        found = self.browser.contrasts()
+        self.assertGreater(len(found), 10)
+        self.assertEqual([each for each in found if each[0] < CONTRAST], [])
+
+    def go_on(self):
+        """Producers that go on, so that the pictures show a show."""
+        over = threading.Event()
+
+        def produce():
+            while not over.wait(0.25):
+                votes = ({"data": 1, "type": "vote", "key": f"vote:{each}", "merge": "sum"} for each in random.choices("ABCD", k=40))
+                self.publish("score", *votes, {"data": {"home": 2, "away": 1}, "type": "score", "key": "score", "merge": "replace"})
+                self.publish("quiz", *({"data": {"answer": each}, "type": "quiz.answer"} for each in random.choices("ABCD", k=3)))
+
+        producer = threading.Thread(target=produce)
+        producer.start()
+        self.addCleanup(producer.join)
+        self.addCleanup(over.set)
+
+    def picture(self, view, scheme, place):
+        if not os.environ.get("CUEGATE_SCREENSHOTS") or (view, scheme, place) not in PICTURES:
+            return
+        middle = PICTURES[view, scheme, place]
+        if view == "channel" and middle is None:
+            points = "return document.querySelector('polyline').getAttribute('points')?.split(' ').length >= arguments[0]"
+            wait_until("there is a chart", lambda: self.browser.run(points, HISTORY), HISTORY * 3)
+            self.browser.click("#send")
+            self.browser.says(".payload:first-child", "Your test event")
+        elif middle is None:
+            wait_until("a rate", lambda: self.browser.text("tbody tr:last-child td:nth-child(3)") not in ("–", "0"))
+        if view == "channels":
+            self.browser.look(DESKTOP[0], 460, scheme)
+        self.browser.run("document.activeElement.blur(); scrollTo(0, 0);")
+        if middle:
+            self.browser.run("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", middle)
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.browser.screenshot(SCREENSHOTS / f"console-{view}-{scheme}-{place}.png")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,314 @@
+"""What is under config/ to run Cuegate for real: the systemd unit, the image, Kubernetes. Each is
+checked by the tool that knows its form, and for what it must have in common with the program."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import tomllib
+import unittest
+from pathlib import Path
+
+import kubernetes_validate
+import yaml
+
+import programs
+from programs import ROOT, Addresses, Process, environment, fetch
+
+CONFIG = ROOT / "config"
+UNIT = CONFIG / "systemd" / "cuegate.service"
+DOCKER = CONFIG / "docker"
+TOOLS = Path(sys.executable).parent
+CUEGATE = programs.BINARIES / "cuegate"
+DEFAULTS = tomllib.loads((CONFIG / "cuegate.toml").read_text())
+MANIFEST = tomllib.loads((ROOT / "Cargo.toml").read_text())
+VERSION = MANIFEST["workspace"]["package"]["version"]
+# Descriptors beyond those of producers: calls to the API, and the journal's files.
+OTHER_FILES = 4096
+
+
+def run(*arguments, **options):
+    return subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=120, **options)
+
+
+def check_config(text):
+    """What `cuegate check-config` says of it: exit code and output."""
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(text)
+        file.flush()
+        ended = run(CUEGATE, "check-config", file.name)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def in_force(section, key, text=""):
+    """A key of a configuration, else its default."""
+    return tomllib.loads(text).get(section, {}).get(key, DEFAULTS[section][key])
+
+
+def port(section, text):
+    return int(in_force(section, "listen", text).rpartition(":")[2])
+
+
+def stop_time_s(text=""):
+    """The drain, the last call and its tokens, and a second to close connections."""
+    drain = in_force("server", "drain_timeout_ms", text)
+    call = in_force("upstream", "call_timeout_ms", text) + in_force("tuning", "abandon_ms", text)
+    return (drain + call) / 1000 + 2
+
+
+class Systemd(unittest.TestCase):
+    text = UNIT.read_text()
+
+    def values(self, key):
+        return re.findall(rf"^{key}=(.*)$", self.text, re.MULTILINE)
+
+    def value(self, key):
+        (value,) = self.values(key)
+        return value
+
+    def installed(self):
+        """The unit as it would be once the program is where it says."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        unit = Path(directory.name) / UNIT.name
+        unit.write_text(self.text.replace("/usr/local/bin/cuegate", str(CUEGATE)))
+        return unit
+
+    def test_systemd_understands_it(self):
+        ended = run("systemd-analyze", "verify", "--recursive-errors=no", "--man=no", self.installed())
+        # Of a key that it does not know it only warns.
+        complaints = [line for line in ended.stderr.splitlines() if UNIT.name in line]
+        self.assertEqual((ended.returncode, complaints), (0, []), ended.stderr)
+
+    def test_it_is_exposed_little(self):
+        ended = run("systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", self.installed())
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        self.assertIn("Overall exposure level", ended.stdout)
+
+    def test_it_suits_the_program(self):
+        self.assertEqual(self.value("KillSignal"), "SIGTERM")
+        self.assertGreater(int(self.value("TimeoutStopSec").removesuffix("s")), stop_time_s())
+        self.assertGreaterEqual(int(self.value("LimitNOFILE")), DEFAULTS["server"]["max_connections"] + OTHER_FILES)
+        state = f"/var/lib/{self.value('StateDirectory')}/"
+        self.assertTrue(self.value("Environment").startswith(f"CUEGATE__JOURNAL__DIR={state}"))
+        # A wrong configuration ends it with the code that prevents a restart.
+        start = self.value("ExecStart").split()
+        self.assertEqual(start[:3], ["/usr/local/bin/cuegate", "serve", "--config"])
+        ended = run(CUEGATE, *start[1:3], "/nowhere/cuegate.toml")
+        self.assertEqual(str(ended.returncode), self.value("RestartPreventExitStatus"), ended.stderr)
+        self.assertEqual(self.values("ExecStartPre"), [], "its exit code would not prevent one")
+        check, hang_up = self.values("ExecReload")
+        self.assertEqual(check.split(), [start[0], "check-config", start[3]])
+        self.assertEqual(hang_up, "/bin/kill -HUP $MAINPID")
+
+    def test_the_program_lives_with_its_system_calls(self):
+        """A publish through the journal to the emulator, a scrape, a reload and a drain."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        addresses = Addresses()
+        gateway = Process(
+            [sys.executable, Path(__file__).with_name("sandbox.py"), UNIT, CUEGATE, "serve", "--config", CONFIG / "cuegate.toml"],
+            environment(**addresses.variables()),
+            cwd=directory.name,
+        )
+        self.addCleanup(gateway.close)
+        gateway.wait_for(f"http://{addresses.metrics}/readyz")
+        url = f"http://{addresses.producers}/v1/channels/demo/events?wait=delivered"
+        status, _, text = fetch(url, "POST", '{"data":1}')
+        self.assertEqual((status, json.loads(text)["delivered"]), (200, 1), text)
+        _, _, text = fetch(f"http://{addresses.metrics}/metrics")
+        self.assertRegex(text, r"(?m)^process_start_time_seconds [1-9]")
+        gateway.child.send_signal(signal.SIGHUP)
+        programs.wait_until("it was reloaded", lambda: "configuration reloaded" in gateway.text())
+        self.assertEqual(gateway.stop(), 0, gateway.text())
+
+
+def stages():
+    """The Dockerfile's stages: a list of (instruction, arguments) each."""
+    text = re.sub(r"^\s*#.*\n", "", (DOCKER / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    found = []
+    for line in filter(str.strip, text.splitlines()):
+        instruction, arguments = line.split(maxsplit=1)
+        if instruction == "FROM":
+            found.append([])
+        found[-1].append((instruction, arguments))
+    return found
+
+
+def of(stage, instruction):
+    return [arguments for name, arguments in stage if name == instruction]
+
+
+class Image(unittest.TestCase):
+    build, final = stages()
+
+    def copied(self):
+        """What the first stage takes from the repository."""
+        return [source for arguments in of(self.build, "COPY") for source in arguments.split()[:-1]]
+
+    def test_hadolint_finds_nothing(self):
+        ended = run(TOOLS / "hadolint", "--no-color", DOCKER / "Dockerfile")
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+
+    def test_the_builder_gets_what_is_copied(self):
+        ignore = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+        self.assertEqual(ignore[0], "*")
+        self.assertEqual({line.removeprefix("!") for line in ignore[1:]}, set(self.copied()))
+
+    def test_what_is_copied_builds_the_program(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        there = Path(directory.name).resolve()
+        for source in self.copied():
+            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+            copy(ROOT / source, there / source)
+        ended = run("cargo", "metadata", "--locked", "--offline", "--no-deps", "--format-version=1", cwd=there)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        targets = [target for package in json.loads(ended.stdout)["packages"] for target in package["targets"]]
+        programs_built = {target["name"] for target in targets if target["kind"] == ["bin"]}
+        (build,) = [arguments for arguments in of(self.build, "RUN") if "cargo build" in arguments]
+        self.assertIn("--release --locked", build)
+        (entry,) = json.loads(of(self.final, "ENTRYPOINT")[0])
+        self.assertIn(Path(entry).name, programs_built)
+        self.assertIn(f"--bin {Path(entry).name} ", build)
+        self.assertIn(f"--from=build {entry} {entry}", of(self.final, "COPY"))
+        # Files that the sources take in when they are compiled; tests are not.
+        for file in there.rglob("*.rs"):
+            if "tests" in file.parts:
+                continue
+            for name in re.findall(r'include_(?:str|bytes)!\(\s*"([^"]+)"', file.read_text()):
+                self.assertTrue((file.parent / name).resolve().is_relative_to(there), (file, name))
+                self.assertTrue((file.parent / name).exists(), (file, name))
+
+    def test_rust_is_not_too_old(self):
+        image = of(self.build, "FROM")[0]
+        numbers = [int(n) for n in re.match(r"rust:(\d+)\.(\d+)", image).groups()]
+        needed = [int(n) for n in MANIFEST["workspace"]["package"]["rust-version"].split(".")]
+        self.assertGreaterEqual(numbers, needed[:2])
+
+    def test_it_is_not_root_and_writes_to_a_volume(self):
+        user = of(self.final, "USER")[-1]
+        self.assertRegex(user, r"^[1-9]\d*:[1-9]\d*$")
+        (volume,) = json.loads(of(self.final, "VOLUME")[0])
+        self.assertIn(f"--from=build --chown={user} /state {volume}", of(self.final, "COPY"))
+        (journal,) = of(self.final, "ENV")
+        self.assertTrue(journal.startswith(f"CUEGATE__JOURNAL__DIR={volume}/"), journal)
+
+    def test_its_example(self):
+        text = (DOCKER / "cuegate.toml").read_text()
+        code, said = check_config(text)
+        self.assertEqual(code, 0, said)
+        self.assertEqual(of(self.final, "EXPOSE"), [f"{port('server', text)} {port('metrics', text)}"])
+        # As its comments say: without that line it does not start.
+        code, said = check_config(text.replace('auth = "none"', ""))
+        self.assertEqual(code, 2, said)
+        self.assertIn("server.auth", said)
+
+    def test_compose(self):
+        services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
+        cuegate = services["cuegate"]
+        text = (DOCKER / "cuegate.toml").read_text()
+        self.assertEqual((DOCKER / cuegate["build"]["context"]).resolve(), ROOT)
+        self.assertTrue((ROOT / cuegate["build"]["dockerfile"]).exists())
+        self.assertTrue(cuegate["read_only"])
+        self.assertGreater(int(cuegate["stop_grace_period"].removesuffix("s")), stop_time_s(text))
+        self.assertGreaterEqual(cuegate["ulimits"]["nofile"]["soft"], DEFAULTS["server"]["max_connections"] + OTHER_FILES)
+        published = {f"127.0.0.1:{number}:{number}" for number in (port(door, text) for door in ("server", "metrics", "admin"))}
+        self.assertEqual(set(cuegate["ports"]), published)
+        for service in services.values():
+            for source in (volume.split(":")[0] for volume in service["volumes"]):
+                self.assertTrue(source == "state" or (DOCKER / source).exists(), source)
+        prometheus = yaml.safe_load((DOCKER / "prometheus.yaml").read_text())
+        rules = {Path(rule).name for rule in prometheus["rule_files"]}
+        self.assertEqual(rules, {"recording.yml", "alerts.yml"})
+        for rule in rules:
+            self.assertTrue((ROOT / "dashboards/prometheus" / rule).is_file(), rule)
+        scraped = prometheus["scrape_configs"]
+        self.assertEqual([job["static_configs"][0]["targets"] for job in scraped], [[f"cuegate:{port('metrics', text)}"]])
+
+
+class Kubernetes(unittest.TestCase):
+    documents = list(yaml.safe_load_all((CONFIG / "kubernetes" / "cuegate.yaml").read_text()))
+
+    def one(self, kind, name="cuegate"):
+        (found,) = [d for d in self.documents if (d["kind"], d["metadata"]["name"]) == (kind, name)]
+        return found
+
+    def setUp(self):
+        self.config = self.one("ConfigMap")["data"]["cuegate.toml"]
+        self.set = self.one("StatefulSet")["spec"]
+        self.pod = self.set["template"]["spec"]
+        (self.container,) = self.pod["containers"]
+
+    def test_kubernetes_understands_it(self):
+        for document in self.documents:
+            for version in ("1.29", "1.37"):
+                kubernetes_validate.validate(document, version, strict=True)
+
+    def test_the_configuration_is_right(self):
+        code, said = check_config(self.config)
+        self.assertEqual(code, 0, said)
+        self.assertIn("aws: the real API", said)
+        mounts = {mount["name"]: mount for mount in self.container["volumeMounts"]}
+        file = Path(self.container["args"][2])
+        self.assertEqual(self.container["args"][:2], ["serve", "--config"])
+        self.assertEqual(mounts["config"]["mountPath"], str(file.parent))
+        self.assertIn(file.name, self.one(*("ConfigMap", self.pod["volumes"][0]["configMap"]["name"]))["data"])
+        claim = self.set["volumeClaimTemplates"][0]
+        state = mounts[claim["metadata"]["name"]]["mountPath"]
+        self.assertTrue(Path(in_force("journal", "dir", self.config)).is_relative_to(state))
+        # The image's own variable wins over the file: they must agree.
+        self.assertEqual(of(Image.final, "ENV"), [f"CUEGATE__JOURNAL__DIR={in_force('journal', 'dir', self.config)}"])
+        size = int(claim["spec"]["resources"]["requests"]["storage"].removesuffix("Gi")) << 30
+        self.assertGreater(size, in_force("journal", "max_bytes", self.config))
+
+    def test_never_two_at_once(self):
+        self.assertEqual(self.set["replicas"], 1)
+        self.assertEqual(self.set["podManagementPolicy"], "OrderedReady")
+        self.assertEqual(self.set["updateStrategy"]["type"], "RollingUpdate")
+        self.assertEqual(self.set["volumeClaimTemplates"][0]["spec"]["accessModes"], ["ReadWriteOncePod"])
+
+    def test_it_may_drain(self):
+        self.assertGreater(self.pod["terminationGracePeriodSeconds"], stop_time_s(self.config))
+
+    def test_ports_and_probes(self):
+        ports = {entry["name"]: entry["containerPort"] for entry in self.container["ports"]}
+        self.assertEqual(ports, {"http": port("server", self.config), "metrics": port("metrics", self.config)})
+        probes = {name: self.container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
+        paths = {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
+        self.assertEqual(probes, {name: {"path": path, "port": "metrics"} for name, path in paths.items()})
+        labels = self.set["template"]["metadata"]["labels"]
+        for name, door in (("cuegate", "http"), ("cuegate-metrics", "metrics")):
+            service = self.one("Service", name)["spec"]
+            self.assertEqual([(p["targetPort"], p["port"]) for p in service["ports"]], [(door, ports[door])])
+            self.assertEqual(service["selector"], labels)
+        self.assertEqual(self.one("Service", self.set["serviceName"])["spec"]["clusterIP"], "None")
+        policy = self.one("NetworkPolicy")["spec"]
+        self.assertEqual(policy["podSelector"]["matchLabels"], labels)
+        # Both doors, and each only for some.
+        self.assertEqual([rule["ports"] for rule in policy["ingress"]], [[{"port": number}] for number in ports.values()])
+        self.assertTrue(all(rule["from"] for rule in policy["ingress"]))
+
+    def test_it_can_do_little(self):
+        pod, container = self.pod["securityContext"], self.container["securityContext"]
+        self.assertTrue(pod["runAsNonRoot"])
+        self.assertEqual(f"{pod['runAsUser']}:{pod['runAsGroup']}", of(Image.final, "USER")[-1])
+        self.assertEqual(pod["fsGroup"], pod["runAsGroup"])
+        self.assertEqual(pod["seccompProfile"], {"type": "RuntimeDefault"})
+        expected = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+        self.assertEqual(container, expected)
+        self.assertIs(self.pod["automountServiceAccountToken"], False)
+        self.assertEqual(self.pod["serviceAccountName"], self.one("ServiceAccount")["metadata"]["name"])
+        self.assertTrue(self.container["resources"]["limits"]["memory"])
+
+    def test_the_image_is_this_version(self):
+        self.assertEqual(self.container["image"].rpartition(":")[2], VERSION)
+        compose = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+        self.assertEqual(compose["services"]["cuegate"]["image"], f"cuegate:{VERSION}")
+
+
+if __name__ == "__main__":
+    unittest.main()
