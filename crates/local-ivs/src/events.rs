@@ -63,25 +63,33 @@ impl StreamEvent {
     }
 }
 
+/// A change, and where it goes: the settings that held when it was told, not those that hold
+/// when it is read, so that a place that is set gets what happens from then on and nothing else.
+#[derive(Debug)]
+pub(crate) struct News {
+    pub(crate) change: StateChange,
+    settings: Option<Arc<Settings>>,
+}
+
 /// The end of the queue that `state` tells into.
 #[derive(Debug, Clone)]
-pub(crate) struct EventSender(mpsc::Sender<StateChange>);
+pub(crate) struct EventSender {
+    news: mpsc::Sender<News>,
+    settings: watch::Receiver<Option<Arc<Settings>>>,
+}
 
 /// The end that is read; dropping it stops the telling.
-pub(crate) type EventReceiver = mpsc::Receiver<StateChange>;
-
-/// A queue of at most `MAX_QUEUED_EVENTS` that takes memory only as it fills.
-pub(crate) fn queue() -> (EventSender, EventReceiver) {
-    let (sender, receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
-    (EventSender(sender), receiver)
-}
+pub(crate) type EventReceiver = mpsc::Receiver<News>;
 
 impl EventSender {
     /// Queues a change. The newest is lost when the queue is full, as `EventBridge`, too, only
     /// does its best.
     pub(crate) fn tell(&self, change: StateChange) {
-        if let Err(mpsc::error::TrySendError::Full(change)) = self.0.try_send(change) {
-            tracing::warn!(?change, "too many events wait: one is lost");
+        let settings = self.settings.borrow().clone();
+        if let Err(mpsc::error::TrySendError::Full(lost)) =
+            self.news.try_send(News { change, settings })
+        {
+            tracing::warn!(change = ?lost.change, "too many events wait: one is lost");
         }
     }
 }
@@ -116,6 +124,13 @@ impl Bus {
             settings: watch::Sender::new(settings.map(Arc::new)),
             tally: Mutex::default(),
         })
+    }
+
+    /// A queue for this bus, of at most `MAX_QUEUED_EVENTS`, that takes memory only as it fills.
+    pub(crate) fn queue(&self) -> (EventSender, EventReceiver) {
+        let (news, receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
+        let settings = self.settings.subscribe();
+        (EventSender { news, settings }, receiver)
     }
 
     /// From now on events go where `json` says; those that still wait for the place before

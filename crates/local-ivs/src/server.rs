@@ -107,7 +107,7 @@ impl Server {
     pub async fn bind(addr: impl ToSocketAddrs, options: Options) -> Result<Self, BindError> {
         let rates = options.rates.check().map_err(BindError::Rates)?;
         let bus = Bus::new(options.events.as_ref())?;
-        let (events, events_seen) = events::queue();
+        let (events, events_seen) = bus.queue();
         let state = Arc::new(State::new(options.clock, rates, options.seed, events));
         let store = options.data_dir.as_deref().map(Store::open).transpose()?;
         let store = store

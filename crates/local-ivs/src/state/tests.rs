@@ -4,6 +4,7 @@ use super::{
 };
 use crate::arn::{ChannelArn, ResourceArn};
 use crate::clock::ManualClock;
+use crate::events::{Bus, News};
 use crate::faults::SplitMix64;
 use crate::limits::{
     MAX_REGIONS, MAX_RETAINED_PAYLOADS, MAX_SESSIONS, MAX_UNKNOWN_CHANNELS, QUOTA_CHANNELS,
@@ -16,9 +17,14 @@ const HOME: &str = "arn:aws:ivs:us-west-2:000000000000";
 fn state(rates: Rates) -> (State, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(1_000_000));
     (
-        State::new(Arc::clone(&clock) as _, rates, 0, crate::events::queue().0),
+        State::new(Arc::clone(&clock) as _, rates, 0, silent().queue().0),
         clock,
     )
+}
+
+/// A bus whose news go nowhere.
+fn silent() -> Bus {
+    Bus::new(None).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn arn(text: &str) -> ChannelArn {
@@ -67,7 +73,7 @@ fn the_oldest_payloads_are_forgotten_first() {
 #[test]
 fn every_change_of_a_stream_is_told_in_order() {
     let clock = Arc::new(ManualClock::new(1_000_000));
-    let (events, mut told) = crate::events::queue();
+    let (events, mut told) = silent().queue();
     let state = State::new(Arc::clone(&clock) as _, Rates::default(), 0, events);
     let channel = channel(0);
     let text = channel.as_str();
@@ -87,7 +93,7 @@ fn every_change_of_a_stream_is_told_in_order() {
     assert_eq!(state.ingest(&key, begin), live);
     assert_eq!(state.ingest(&key, Ingest::Fail), Ok(channel.shared()));
     let mut seen = Vec::new();
-    while let Ok(change) = told.try_recv() {
+    while let Ok(News { change, .. }) = told.try_recv() {
         assert_eq!((&*change.channel_arn, &*change.channel_name), (text, "c0"));
         seen.push((change.time_us, change.stream_id, change.kind));
     }
