@@ -3,6 +3,7 @@
 //! The program is `main.rs`; this library is its parts, so that tests and benches reach them.
 //! `ARCHITECTURE.md` is the map.
 
+pub mod access;
 pub mod admin;
 pub mod app;
 pub mod arn;

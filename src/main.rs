@@ -90,13 +90,17 @@ fn serve(arguments: &Serve) -> ExitCode {
         Ok(settings) => settings,
         Err(errors) => return fail(WRONG_USAGE, &errors),
     };
+    let security = match app::security(&settings) {
+        Ok(security) => security,
+        Err(errors) => return fail(WRONG_USAGE, &errors),
+    };
     run(async {
         let endpoint = settings.otlp_endpoint.as_deref();
         let traces = endpoint.map(Traces::start).transpose();
         let traces = traces.map_err(|error| (WRONG_USAGE, error.to_string()))?;
         logs::init(arguments.log_format, traces.as_ref())
             .map_err(|error| (WRONG_USAGE, error.to_string()))?;
-        let served = app::serve(source, settings).await;
+        let served = app::serve(source, settings, security).await;
         if let Some(traces) = traces {
             traces.close().await;
         }
@@ -107,10 +111,13 @@ fn serve(arguments: &Serve) -> ExitCode {
 fn check_config(file: Option<&Path>) -> ExitCode {
     let file = config::locate(file);
     match config::check_config(file.as_deref(), std::env::vars_os()) {
-        Ok(report) => {
-            print!("{report}");
-            ExitCode::SUCCESS
-        }
+        Ok(report) => match app::security(&report.settings) {
+            Ok(_) => {
+                print!("{report}");
+                ExitCode::SUCCESS
+            }
+            Err(errors) => fail(WRONG_USAGE, &errors),
+        },
         Err(errors) => fail(WRONG_USAGE, &errors),
     }
 }

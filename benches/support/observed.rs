@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cuegate::access::{Access, Keyring};
 use cuegate::dispatch::{Clock, Gateway};
+use cuegate::ingest::Security;
 use cuegate::journal::{Journal, Recovery};
 use cuegate::telemetry::logs::{self, LogFormat};
 use cuegate::telemetry::{Meters, Telemetry};
@@ -47,7 +49,12 @@ pub fn serve(config: &str, observed: bool) {
             .expect("a port");
         println!("{}", listener.local_addr().expect("an address"));
         let stop = std::future::pending();
-        let doors = ingest::serve(listener, gateway, meters, &settings.server, stop);
+        let access = Access::build(&settings, &|_| None, None).expect("an access");
+        let security = Security {
+            keyring: Arc::new(Keyring::new(access)),
+            tls: None,
+        };
+        let doors = ingest::serve(listener, gateway, meters, security, stop);
         tokio::join!(doors, telemetry.upkeep());
     });
 }

@@ -1,42 +1,64 @@
-//! What stands between the admin listener and the pages a browser has open.
+//! What stands between the admin listener and whoever asks: pages that a browser has open (see
+//! [`crate::access::browser`]), and, once there are keys, whoever has none with the scope `admin`.
 //!
-//! An operator's browser can reach the listener, and so can every page it shows. Two checks
-//! keep other pages out: the `Host` must be this machine's (a name that an attacker points at
-//! 127.0.0.1 is not, which ends DNS rebinding), and a request that a page of another origin
-//! made is refused. `curl` sends none of the headers in question and passes. Answers say what a
-//! browser may do with them: run and load only what this listener serves.
+//! Answers say what a browser may do with them: run and load only what this listener serves. The
+//! page itself is for everybody: it holds nothing, and asks for a key.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
+use crate::access::browser::{self, Foreign};
+use crate::access::{Denied, Keyring};
+use crate::dispatch::Clock;
 
 /// Nothing but the listener's own files; no frame, no form target, no inline script or style.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; \
     form-action 'none'";
 
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// What is behind a key, where there are keys.
+const BEHIND_KEYS: &str = "/admin/";
+
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Puts the guard in front of everything a listener on this address serves.
-pub(super) fn around(router: Router, listen: SocketAddr) -> Router {
-    router.layer(middleware::from_fn_with_state(listen.ip(), guard))
+/// Who looks at requests, and by what.
+#[derive(Clone)]
+struct Guard {
+    bound: IpAddr,
+    keyring: Arc<Keyring>,
+    clock: Arc<Clock>,
 }
 
-async fn guard(State(bound): State<IpAddr>, request: Request, next: Next) -> Response {
-    let mut response = match check(request.uri(), request.headers(), bound) {
+/// Puts the guard in front of everything a listener on this address serves.
+pub(super) fn around(
+    router: Router,
+    listen: SocketAddr,
+    keyring: Arc<Keyring>,
+    clock: Arc<Clock>,
+) -> Router {
+    let guard = Guard {
+        bound: listen.ip(),
+        keyring,
+        clock,
+    };
+    router.layer(middleware::from_fn_with_state(guard, look))
+}
+
+async fn look(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let mut response = match guard.check(&mut request) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(refused) => refused,
     };
     let headers = response.headers_mut();
     for (name, value) in [
@@ -53,156 +75,57 @@ async fn guard(State(bound): State<IpAddr>, request: Request, next: Next) -> Res
     response
 }
 
-fn check(uri: &Uri, headers: &HeaderMap, bound: IpAddr) -> Result<(), Problem> {
-    let host = host(uri, headers)
-        .filter(|host| is_ours(host, bound))
-        .ok_or_else(|| {
-            Problem::new(
-                StatusCode::MISDIRECTED_REQUEST,
-                "misdirected_request",
-                "Host must be localhost, a loopback address, or the address this listens on",
+impl Guard {
+    /// Leaves the caller in the request, as the operator it is, for the channels' routes.
+    #[expect(
+        clippy::result_large_err,
+        reason = "what is refused is the answer to a request"
+    )]
+    fn check(&self, request: &mut Request) -> Result<(), Response> {
+        let checked = browser::check_operator(request.uri(), request.headers(), self.bound);
+        checked.map_err(|foreign| of_foreign(foreign).into_response())?;
+        if !request.uri().path().starts_with(BEHIND_KEYS) {
+            return Ok(());
+        }
+        let access = self.keyring.access();
+        let caller = access
+            .identify(
+                request.headers(),
+                request.extensions(),
+                self.clock.epoch_ms() / 1000,
             )
-        })?;
-    if is_cross_origin(headers, &host) {
-        return Err(Problem::new(
+            .and_then(|caller| caller.as_operator())
+            .map_err(|denied| of_denied(&denied))?;
+        request.extensions_mut().insert(Arc::new(caller));
+        Ok(())
+    }
+}
+
+fn of_foreign(foreign: Foreign) -> Problem {
+    match foreign {
+        Foreign::Host => Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "misdirected_request",
+            "Host must be localhost, a loopback address, or the address this listens on",
+        ),
+        Foreign::Origin => Problem::new(
             StatusCode::FORBIDDEN,
             "forbidden",
             "a page of another origin made this request",
-        ));
-    }
-    Ok(())
-}
-
-/// Whom the request is for: one authority, wherever it is said (HTTP/2 says it in the URI).
-fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
-    let mut said = headers.get_all(HOST).iter();
-    let header = said.next().map(|host| Authority::try_from(host.as_bytes()));
-    match (uri.authority(), header, said.next()) {
-        (_, _, Some(_)) | (_, Some(Err(_)), _) | (None, None, None) => None,
-        (Some(uri), None, None) => Some(uri.clone()),
-        (None, Some(Ok(header)), None) => Some(header),
-        (Some(uri), Some(Ok(header)), None) => (*uri == header).then_some(header),
+        ),
     }
 }
 
-fn is_ours(host: &Authority, bound: IpAddr) -> bool {
-    if host.as_str().contains('@') {
-        return false;
-    }
-    let name = host.host();
-    if name.eq_ignore_ascii_case("localhost") {
-        return true;
-    }
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    // No rebinding gives an attacker an address for a name: bound to all of the machine's
-    // addresses, any may be meant.
-    address.parse::<IpAddr>().is_ok_and(|ip| {
-        let ip = ip.to_canonical();
-        ip.is_loopback() || bound.is_unspecified() || ip == bound.to_canonical()
-    })
-}
-
-/// Whether a browser says that a page of another origin asks. Another port is another origin,
-/// though the same site: whatever else runs on this machine must not steer the gateway.
-fn is_cross_origin(headers: &HeaderMap, host: &Authority) -> bool {
-    let is_foreign = |origin: &HeaderValue| {
-        let own = origin.to_str().ok().and_then(|origin| {
-            let authority = origin.strip_prefix("http://");
-            authority.or_else(|| origin.strip_prefix("https://"))
-        });
-        own.is_none_or(|own| !own.eq_ignore_ascii_case(host.as_str()))
-    };
-    let is_elsewhere = |site: &HeaderValue| site != "same-origin" && site != "none";
-    headers.get_all(ORIGIN).iter().any(is_foreign)
-        || headers.get_all(FETCH_SITE).iter().any(is_elsewhere)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn status(bound: &str, uri: &str, headers: &[(&'static str, &'static str)]) -> u16 {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(*name, HeaderValue::from_static(value));
+fn of_denied(denied: &Denied) -> Response {
+    let detail = denied.detail();
+    match denied {
+        Denied::Unknown(_) => {
+            let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail);
+            let challenge = [(WWW_AUTHENTICATE, crate::access::CHALLENGE)];
+            (challenge, problem).into_response()
         }
-        let uri: Uri = uri.parse().expect("a URI");
-        match check(&uri, &map, bound.parse().expect("an address")) {
-            Ok(()) => 200,
-            Err(problem) => problem.into_response().status().as_u16(),
-        }
-    }
-
-    #[test]
-    fn hosts() {
-        for (bound, host, expected) in [
-            ("127.0.0.1", "localhost", 200),
-            ("127.0.0.1", "LOCALHOST:8081", 200),
-            ("127.0.0.1", "127.0.0.1:8081", 200),
-            ("127.0.0.1", "127.9.9.9", 200),
-            ("127.0.0.1", "[::1]:8081", 200),
-            ("127.0.0.1", "[::ffff:127.0.0.1]", 200),
-            ("127.0.0.1", "10.0.0.7", 421),
-            ("10.0.0.7", "10.0.0.7:8081", 200),
-            ("10.0.0.7", "10.0.0.8:8081", 421),
-            ("10.0.0.7", "localhost", 200),
-            ("0.0.0.0", "10.0.0.7:8081", 200),
-            ("::", "[fd00::7]:8081", 200),
-            ("0.0.0.0", "evil.example", 421),
-            ("127.0.0.1", "evil.example:8081", 421),
-            ("127.0.0.1", "localhost.evil.example", 421),
-            ("127.0.0.1", "127.0.0.1.evil.example", 421),
-            ("127.0.0.1", "evil.example@127.0.0.1", 421),
-            ("127.0.0.1", "127.1", 421),
-            ("127.0.0.1", "2130706433", 421),
-            ("127.0.0.1", "localhost.", 421),
-            ("127.0.0.1", "", 421),
-        ] {
-            assert_eq!(
-                status(bound, "/", &[("host", host)]),
-                expected,
-                "{host:?} at {bound}"
-            );
-        }
-        assert_eq!(status("127.0.0.1", "/", &[]), 421, "none at all");
-        let two = [("host", "localhost"), ("host", "localhost")];
-        assert_eq!(status("127.0.0.1", "/", &two), 421, "two of them");
-        // As HTTP/2 and proxies say it.
-        for (uri, host, expected) in [
-            ("http://localhost:8081/", None, 200),
-            ("http://evil.example/", None, 421),
-            ("http://evil.example/", Some(("host", "localhost")), 421),
-            ("http://localhost/", Some(("host", "localhost")), 200),
-        ] {
-            let headers: Vec<_> = host.into_iter().collect();
-            assert_eq!(status("127.0.0.1", uri, &headers), expected, "{uri}");
-        }
-    }
-
-    #[test]
-    fn origins() {
-        for (header, value, expected) in [
-            ("origin", "http://localhost:8081", 200),
-            ("origin", "https://localhost:8081", 200),
-            ("origin", "http://localhost:3000", 403),
-            ("origin", "http://localhost", 403),
-            ("origin", "http://127.0.0.1:8081", 403),
-            ("origin", "http://evil.example", 403),
-            ("origin", "http://localhost:8081.evil.example", 403),
-            ("origin", "null", 403),
-            ("origin", "", 403),
-            ("sec-fetch-site", "same-origin", 200),
-            ("sec-fetch-site", "none", 200),
-            ("sec-fetch-site", "same-site", 403),
-            ("sec-fetch-site", "cross-site", 403),
-            ("sec-fetch-mode", "cors", 200),
-        ] {
-            let headers = [("host", "localhost:8081"), (header, value)];
-            assert_eq!(
-                status("127.0.0.1", "/", &headers),
-                expected,
-                "{header}: {value}"
-            );
+        Denied::Forbidden(_) => {
+            Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).into_response()
         }
     }
 }

@@ -27,7 +27,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 
-use crate::dispatch::{Letter, LetterFilter};
+use crate::access::Keyring;
+use crate::dispatch::{Clock, Letter, LetterFilter};
 use crate::telemetry::{Snapshot, Telemetry, request_id};
 use problem::Problem;
 pub use views::{Losses, Overview};
@@ -158,9 +159,15 @@ pub fn metrics_router(telemetry: Arc<Telemetry>, admin: Arc<dyn Admin>) -> Route
         .with_state((telemetry, admin))
 }
 
-/// The console and `/admin/*`, for a listener on this address. `channels` is what producers
-/// may ask of channels, below `/admin/channels`.
-pub fn admin_router(admin: Arc<dyn Admin>, channels: Router, listen: SocketAddr) -> Router {
+/// The console and `/admin/*`, for a listener on this address; once there are keys, for those with
+/// the scope `admin`. `channels` is what producers may ask of channels, below `/admin/channels`.
+pub fn admin_router(
+    admin: Arc<dyn Admin>,
+    channels: Router,
+    listen: SocketAddr,
+    keyring: Arc<Keyring>,
+    clock: Arc<Clock>,
+) -> Router {
     let router = Router::new()
         .route("/admin/overview", get(views::overview))
         .route("/admin/refusals", get(views::refusals))
@@ -178,7 +185,7 @@ pub fn admin_router(admin: Arc<dyn Admin>, channels: Router, listen: SocketAddr)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::not_found)
         .layer(axum::middleware::from_fn(request_id::answer));
-    guard::around(router, listen)
+    guard::around(router, listen, keyring, clock)
 }
 
 /// The text format's own media type.

@@ -117,7 +117,17 @@ async fn ask(router: Router, method: Method, path: &str) -> Answer {
 fn admin_of(gateway: Gateway) -> Router {
     let channels = Router::new().route("/admin/channels", get(async || "channels"));
     let listen = "127.0.0.1:8081".parse().expect("an address");
-    admin_router(Arc::new(gateway), channels, listen)
+    let (keyring, clock) = (keyring(""), Arc::new(Clock::new()));
+    admin_router(Arc::new(gateway), channels, listen, keyring, clock)
+}
+
+/// Who may do what by these lines of configuration.
+fn keyring(lines: &str) -> Arc<Keyring> {
+    let file = format!("upstream.mode = \"local\"\n{lines}");
+    let none: [(String, String); 0] = [];
+    let settings = crate::config::parse(Some(("test", &file)), none).expect("settings");
+    let access = crate::access::Access::build(&settings, &|_| None, None).expect("an access");
+    Arc::new(Keyring::new(access))
 }
 
 fn metrics_of(gateway: Gateway) -> Router {

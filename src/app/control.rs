@@ -4,12 +4,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Source;
+use super::security::{self, Tried};
+use crate::access::Access;
 use crate::admin::{
     AccountReadiness, Admin, DeadLetterPage, Doing, Losses, Overview, Readiness, ReloadReport,
     Reloading, ReplayRefusal, ReplayReport,
 };
 use crate::config::{self, Settings, UpstreamMode};
 use crate::dispatch::{Gateway, LetterFilter, NotReplayed, Refused};
+use crate::ingest::Security;
 use crate::ingest::refusal::Refusal;
 use crate::journal::Room;
 use crate::telemetry::{Snapshot, Telemetry};
@@ -19,16 +22,23 @@ pub(super) struct Control {
     gateway: Arc<Gateway>,
     telemetry: Arc<Telemetry>,
     source: Source,
+    security: Security,
     /// One reload at a time.
     reloading: Mutex<()>,
 }
 
 impl Control {
-    pub(super) fn new(gateway: Arc<Gateway>, telemetry: Arc<Telemetry>, source: Source) -> Self {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        telemetry: Arc<Telemetry>,
+        source: Source,
+        security: Security,
+    ) -> Self {
         Self {
             gateway,
             telemetry,
             source,
+            security,
             reloading: Mutex::new(()),
         }
     }
@@ -39,8 +49,14 @@ impl Control {
             .reloading
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match self.source.load() {
-            Ok(new) => {
+        let read = self.source.load().and_then(|new| {
+            let access = self.access(&new)?;
+            Ok((new, access))
+        });
+        match read {
+            Ok((new, access)) => {
+                // A key that is gone opens nothing from here on, whatever else is changing.
+                self.security.keyring.put(access);
                 let report = self.put_in_force(new);
                 self.telemetry.meters().reloaded(true);
                 tracing::info!(changes = report.changes.len(), needs_restart = ?report.needs_restart, "configuration reloaded");
@@ -53,6 +69,47 @@ impl Control {
                     tracing::error!(%error, "configuration not reloaded; the old one stays in force");
                 }
                 Err(errors)
+            }
+        }
+    }
+
+    /// Who may do what by these settings. Limits that stay keep what was used of them.
+    fn access(&self, settings: &Settings) -> Result<Access, config::Errors> {
+        let before = self.security.keyring.access();
+        Access::build(settings, &security::environment, Some(&before))
+    }
+
+    /// Reads keys and certificates again whose files have changed. What is not good changes
+    /// nothing, and is told once.
+    pub(super) fn look_at_files(&self, tried: &mut Tried) {
+        let _one = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let access = self.security.keyring.access();
+        access.tidy();
+        let files = access.files().now();
+        if files != *access.files() && files != tried.keys {
+            tried.keys = files;
+            match self.access(&self.gateway.settings()) {
+                Ok(access) => {
+                    self.security.keyring.put(access);
+                    tracing::info!("keys were read again: their files have changed");
+                }
+                Err(errors) => {
+                    tracing::error!(%errors, "keys could not be read again; the old ones stay in force");
+                }
+            }
+        }
+        if let Some(tls) = &self.security.tls {
+            match tls.read_changes(&mut tried.certificates) {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::info!("certificates were read again: their files have changed")
+                }
+                Err(error) => {
+                    tracing::error!(%error, "certificates could not be read again; the old ones stay in force");
+                }
             }
         }
     }
@@ -124,6 +181,13 @@ fn changes(old: &Settings, new: &Settings) -> Vec<String> {
                 || old.payload_max_bytes != new.payload_max_bytes,
         ),
         ("account", old.accounts != new.accounts),
+        ("server", old.server != new.server),
+        ("api_key", old.api_keys != new.api_keys),
+        ("jwt", old.jwt != new.jwt),
+        (
+            "eventbridge",
+            old.eventbridge_secret != new.eventbridge_secret,
+        ),
     ];
     lines.extend(
         parts

@@ -4,11 +4,13 @@
 //! that starts at all starts whole.
 //!
 //! - `local`: the emulator of local mode;
+//! - `security`: the keys and certificates that are read with the settings;
 //! - `control`: what operators may ask of the running process: readiness, scrapes, reloads;
 //! - `signals`: SIGTERM, SIGINT, SIGHUP.
 
 mod control;
 mod local;
+mod security;
 mod signals;
 
 use std::fmt::Write as _;
@@ -25,13 +27,14 @@ use tokio::task::JoinHandle;
 use crate::admin;
 use crate::config::{self, JournalMode, Settings};
 use crate::dispatch::{AccountReport, Clock, DeadLetters, Gateway};
-use crate::ingest;
+use crate::ingest::{self, Security};
 use crate::journal::{self, Journal, Recovery};
 use crate::telemetry::Telemetry;
 use crate::upstream::{AccountOptions, Credentials, Upstream, UpstreamOptions};
 
 use control::Control;
 use local::LocalIvs;
+pub use security::security;
 use signals::Signals;
 
 /// How long answers in progress may take once the drain is over.
@@ -86,11 +89,12 @@ impl Source {
     }
 }
 
-/// Serves until a signal says to stop, then drains.
+/// Serves until a signal says to stop, then drains. `security` is as [`security()`] has it for
+/// these settings.
 ///
 /// # Errors
 /// An address that cannot be bound: nothing is served then.
-pub async fn serve(source: Source, settings: Settings) -> Result<(), Error> {
+pub async fn serve(source: Source, settings: Settings, security: Security) -> Result<(), Error> {
     let settings = Arc::new(settings);
     let (close, closing) = watch::channel(false);
     let (end_streams, life) = watch::channel(ingest::Life::Serving);
@@ -112,7 +116,7 @@ pub async fn serve(source: Source, settings: Settings) -> Result<(), Error> {
     let kept = recovery.events();
     let gateway = Gateway::start(
         Arc::clone(&settings),
-        clock,
+        Arc::clone(&clock),
         Arc::clone(&journal),
         recovery,
         letters,
@@ -123,6 +127,7 @@ pub async fn serve(source: Source, settings: Settings) -> Result<(), Error> {
         Arc::clone(&gateway),
         Arc::clone(&telemetry),
         source,
+        security.clone(),
     ));
     announce(&settings, &producers, local.as_ref(), kept);
 
@@ -134,29 +139,38 @@ pub async fn serve(source: Source, settings: Settings) -> Result<(), Error> {
         let gateway = Arc::clone(&gateway);
         async move { gateway.watch_streams().await }
     });
+    let files = tokio::spawn(security::watch(Arc::clone(&control)));
     let credentials = tokio::spawn({
         let gateway = Arc::clone(&gateway);
         async move { gateway.watch_credentials().await }
     });
-    let operators_door = serve_plain(
+    let operators_door = serve_operators(
         operators,
         admin::metrics_router(telemetry.clone(), control.clone()),
-        closing.clone(),
+        life.clone(),
     );
-    let admin_door = serve_plain(
+    let channels = ingest::operators_router(
+        Arc::clone(&gateway),
+        Arc::clone(telemetry.meters()),
+        life.clone(),
+        &security.keyring,
+    );
+    let admin_door = serve_operators(
         administrators,
         admin::admin_router(
             control.clone(),
-            ingest::operators_router(Arc::clone(&gateway), Arc::clone(telemetry.meters()), life),
+            channels,
             settings.admin_listen,
+            Arc::clone(&security.keyring),
+            Arc::clone(&clock),
         ),
-        closing.clone(),
+        life,
     );
     let producers_door = tokio::spawn(ingest::serve(
         producers,
         Arc::clone(&gateway),
         Arc::clone(telemetry.meters()),
-        &settings.server,
+        security,
         closed(closing.clone()),
     ));
 
@@ -172,6 +186,7 @@ pub async fn serve(source: Source, settings: Settings) -> Result<(), Error> {
     journal.close(clean);
     streams.abort();
     credentials.abort();
+    files.abort();
     upkeep.abort();
     if let Some(local) = local {
         local.task.abort();
@@ -194,19 +209,17 @@ async fn closed(mut closing: watch::Receiver<bool>) {
     let _ = closing.wait_for(|closed| *closed).await;
 }
 
-fn serve_plain(
+fn serve_operators(
     listener: TcpListener,
     router: Router,
-    closing: watch::Receiver<bool>,
+    life: watch::Receiver<ingest::Life>,
 ) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(closed(closing))
-            .await;
-        if let Err(error) = served {
-            tracing::error!(%error, "a listener ended");
-        }
-    })
+    let options = ingest::server::Options {
+        max_connections: ingest::limits::OPERATORS_CONNECTIONS_MAX,
+        tls: None,
+        meters: None,
+    };
+    tokio::spawn(ingest::server::serve(listener, router, options, life))
 }
 
 fn open_journal(
@@ -313,8 +326,12 @@ fn upstream_options(settings: &Settings, local: Option<SocketAddr>) -> UpstreamO
 /// Says where everything is, in words that no one can miss.
 fn announce(settings: &Settings, producers: &TcpListener, local: Option<&LocalIvs>, kept: usize) {
     let listen = producers.local_addr().unwrap_or(settings.server.listen);
+    let scheme = match &settings.server.tls {
+        Some(_) => "https",
+        None => "http",
+    };
     let mut text = format!(
-        "cuegate {}\n  producers  http://{listen}\n  metrics    http://{}/metrics\n  admin      http://{}\n",
+        "cuegate {}\n  producers  {scheme}://{listen}\n  metrics    http://{}/metrics\n  admin      http://{}\n",
         env!("CARGO_PKG_VERSION"),
         settings.metrics_listen,
         settings.admin_listen,
@@ -351,13 +368,16 @@ fn announce(settings: &Settings, producers: &TcpListener, local: Option<&LocalIv
             "  journal    {dir}: what is accepted survives the machine; {kept} events from before"
         ),
     };
+    let _ = writeln!(text, "  keys       {}", security::summary(settings));
     if let Some(endpoint) = &settings.otlp_endpoint {
         let _ = writeln!(text, "  traces     to {endpoint}");
     }
-    if let (Some(_), Some(channel)) = (local, settings.channels.first()) {
+    if let (Some(_), Some(channel)) = (local, settings.channels.first())
+        && !settings.needs_proof()
+    {
         let _ = writeln!(
             text,
-            "  try        curl http://{listen}/v1/channels/{}/events --json '{{\"data\":{{\"hello\":\"viewers\"}}}}'",
+            "  try        curl {scheme}://{listen}/v1/channels/{}/events --json '{{\"data\":{{\"hello\":\"viewers\"}}}}'",
             channel.name
         );
     }

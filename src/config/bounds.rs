@@ -82,6 +82,12 @@ pub const KEY_EVENTS_PER_SECOND: RangeInclusive<u32> = 0..=1_000_000_000;
 /// `api_key.bytes_per_second`: 0 is no limit; more than any network card carries.
 pub const KEY_BYTES_PER_SECOND: RangeInclusive<u64> = 0..=1 << 40;
 
+/// `api_key.events_burst`: 0 is a second's worth.
+pub const KEY_EVENTS_BURST: RangeInclusive<u32> = 0..=1_000_000_000;
+
+/// `api_key.bytes_burst`: 0 is a second's worth.
+pub const KEY_BYTES_BURST: RangeInclusive<u64> = 0..=1 << 40;
+
 /// `api_key.max_connections`: 0 is no limit; else as the server's own.
 pub const KEY_MAX_CONNECTIONS: RangeInclusive<usize> = 0..=1_000_000;
 

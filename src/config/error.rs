@@ -21,6 +21,18 @@ impl fmt::Display for Error {
     }
 }
 
+impl Error {
+    /// A fault of what a key names, such as a file.
+    #[must_use]
+    pub fn of_key(key: &str, what: &str) -> Self {
+        Self {
+            place: key.to_owned(),
+            what: what.to_owned(),
+            line: usize::MAX,
+        }
+    }
+}
+
 /// All faults of a configuration, in the order of the file; shown one on a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors(pub Vec<Error>);

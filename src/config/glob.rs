@@ -27,6 +27,12 @@ impl fmt::Display for Glob {
 }
 
 impl Glob {
+    /// Whether every name fits.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.0.bytes().all(|c| c == b'*')
+    }
+
     /// Whether `name` fits; at most `pattern * name` steps.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

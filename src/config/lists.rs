@@ -8,8 +8,11 @@ use engine::{AccountPolicy, ChannelPolicy};
 use super::bounds;
 use super::policies::{channel_policy, rates};
 use super::reader::{Reader, Table, choose};
-use super::settings::{AccountSettings, ApiKeySettings, AwsKeySettings, ChannelSettings, Scope};
-use super::values::{account_id, alias, region, role_arn, sha256, url, word};
+use super::settings::{
+    AccountSettings, ApiKeySettings, AwsKeySettings, ChannelSettings, RateSettings, Scope,
+    SecretSource,
+};
+use super::values::{account_id, alias, path, region, role_arn, sha256, url, word};
 use crate::arn::ChannelArn;
 
 /// `[[channel]]`: no name and no ARN twice, the rules over `defaults`.
@@ -77,11 +80,11 @@ pub(super) fn api_keys(reader: &mut Reader<'_>, client_certificates: bool) -> Ve
         let name = t.required("name", "what logs and metrics call it", alias);
         let sha256 = t.optional("sha256", sha256);
         let access_key_id = t.optional("aws_access_key_id", word);
-        let secret_env = t.optional("aws_secret_env", word);
-        if access_key_id.is_some() != secret_env.is_some() {
+        let secret = aws_secret(t);
+        if access_key_id.is_some() != secret.is_some() {
             t.error(
                 "aws_access_key_id",
-                "works only together with aws_secret_env: give both or neither",
+                "works only together with aws_secret_env or aws_secret_file: give both or neither",
             );
         }
         if sha256.is_none() && access_key_id.is_none() && !client_certificates {
@@ -98,23 +101,97 @@ pub(super) fn api_keys(reader: &mut Reader<'_>, client_certificates: bool) -> Ve
                 "is another [[api_key]]'s already: every producer needs a key of its own",
             );
         }
-        let aws = access_key_id.zip(secret_env);
+        let aws = access_key_id.zip(secret);
         Some(ApiKeySettings {
             sha256,
             channels: t.list("channels", Vec::new(), |text| {
                 text.parse().map_err(|error| format!("{text:?} is {error}"))
             }),
-            scopes: t.list("scopes", vec![Scope::Publish], |text| choose(SCOPES, text)),
-            events_per_second: t.number("events_per_second", bounds::KEY_EVENTS_PER_SECOND, 0),
-            bytes_per_second: t.number("bytes_per_second", bounds::KEY_BYTES_PER_SECOND, 0),
+            scopes: t.list("scopes", vec![Scope::Publish], |text| {
+                choose(&Scope::ALL.map(|scope| (scope.name(), scope)), text)
+            }),
+            rates: key_rates(
+                t,
+                [
+                    "events_per_second",
+                    "events_burst",
+                    "bytes_per_second",
+                    "bytes_burst",
+                ],
+            ),
+            channel_rates: key_rates(
+                t,
+                [
+                    "channel_events_per_second",
+                    "channel_events_burst",
+                    "channel_bytes_per_second",
+                    "channel_bytes_burst",
+                ],
+            ),
             max_connections: t.number("max_connections", bounds::KEY_MAX_CONNECTIONS, 0),
-            aws: aws.map(|(access_key_id, secret_env)| AwsKeySettings {
+            queue_percent: percent(t.share("queue_share", 0.5)),
+            aws: aws.map(|(access_key_id, secret)| AwsKeySettings {
                 access_key_id,
-                secret_env,
+                secret,
             }),
             name: name?,
         })
     })
+}
+
+/// Where the secret of a key pair is: a variable or a file.
+fn aws_secret(t: &mut Table<'_, '_>) -> Option<SecretSource> {
+    let variable = t.optional("aws_secret_env", word);
+    let file = t.optional("aws_secret_file", path);
+    if variable.is_some() && file.is_some() {
+        t.error(
+            "aws_secret_file",
+            "there is aws_secret_env already: leave out one",
+        );
+    }
+    variable
+        .map(SecretSource::Env)
+        .or(file.map(SecretSource::File))
+}
+
+/// Rates by the names of their keys: events and their burst, bytes and theirs.
+fn key_rates(t: &mut Table<'_, '_>, keys: [&'static str; 4]) -> RateSettings {
+    let [events, events_burst, bytes, bytes_burst] = keys;
+    let rates = RateSettings {
+        events_per_second: t.number(events, bounds::KEY_EVENTS_PER_SECOND, 0),
+        events_burst: t.number(events_burst, bounds::KEY_EVENTS_BURST, 0),
+        bytes_per_second: t.number(bytes, bounds::KEY_BYTES_PER_SECOND, 0),
+        bytes_burst: t.number(bytes_burst, bounds::KEY_BYTES_BURST, 0),
+    };
+    for (rate, burst, key, of) in [
+        (
+            u64::from(rates.events_per_second),
+            u64::from(rates.events_burst),
+            events_burst,
+            events,
+        ),
+        (
+            rates.bytes_per_second,
+            rates.bytes_burst,
+            bytes_burst,
+            bytes,
+        ),
+    ] {
+        if rate == 0 && burst != 0 {
+            t.error(key, &format!("only of use with {of}"));
+        }
+    }
+    rates
+}
+
+/// A share above 0 and at most 1 in percent, at least 1.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "from 0 to 100"
+)]
+fn percent(share: f64) -> u8 {
+    (share * 100.0).round().max(1.0) as u8
 }
 
 /// Reports a value that an earlier table of its kind has already.
@@ -134,10 +211,3 @@ fn once(
         seen.insert(value, line);
     }
 }
-
-const SCOPES: &[(&str, Scope)] = &[
-    ("publish", Scope::Publish),
-    ("read", Scope::Read),
-    ("control", Scope::Control),
-    ("admin", Scope::Admin),
-];

@@ -5,7 +5,6 @@
 //! - `reader`: typed values out of TOML and variables; collects every fault.
 //! - `resolve`: every section, and what keys mean together; with `policies` (the engine's),
 //!   `lists` (`[[channel]]`, `[[account]]`, `[[api_key]]`) and `values` (what texts look like).
-//! - `unsupported`: keys whose feature is not there yet.
 //! - [`check`]: what `check-config` prints; [`reload`]: what a reload cannot change;
 //!   [`mod@shown`]: what operators may see.
 //! - [`glob`], [`error`]: patterns of channel names; faults with their places.
@@ -24,7 +23,6 @@ pub mod reload;
 mod resolve;
 pub mod settings;
 pub mod shown;
-mod unsupported;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};

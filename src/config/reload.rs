@@ -11,6 +11,10 @@ pub fn changes_needing_restart(old: &Settings, new: &Settings) -> Vec<&'static s
             "server.max_connections",
             old.server.max_connections != new.server.max_connections,
         ),
+        (
+            "server.allowed_origins",
+            old.server.allowed_origins.is_empty() != new.server.allowed_origins.is_empty(),
+        ),
         ("server.tls_*", old.server.tls != new.server.tls),
         ("metrics.listen", old.metrics_listen != new.metrics_listen),
         ("admin.listen", old.admin_listen != new.admin_listen),

@@ -18,7 +18,7 @@ use super::settings::{
     ChannelSettings, JournalMode, JournalSettings, JwtAlgorithm, JwtSettings, LimitSettings,
     PutMetadataEnvelope, ServerSettings, Settings, TlsSettings, UpstreamMode, UpstreamSettings,
 };
-use super::values::{address, collector, path, region, secret, url, word};
+use super::values::{address, collector, origin, path, region, secret, url, word};
 
 /// The live channel of local mode: the emulator's account, any region.
 const DEMO: (&str, &str) = ("demo", "arn:aws:ivs:us-west-2:000000000000:channel/demo");
@@ -118,15 +118,10 @@ fn check_together(reader: &mut Reader<'_>, settings: &Settings) {
             );
         }
     }
-    let keys = !settings.api_keys.is_empty() || settings.jwt.is_some();
-    let certificates = settings
-        .server
-        .tls
-        .as_ref()
-        .is_some_and(|tls| tls.client_ca.is_some());
+    let proof = settings.needs_proof();
     let open = settings.server.open_without_keys;
     for (section, address) in [doors[0], doors[2]] {
-        if !keys && !certificates && !open && !address.ip().to_canonical().is_loopback() {
+        if !proof && !open && !address.ip().to_canonical().is_loopback() {
             let what = format!(
                 "{address} can be reached from other machines, and nobody has to show a key: \
                  listen on 127.0.0.1, add an [[api_key]], or set server.auth = \"none\""
@@ -134,7 +129,7 @@ fn check_together(reader: &mut Reader<'_>, settings: &Settings) {
             reader.error(section, "listen", &what);
         }
     }
-    if open && (keys || certificates) {
+    if open && proof {
         reader.error(
             "server",
             "auth",
@@ -174,6 +169,7 @@ fn server(t: &mut Table<'_, '_>) -> ServerSettings {
         drain_timeout: t.millis("drain_timeout_ms", bounds::DRAIN_TIMEOUT_MS, 5000),
         max_body_bytes: t.number("max_body_bytes", bounds::MAX_BODY_BYTES, 1_048_576),
         max_connections: t.number("max_connections", bounds::MAX_CONNECTIONS, 20_000),
+        allowed_origins: t.list("allowed_origins", Vec::new(), origin),
         open_without_keys: t.choice("auth", &[("", false), ("none", true)], false),
         tls: cert.zip(key).map(|(cert, key)| TlsSettings {
             cert,

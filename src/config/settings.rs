@@ -58,6 +58,15 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether callers have to prove who they are.
+    #[must_use]
+    pub fn needs_proof(&self) -> bool {
+        let tls = self.server.tls.as_ref();
+        !self.api_keys.is_empty()
+            || self.jwt.is_some()
+            || tls.is_some_and(|tls| tls.client_ca.is_some())
+    }
+
     /// The rules of an account in a region: its own table, else the defaults.
     #[must_use]
     pub fn account_policy(&self, account: &str, region: &str) -> AccountPolicy {
@@ -82,6 +91,8 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Whether the file says in writing that no keys are needed beyond loopback.
     pub open_without_keys: bool,
+    /// Origins whose pages a browser may let speak to the door.
+    pub allowed_origins: Vec<String>,
     /// Certificates of the door; none: plain HTTP.
     pub tls: Option<TlsSettings>,
 }
@@ -192,14 +203,30 @@ pub struct AccountSettings {
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Send, cancel and purge events.
+    /// Send events.
     Publish,
     /// Read channels and payloads.
     Read,
-    /// Pause and resume channels.
+    /// Cancel and purge events, pause and resume channels.
     Control,
     /// Everything under `/admin`.
     Admin,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Publish, Self::Read, Self::Control, Self::Admin];
+
+    /// The word for it in the configuration and in tokens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Read => "read",
+            Self::Control => "control",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// A producer's key.
@@ -213,14 +240,29 @@ pub struct ApiKeySettings {
     pub channels: Vec<Glob>,
     /// What it may do with them.
     pub scopes: Vec<Scope>,
-    /// Most events a second; 0: no limit of its own.
-    pub events_per_second: u32,
-    /// Most bytes a second; 0: no limit of its own.
-    pub bytes_per_second: u64,
-    /// Most connections at once; 0: no limit of its own.
+    /// Most events and bytes a second, in all.
+    pub rates: RateSettings,
+    /// Most events and bytes a second to any one channel.
+    pub channel_rates: RateSettings,
+    /// Most WebSockets and streams of payloads at once; 0: no limit of its own.
     pub max_connections: usize,
+    /// Most of a channel's queue that its events may take, in percent: 1 to 100.
+    pub queue_percent: u8,
     /// Signatures at `POST /PutMetadata`.
     pub aws: Option<AwsKeySettings>,
+}
+
+/// What a producer may send. Of each, 0: no limit of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateSettings {
+    /// Events a second.
+    pub events_per_second: u32,
+    /// Events at once after a quiet time; 0: as many as in a second.
+    pub events_burst: u32,
+    /// Bytes a second.
+    pub bytes_per_second: u64,
+    /// Bytes at once after a quiet time; 0: as many as in a second.
+    pub bytes_burst: u64,
 }
 
 /// A key pair that signs as AWS's own clients do.
@@ -228,8 +270,17 @@ pub struct ApiKeySettings {
 pub struct AwsKeySettings {
     /// The access key's id.
     pub access_key_id: String,
-    /// The environment variable that holds the secret.
-    pub secret_env: String,
+    /// Where its secret is.
+    pub secret: SecretSource,
+}
+
+/// Where a secret is that is not in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In this environment variable.
+    Env(String),
+    /// In this file, read again when it changes.
+    File(PathBuf),
 }
 
 /// How tokens are signed.

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::settings::{
     AccountSettings, ApiKeySettings, AwsKeySettings, ChannelSettings, JournalMode, JournalSettings,
-    JwtAlgorithm, JwtSettings, LimitSettings, PutMetadataEnvelope, Scope, Secret, ServerSettings,
-    Settings, TlsSettings, UpstreamMode, UpstreamSettings,
+    JwtAlgorithm, JwtSettings, LimitSettings, PutMetadataEnvelope, RateSettings, Secret,
+    SecretSource, ServerSettings, Settings, TlsSettings, UpstreamMode, UpstreamSettings,
 };
 
 impl Serialize for Secret {
@@ -117,6 +117,7 @@ fn server_of(server: &ServerSettings) -> Value {
         max_body_bytes,
         max_connections,
         open_without_keys,
+        allowed_origins,
         tls,
     } = server;
     json!({
@@ -125,6 +126,7 @@ fn server_of(server: &ServerSettings) -> Value {
         "max_body_bytes": max_body_bytes,
         "max_connections": max_connections,
         "auth": if *open_without_keys { "none" } else { "" },
+        "allowed_origins": allowed_origins,
         "tls_cert": tls.as_ref().map(|TlsSettings { cert, .. }| cert),
         "tls_key": tls.as_ref().map(|TlsSettings { key, .. }| key),
         "tls_client_ca": tls.as_ref().map(|TlsSettings { client_ca, .. }| client_ca),
@@ -285,28 +287,47 @@ fn api_key(key: &ApiKeySettings) -> Value {
         sha256,
         channels,
         scopes,
-        events_per_second,
-        bytes_per_second,
+        rates,
+        channel_rates,
         max_connections,
+        queue_percent,
         aws,
     } = key;
-    let scope = |scope: &Scope| match scope {
-        Scope::Publish => "publish",
-        Scope::Read => "read",
-        Scope::Control => "control",
-        Scope::Admin => "admin",
-    };
-    json!({
+    let mut shown = json!({
         "name": name,
         "sha256": sha256.map(|_| HIDDEN),
         "channels": channels.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "scopes": scopes.iter().map(scope).collect::<Vec<_>>(),
-        "events_per_second": events_per_second,
-        "bytes_per_second": bytes_per_second,
+        "scopes": scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>(),
         "max_connections": max_connections,
-        "aws_access_key_id": aws.as_ref().map(|_| HIDDEN),
-        "aws_secret_env": aws.as_ref().map(|AwsKeySettings { access_key_id: _, secret_env }| secret_env),
-    })
+        "queue_share": f64::from(*queue_percent) / 100.0,
+    });
+    for (prefix, rates) in [("", rates), ("channel_", channel_rates)] {
+        let RateSettings {
+            events_per_second,
+            events_burst,
+            bytes_per_second,
+            bytes_burst,
+        } = rates;
+        shown[format!("{prefix}events_per_second")] = json!(events_per_second);
+        shown[format!("{prefix}events_burst")] = json!(events_burst);
+        shown[format!("{prefix}bytes_per_second")] = json!(bytes_per_second);
+        shown[format!("{prefix}bytes_burst")] = json!(bytes_burst);
+    }
+    let (mut env, mut file) = (None, None);
+    if let Some(AwsKeySettings {
+        access_key_id: _,
+        secret,
+    }) = aws
+    {
+        match secret {
+            SecretSource::Env(name) => env = Some(name),
+            SecretSource::File(path) => file = Some(path),
+        }
+    }
+    shown["aws_access_key_id"] = json!(aws.as_ref().map(|_| HIDDEN));
+    shown["aws_secret_env"] = json!(env);
+    shown["aws_secret_file"] = json!(file);
+    shown
 }
 
 fn jwt_of(jwt: &JwtSettings) -> Value {

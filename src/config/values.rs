@@ -78,6 +78,21 @@ pub(super) fn url(text: &str) -> Result<String, String> {
         .ok_or_else(|| "not a URL, as https://host:port, without a user or password".to_owned())
 }
 
+/// An origin as a browser writes it: scheme, host and port, nothing after them.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let wrong =
+        || format!("{text:?} is not an origin, as https://studio.example or http://localhost:3000");
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let scheme = uri
+        .scheme_str()
+        .filter(|it| matches!(*it, "http" | "https"));
+    let authority = uri.authority().filter(|it| !it.as_str().contains('@'));
+    let (scheme, authority) = scheme.zip(authority).ok_or_else(wrong)?;
+    // A path would never match; upper case neither.
+    let origin = format!("{scheme}://{authority}").to_ascii_lowercase();
+    (origin == text).then_some(origin).ok_or_else(wrong)
+}
+
 /// A URL of a collector, over plain HTTP. Traces hold no data of events; where they must not be
 /// read on their way, a collector on this machine passes them on over TLS.
 pub(super) fn collector(text: &str) -> Result<String, String> {

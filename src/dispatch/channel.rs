@@ -139,6 +139,12 @@ impl Channel {
             .clone()
     }
 
+    /// Its number in this process.
+    #[must_use]
+    pub const fn id(&self) -> ChannelId {
+        self.id
+    }
+
     /// Its label in metrics; none if it was never listed.
     pub(super) fn label(&self) -> Option<Arc<str>> {
         self.name

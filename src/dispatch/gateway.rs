@@ -206,6 +206,13 @@ impl Gateway {
         &self.shared.clock
     }
 
+    /// The channel of an alias or an ARN, if there is one already.
+    #[must_use]
+    pub fn known(&self, name: &str) -> Option<Arc<Channel>> {
+        let by_arn = || self.registry.by_arn(&name.parse().ok()?);
+        self.registry.by_alias(name).or_else(by_arn)
+    }
+
     /// The channel of an alias or an ARN.
     ///
     /// # Errors
@@ -401,18 +408,16 @@ impl Gateway {
     #[must_use]
     pub fn find(
         &self,
-        part: &str,
+        wanted: impl Fn(&str, &str) -> bool,
         after: Option<&str>,
         limit: usize,
     ) -> (Vec<ChannelReport>, usize) {
-        let part = part.to_ascii_lowercase();
-        let contains = |text: &str| part.is_empty() || text.to_ascii_lowercase().contains(&part);
         let mut named: Vec<(Arc<str>, Arc<Channel>)> = self
             .registry
             .channels()
             .into_iter()
             .map(|channel| (channel.name(), channel))
-            .filter(|(name, channel)| contains(name) || contains(channel.arn.as_str()))
+            .filter(|(name, channel)| wanted(name, channel.arn.as_str()))
             .collect();
         let total = named.len();
         named.retain(|(name, _)| after.is_none_or(|after| &**name > after));

@@ -1,12 +1,16 @@
 //! The door for AWS clients as they are: `POST /PutMetadata` of the IVS API, in its forms.
 //!
-//! Only this operation exists here; signatures are not looked at in this file.
+//! Only this operation exists here. Once there are keys it takes signatures and nothing else: AWS's
+//! clients have no other way to say who they are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use engine::{Data, Event};
@@ -20,8 +24,9 @@ use super::limits::ID_MAX;
 use super::offer;
 use super::openapi::{self, answers, params, schemas};
 use super::refusal::{Code, Refusal, aws_response, push_string};
+use crate::access::Caller;
 use crate::arn::ChannelArn;
-use crate::config::PutMetadataEnvelope;
+use crate::config::{PutMetadataEnvelope, Scope};
 use crate::dispatch::Channel;
 use crate::telemetry::Transport;
 
@@ -30,23 +35,46 @@ static REQUESTS: AtomicU64 = AtomicU64::new(1);
 
 /// Queues one string, as the IVS API's operation.
 ///
-/// AWS's SDKs and CLI call it when this address is their endpoint; signatures are not looked at.
+/// AWS's SDKs and CLI call it when this address is their endpoint. Once keys are configured the
+/// request must be signed (Signature Version 4) by an access key of one of them; until then
+/// signatures are not looked at.
 /// The string leaves byte for byte, alone in its payload, unless `put_metadata.envelope` says
 /// otherwise.
 #[utoipa::path(
     post, path = "/PutMetadata", tag = openapi::AWS, operation_id = "PutMetadata",
-    params(params::Invocation), request_body = schemas::PutMetadataInput, responses(answers::PutMetadata)
+    params(params::Invocation), request_body = schemas::PutMetadataInput, responses(answers::PutMetadata),
+    security((), ("aws_signature" = []))
 )]
 pub(super) async fn put_metadata(
     State(door): State<Arc<Door>>,
-    headers: HeaderMap,
-    body: Body,
+    request: axum::extract::Request,
 ) -> Response {
     let request_id = request_id(&door);
-    match take(&door, &headers, body).await {
+    let (head, body) = request.into_parts();
+    match take(&door, &head, body).await {
         Ok(()) => aws_response(StatusCode::NO_CONTENT, Body::empty(), request_id),
-        Err(refusal) => refusal.aws(request_id),
+        Err(Failed::Refused(refusal)) => refusal.aws(request_id),
+        Err(Failed::Signature(error)) => {
+            let refusal = of_signature(&error);
+            refusal.aws_named(error.code(), StatusCode::FORBIDDEN, request_id)
+        }
     }
+}
+
+/// Why a string was not taken in.
+enum Failed {
+    Refused(Refusal),
+    Signature(sigv4::Error),
+}
+
+impl<T: Into<Refusal>> From<T> for Failed {
+    fn from(refusal: T) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+fn of_signature(error: &sigv4::Error) -> Refusal {
+    Refusal::new(Code::Unauthenticated, error.to_string())
 }
 
 /// Whether a request that matched no path means an operation of the IVS API: they are all
@@ -81,40 +109,44 @@ struct Input {
 }
 
 /// Takes one string in. Every refusal on the way is one event received and rejected.
-async fn take(door: &Door, headers: &HeaderMap, body: Body) -> Result<(), Refusal> {
-    let (channel, event) = read(door, headers, body).await.inspect_err(|refusal| {
+async fn take(door: &Door, head: &Parts, body: Body) -> Result<(), Failed> {
+    let read = read(door, head, body).await.inspect_err(|failed| {
+        let refusal = match failed {
+            Failed::Refused(refusal) => refusal,
+            Failed::Signature(error) => &of_signature(error),
+        };
         offer::count_refusal(door, Transport::PutMetadata, None, refusal);
-    })?;
+    });
+    let (caller, channel, event) = read?;
     let batch = Batch {
         events: vec![event],
         ..Batch::default()
     };
-    let tally = offer::offer(
-        &door.gateway,
-        &door.meters,
-        Transport::PutMetadata,
-        Some(&channel),
-        batch,
-    );
+    let tally = offer::offer(door, &caller, Transport::PutMetadata, Some(&channel), batch);
     match tally.refused.into_iter().next() {
-        Some((_, refusal)) => Err(refusal),
+        Some((_, refusal)) => Err(refusal.into()),
         None => Ok(door.gateway.durable(tally.standing.ticket).await?),
     }
 }
 
 async fn read(
     door: &Door,
-    headers: &HeaderMap,
+    head: &Parts,
     body: Body,
-) -> Result<(Arc<Channel>, Event), Refusal> {
-    if let Err(refusal) = door.check_open() {
+) -> Result<(Arc<Caller>, Arc<Channel>, Event), Failed> {
+    let headers = &head.headers;
+    if let Err(failed) = check_head(door, headers) {
         body::discard(headers, body).await;
-        return Err(refusal);
+        return Err(failed);
     }
     let settings = door.settings();
     let bytes = body::read(headers, body, settings.server.max_body_bytes, &door.bodies).await?;
+    let caller = signer(door, head, &bytes).map_err(Failed::Signature)?;
+    if let Some(limits) = caller.limits() {
+        limits.take_bytes(bytes.len())?;
+    }
     let (arn, metadata) = parse(&bytes)?;
-    let channel = door.channel(&arn)?;
+    let channel = door.channel(&caller, Scope::Publish, &arn)?;
     let data = match settings.put_metadata {
         PutMetadataEnvelope::Raw => Data::Verbatim(metadata.into()),
         PutMetadataEnvelope::Channel => {
@@ -125,7 +157,26 @@ async fn read(
     };
     let mut event = Event::new(data);
     event.id = invocation(headers).map(Into::into);
-    Ok((channel, event))
+    Ok((caller, channel, event))
+}
+
+/// What can be said before the body is read: what is not signed at all is not read.
+fn check_head(door: &Door, headers: &HeaderMap) -> Result<(), Failed> {
+    if !door.access.borrow().is_open() && !headers.contains_key(AUTHORIZATION) {
+        return Err(Failed::Signature(sigv4::Error::MissingAuthentication));
+    }
+    Ok(door.check_open()?)
+}
+
+fn signer(door: &Door, head: &Parts, body: &[u8]) -> Result<Arc<Caller>, sigv4::Error> {
+    let request = sigv4::Request {
+        method: head.method.as_str(),
+        uri: &head.uri,
+        headers: &head.headers,
+        body,
+    };
+    let now = UNIX_EPOCH + Duration::from_millis(door.gateway.clock().epoch_ms());
+    door.access.borrow().verify(&request, now)
 }
 
 /// What the API checks of its input, in its words where they are known.

@@ -48,6 +48,17 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Refuses every event from this position on that is not refused already.
+    pub fn refuse_from(&mut self, position: usize, refusal: &Refusal) {
+        let kept = self.positions().take_while(|at| *at < position).count();
+        let refused: Vec<usize> = self.positions().skip(kept).collect();
+        self.events.truncate(kept);
+        self.channels.truncate(kept);
+        self.refused
+            .extend(refused.into_iter().map(|at| (at, refusal.clone())));
+        self.refused.sort_unstable_by_key(|(at, _)| *at);
+    }
+
     /// The positions of [`Batch::events`].
     pub fn positions(&self) -> impl Iterator<Item = usize> + use<> {
         let gaps: Vec<usize> = self.refused.iter().map(|(position, _)| *position).collect();

@@ -10,13 +10,14 @@ use axum::response::{IntoResponse, Response};
 use engine::Cancelled;
 use serde::Serialize;
 
-use super::door::Door;
+use super::door::{Door, Known};
 use super::http::{json, named};
 use super::limits::{PAGE_DEFAULT, PAGE_MAX};
 use super::openapi::{self, answers, params};
 use super::query::Query;
 use super::refusal::{Code, Refusal};
-use crate::config::{Settings, UpstreamMode};
+use crate::access::Caller;
+use crate::config::{Scope, Settings, UpstreamMode};
 use crate::dispatch::ChannelReport;
 
 /// The channel in the path.
@@ -32,9 +33,10 @@ type ChannelPath = Result<Path<String>, PathRejection>;
 )]
 pub(super) async fn status(
     State(door): State<Arc<Door>>,
+    Known(caller): Known,
     path: ChannelPath,
 ) -> Result<Response, Refusal> {
-    let channel = door.channel(&named(path)?)?;
+    let channel = door.channel(&caller, Scope::Read, &named(path)?)?;
     Ok(json_of(&door.gateway.report(&channel)))
 }
 
@@ -86,10 +88,11 @@ impl Upstream {
 )]
 pub(super) async fn list(
     State(door): State<Arc<Door>>,
+    Known(caller): Known,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::of(query.as_deref(), &["limit", "after"])?;
-    let (page, _) = page(&door, query)?;
+    let (page, _) = page(&door, &caller, query)?;
     Ok(json_of(&page))
 }
 
@@ -100,17 +103,20 @@ pub(super) async fn list(
 /// `malformed`.
 pub async fn search(
     State(door): State<Arc<Door>>,
+    Known(caller): Known,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::of(query.as_deref(), &["limit", "after", "q"])?;
-    let (page, total) = page(&door, query)?;
+    let (page, total) = page(&door, &caller, query)?;
     Ok(json_of(&Page {
         total: Some(total),
         ..page
     }))
 }
 
-fn page(door: &Door, mut query: Query<'_>) -> Result<(Page, usize), Refusal> {
+/// A page of the channels that the caller may use.
+fn page(door: &Door, caller: &Caller, mut query: Query<'_>) -> Result<(Page, usize), Refusal> {
+    caller.may(Scope::Read)?;
     let limit = match query.take("limit") {
         None => PAGE_DEFAULT,
         Some(text) => text
@@ -122,9 +128,13 @@ fn page(door: &Door, mut query: Query<'_>) -> Result<(Page, usize), Refusal> {
             })?,
     };
     let after = query.take("after");
-    let part = query.take("q").unwrap_or_default();
+    let part = query.take("q").unwrap_or_default().to_ascii_lowercase();
+    let contains = |text: &str| part.is_empty() || text.to_ascii_lowercase().contains(&part);
+    let wanted = |name: &str, arn: &str| {
+        (contains(name) || contains(arn)) && (caller.may_use(name) || caller.may_use(arn))
+    };
     // One more than is shown says whether there is a next page.
-    let (mut channels, total) = door.gateway.find(&part, after.as_deref(), limit + 1);
+    let (mut channels, total) = door.gateway.find(wanted, after.as_deref(), limit + 1);
     let more = channels.len() > limit;
     channels.truncate(limit);
     let next = channels
@@ -149,11 +159,12 @@ fn page(door: &Door, mut query: Query<'_>) -> Result<(Page, usize), Refusal> {
 )]
 pub(super) async fn cancel(
     State(door): State<Arc<Door>>,
+    Known(caller): Known,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<StatusCode, Refusal> {
     let Path((name, id)) =
         path.map_err(|_| Refusal::new(Code::UnknownEvent, "the path is not UTF-8"))?;
-    let channel = door.channel(&name)?;
+    let channel = door.channel(&caller, Scope::Control, &name)?;
     match door.gateway.cancel(&channel, &id).await? {
         Cancelled::Done => Ok(StatusCode::NO_CONTENT),
         Cancelled::NeverSeen => Err(Refusal::new(
@@ -174,10 +185,11 @@ pub(super) async fn cancel(
 )]
 pub(super) async fn purge(
     State(door): State<Arc<Door>>,
+    Known(caller): Known,
     path: ChannelPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let channel = door.channel(&named(path)?)?;
+    let channel = door.channel(&caller, Scope::Control, &named(path)?)?;
     let mut query = Query::of(query.as_deref(), &["type", "key"])?;
     let kind = query.take("type").filter(|kind| !kind.is_empty());
     let key = query.take("key").filter(|key| !key.is_empty());
@@ -200,9 +212,11 @@ pub(super) async fn purge(
 )]
 pub(super) async fn pause(
     State(door): State<Arc<Door>>,
+    Known(caller): Known,
     path: ChannelPath,
 ) -> Result<StatusCode, Refusal> {
-    door.gateway.pause(&door.channel(&named(path)?)?);
+    let channel = door.channel(&caller, Scope::Control, &named(path)?)?;
+    door.gateway.pause(&channel);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -213,9 +227,11 @@ pub(super) async fn pause(
 )]
 pub(super) async fn resume(
     State(door): State<Arc<Door>>,
+    Known(caller): Known,
     path: ChannelPath,
 ) -> Result<StatusCode, Refusal> {
-    door.gateway.resume(&door.channel(&named(path)?)?);
+    let channel = door.channel(&caller, Scope::Control, &named(path)?)?;
+    door.gateway.resume(&channel);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 use tokio::sync::watch;
 
 use super::body::BodyBudget;
 use super::draft::Reader;
 use super::refusal::Refusal;
-use crate::config::Settings;
+use crate::access::{Access, Caller, Denied};
+use crate::config::{Scope, Settings};
 use crate::dispatch::{Channel, Clock, Gateway};
 use crate::telemetry::Meters;
 
@@ -24,6 +28,17 @@ pub enum Life {
     Stopping,
 }
 
+/// Who sent a request.
+pub struct Known(pub Arc<Caller>);
+
+impl FromRequestParts<Arc<Door>> for Known {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(head: &mut Parts, door: &Arc<Door>) -> Result<Self, Refusal> {
+        door.caller(&head.headers, &head.extensions).map(Self)
+    }
+}
+
 /// The state of all handlers.
 pub struct Door {
     /// The gateway.
@@ -34,6 +49,19 @@ pub struct Door {
     pub life: watch::Receiver<Life>,
     /// Bytes of unfinished bodies.
     pub bodies: BodyBudget,
+    /// Who may do what.
+    pub access: watch::Receiver<Arc<Access>>,
+    /// Whose door it is.
+    pub side: Side,
+}
+
+/// Whose door it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Producers', who show what they have with each request.
+    Producers,
+    /// Operators', whose listener has looked at that already and leaves the caller in the request.
+    Operators,
 }
 
 impl Door {
@@ -54,12 +82,58 @@ impl Door {
         }
     }
 
-    /// The channel of an alias or an ARN.
+    /// Who sent a request.
     ///
     /// # Errors
-    /// `unknown_channel`, `overloaded`.
-    pub fn channel(&self, name: &str) -> Result<Arc<Channel>, Refusal> {
+    /// `unauthenticated`.
+    pub fn caller(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Arc<Caller>, Refusal> {
+        match self.side {
+            Side::Producers => {
+                let access = self.access.borrow();
+                Ok(access.identify(headers, extensions, self.now_s())?)
+            }
+            Side::Operators => {
+                let nobody = || Denied::Unknown("nobody was let in".into());
+                Ok(extensions.get().cloned().ok_or_else(nobody)?)
+            }
+        }
+    }
+
+    /// The wall clock in seconds since 1970.
+    #[must_use]
+    pub fn now_s(&self) -> u64 {
+        self.gateway.clock().epoch_ms() / 1000
+    }
+
+    /// The channel of an alias or an ARN, for a caller who wants to do something with it.
+    ///
+    /// # Errors
+    /// `forbidden`, `unknown_channel`, `overloaded`.
+    pub fn channel(
+        &self,
+        caller: &Caller,
+        scope: Scope,
+        name: &str,
+    ) -> Result<Arc<Channel>, Refusal> {
+        caller.may(scope)?;
+        if !self.may_use(caller, name) {
+            return Err(caller.not_its_channel().into());
+        }
         Ok(self.gateway.channel(name)?)
+    }
+
+    /// Whether a caller may use a channel, by the name it gave or by the channel's others.
+    /// No channel is made here: nobody learns of one, or makes one, that is not for them.
+    pub(super) fn may_use(&self, caller: &Caller, name: &str) -> bool {
+        caller.may_use(name)
+            || self.gateway.known(name).is_some_and(|channel| {
+                caller.may_use(channel.arn().as_str())
+                    || channel.alias().is_some_and(|alias| caller.may_use(&alias))
+            })
     }
 
     /// Returns when the process has come this far.

@@ -1,6 +1,6 @@
 //! `POST …/events`: a request becomes a batch, its tally an answer.
 //!
-//! The checks come in the order of what they cost: draining, channel, parameters, media
+//! The checks come in the order of what they cost: who asks, draining, channel, parameters, media
 //! type, body, events. Until the events are offered nothing has happened, so a connection
 //! that breaks before that has published nothing.
 
@@ -12,8 +12,10 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 
 use super::batch::{self, Batch};
 use super::body;
@@ -27,6 +29,8 @@ use super::offer::{self, Tally};
 use super::openapi::{self, answers, params, schemas};
 use super::query::Query;
 use super::refusal::{Code, Refusal};
+use crate::access::Caller;
+use crate::config::Scope;
 use crate::dispatch::{Channel, Ends};
 use crate::telemetry::Transport;
 
@@ -54,14 +58,7 @@ pub(super) async fn publish_to_channel(
     request: axum::extract::Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    publish(
-        &door,
-        Some(named(path)),
-        head.uri.query(),
-        &head.headers,
-        body,
-    )
-    .await
+    publish(&door, Some(named(path)), &head, body).await
 }
 
 /// Publishes events that name their channels.
@@ -83,7 +80,7 @@ pub(super) async fn publish_anywhere(
     request: axum::extract::Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    publish(&door, None, head.uri.query(), &head.headers, body).await
+    publish(&door, None, &head, body).await
 }
 
 /// The channel's name in a path, percent-decoded.
@@ -133,6 +130,7 @@ impl Wishes {
 
 /// What is known of a request before its body is read.
 struct Request {
+    caller: Arc<Caller>,
     channel: Option<Arc<Channel>>,
     wishes: Wishes,
     media: Media,
@@ -142,35 +140,47 @@ impl Request {
     fn of(
         door: &Door,
         name: Option<&Result<String, Refusal>>,
-        query: Option<&str>,
-        headers: &HeaderMap,
+        head: &Parts,
     ) -> Result<Self, Refusal> {
+        let caller = door.caller(&head.headers, &head.extensions)?;
+        caller.may(Scope::Publish)?;
         door.check_open()?;
         let channel = name
-            .map(|name| door.channel(name.as_ref().map_err(Refusal::clone)?))
+            .map(|name| {
+                let name = name.as_ref().map_err(Refusal::clone)?;
+                door.channel(&caller, Scope::Publish, name)
+            })
             .transpose()?;
         Ok(Self {
+            caller,
             channel,
-            wishes: Wishes::of(query)?,
-            media: media::of(headers)?,
+            wishes: Wishes::of(head.uri.query())?,
+            media: media::of(&head.headers)?,
         })
+    }
+
+    /// Reads the body, within what its sender may send.
+    async fn body(&self, door: &Door, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+        let max = door.settings().server.max_body_bytes;
+        let bytes = body::read(headers, body, max, &door.bodies).await?;
+        if let Some(limits) = self.caller.limits() {
+            limits.take_bytes(bytes.len())?;
+        }
+        Ok(bytes)
     }
 }
 
 async fn publish(
     door: &Door,
     name: Option<Result<String, Refusal>>,
-    query: Option<&str>,
-    headers: &HeaderMap,
+    head: &Parts,
     body: Body,
 ) -> Response {
-    let settings = door.settings();
-    let read = match Request::of(door, name.as_ref(), query, headers) {
+    let headers = &head.headers;
+    let read = match Request::of(door, name.as_ref(), head) {
         Ok(request) => {
-            let max = settings.server.max_body_bytes;
-            body::read(headers, body, max, &door.bodies)
-                .await
-                .map(|bytes| (request, bytes))
+            let bytes = request.body(door, headers, body).await;
+            bytes.map(|bytes| (request, bytes))
         }
         Err(refusal) => {
             body::discard(headers, body).await;
@@ -190,10 +200,10 @@ async fn publish(
     } else {
         Addressing::Event
     };
-    let batch = with_reader(door.gateway.clock(), &settings, |reader| {
+    let batch = with_reader(door.gateway.clock(), &door.settings(), |reader| {
         parse(request.media, headers, &bytes, addressing, reader)
     });
-    answer(door, request.wishes, request.channel.as_ref(), batch).await
+    answer(door, &request, batch).await
 }
 
 fn parse<'a>(
@@ -218,12 +228,8 @@ fn parse<'a>(
     }
 }
 
-async fn answer(
-    door: &Door,
-    wishes: Wishes,
-    channel: Option<&Arc<Channel>>,
-    mut batch: Batch<'_>,
-) -> Response {
+async fn answer(door: &Door, request: &Request, mut batch: Batch<'_>) -> Response {
+    let (wishes, channel) = (request.wishes, request.channel.as_ref());
     let total = batch.total();
     let waiter = wishes.wait.map(|timeout| (door.gateway.waiter(), timeout));
     if let Some((waiter, _)) = &waiter {
@@ -233,7 +239,7 @@ async fn answer(
             .for_each(|event| event.waiter = waiter.id());
     }
     let tally = if wishes.atomic {
-        match offer::offer_all(&door.gateway, &door.meters, Transport::Http, channel, batch) {
+        match offer::offer_all(door, &request.caller, Transport::Http, channel, batch) {
             Ok(tally) => tally,
             Err((index, refusal)) if total > 1 => {
                 return refusal.problem(&format!(r#","index":{index}"#));
@@ -241,7 +247,7 @@ async fn answer(
             Err((_, refusal)) => return refusal.into_response(),
         }
     } else {
-        offer::offer(&door.gateway, &door.meters, Transport::Http, channel, batch)
+        offer::offer(door, &request.caller, Transport::Http, channel, batch)
     };
     if tally.is_refusal() {
         return refused(&tally, total);
@@ -284,7 +290,11 @@ fn accepted(tally: &Tally) -> Response {
     body.push_str(r#","eta_ms":"#);
     push_number(&mut body, tally.standing.eta_ms);
     body.push('}');
-    json(StatusCode::ACCEPTED, body)
+    let mut response = json(StatusCode::ACCEPTED, body);
+    if let Some((_, refusal)) = tally.refused.iter().find(|(_, it)| it.limit.is_some()) {
+        refusal.write_limit(response.headers_mut());
+    }
+    response
 }
 
 fn push_number(out: &mut String, number: impl itoa::Integer) {

@@ -61,10 +61,17 @@ pub const HEAD_MAX_BYTES: usize = 64 << 10;
 pub const HEADERS_MAX: usize = 100;
 /// Streams of one HTTP/2 connection at once.
 pub const H2_STREAMS_MAX: u32 = 256;
+/// Streams that a client opened and reset before they were looked at; one more, and the connection
+/// ends (CVE-2023-44487, "rapid reset").
+pub const H2_RESETS_MAX: usize = 20;
+/// Streams that were reset for what the client did wrong; one more, and the connection ends.
+pub const H2_ERRORS_MAX: usize = 1024;
 /// HTTP/2 pings, which find dead peers.
 pub const H2_PING_EVERY: Duration = Duration::from_secs(20);
 /// How long an HTTP/2 peer may take to answer one.
 pub const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections to one of the operators' listeners: a few people and a Prometheus or two.
+pub const OPERATORS_CONNECTIONS_MAX: usize = 256;
 /// Connections being told that there is no room; any more are dropped unanswered.
 pub const TURNED_AWAY_MAX: usize = 64;
 /// After the last drain, connections have this long to finish what they were answering.

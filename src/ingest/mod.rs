@@ -8,6 +8,8 @@
 //! - [`media`], [`body`], [`query`]: the parts of a request;
 //! - [`batch`], [`event`], [`cloudevents`], [`draft`], [`json`]: events out of bytes;
 //! - [`offer`]: events meet the gateway, and the edge's books are kept;
+//! - [`visitor`]: who stays longer than a request; [`pages`]: a browser's pages; [`tls`]: the
+//!   certificates of the door;
 //! - [`refusal`]: THE map from reasons to statuses; [`limits`]: THE list of bounds;
 //! - [`openapi`]: what all of this takes and answers, as a document;
 //! - [`door`]: what every handler has at hand; [`timing`]: ids, spans and times of requests.
@@ -28,6 +30,7 @@ pub mod media;
 pub mod offer;
 pub mod openapi;
 pub mod operators;
+pub mod pages;
 pub mod patience;
 pub mod payloads;
 pub mod query;
@@ -36,6 +39,8 @@ pub mod server;
 #[cfg(test)]
 mod tests;
 pub mod timing;
+pub mod tls;
+pub mod visitor;
 pub mod websocket;
 
 use std::sync::Arc;
@@ -52,13 +57,14 @@ use tokio::time::sleep;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use crate::config::ServerSettings;
+use crate::access::Keyring;
 use crate::dispatch::Gateway;
 use crate::telemetry::Meters;
-use door::Door;
 pub use door::Life;
+use door::{Door, Side};
 pub use operators::operators_router;
 use refusal::{Refusal, method_not_allowed};
+use tls::Tls;
 
 /// How often it is looked whether the gateway drains: a WebSocket hears of it that much later.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
@@ -69,12 +75,22 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     gateway: Arc<Gateway>,
     meters: Arc<Meters>,
-    settings: &ServerSettings,
+    security: Security,
     stop: S,
 ) -> impl Future<Output = ()> + Send + use<S> {
-    let max_connections = settings.max_connections;
+    let settings = gateway.settings();
     let (tell, life) = watch::channel(Life::Serving);
-    let router = router(Arc::clone(&gateway), Arc::clone(&meters), life.clone());
+    let router = router(
+        Arc::clone(&gateway),
+        Arc::clone(&meters),
+        life.clone(),
+        &security.keyring,
+    );
+    let server = server::Options {
+        max_connections: settings.server.max_connections,
+        tls: security.tls,
+        meters: Some(meters),
+    };
     async move {
         let told = async {
             let drain = async {
@@ -90,24 +106,37 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
             }
             tell.send_replace(Life::Stopping);
         };
-        tokio::join!(
-            told,
-            server::serve(listener, router, max_connections, meters, life)
-        );
+        tokio::join!(told, server::serve(listener, router, server, life));
     }
 }
 
+/// Who is let in to producers' door, and over what.
+#[derive(Clone, Debug)]
+pub struct Security {
+    /// Who may do what.
+    pub keyring: Arc<Keyring>,
+    /// Its certificates; none: plain HTTP.
+    pub tls: Option<Arc<Tls>>,
+}
+
 /// Everything producers can ask for. `life` is told by whoever ends the process.
-pub fn router(gateway: Arc<Gateway>, meters: Arc<Meters>, life: watch::Receiver<Life>) -> Router {
+pub fn router(
+    gateway: Arc<Gateway>,
+    meters: Arc<Meters>,
+    life: watch::Receiver<Life>,
+    keyring: &Keyring,
+) -> Router {
     let observed = !meters.are_off();
     let door = Arc::new(Door {
         gateway,
         meters,
         life,
         bodies: body::BodyBudget::default(),
+        access: keyring.subscribe(),
+        side: Side::Producers,
     });
     let (router, _) = routes().split_for_parts();
-    let router = router.fallback(nothing_here);
+    let router = pages::around(router.fallback(nothing_here), &door);
     let router = if observed {
         router.layer(timing::Timing(Arc::clone(&door.meters)))
     } else {

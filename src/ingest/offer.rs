@@ -3,6 +3,7 @@
 //!
 //! Accepted events and duplicates are counted by their queues.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,8 +12,10 @@ use engine::{Admission, Event};
 use super::batch::Batch;
 use super::door::Door;
 use super::refusal::{Code, Refusal};
-use crate::dispatch::{Channel, Gateway, Standing};
-use crate::telemetry::{Meters, Refused, Transport};
+use crate::access::Caller;
+use crate::config::Scope;
+use crate::dispatch::{Channel, Standing};
+use crate::telemetry::{Refused, Transport};
 
 /// What became of the events of a batch.
 #[derive(Debug, Default)]
@@ -47,14 +50,18 @@ impl Tally {
     }
 }
 
-/// Whose books are kept, and how the events came in.
+/// Where events came in, and how.
+#[derive(Clone, Copy)]
 struct Books<'a> {
-    gateway: &'a Gateway,
-    meters: &'a Meters,
+    door: &'a Door,
     transport: Transport,
 }
 
 impl Books<'_> {
+    fn received(&self, events: usize) {
+        self.door.meters.received(self.transport, events as u64);
+    }
+
     /// Counts refusals of a channel, and keeps the first of each code for people.
     fn reject<'a>(
         &self,
@@ -68,13 +75,13 @@ impl Books<'_> {
         for refusal in refusals {
             let events = std::mem::take(&mut counts[refusal.code as usize]);
             if events > 0 {
-                self.meters.refused(&Refused {
+                self.door.meters.refused(&Refused {
                     transport: self.transport,
                     channel,
                     code: refusal.code.name(),
                     detail: &refusal.detail,
                     events,
-                    at_ms: self.gateway.clock().epoch_ms(),
+                    at_ms: self.door.gateway.clock().epoch_ms(),
                 });
             }
         }
@@ -83,25 +90,25 @@ impl Books<'_> {
 
 /// Counts a request that was refused before anything of it was read, as one event.
 pub fn count_refusal(door: &Door, transport: Transport, channel: Option<&str>, refusal: &Refusal) {
-    let books = Books {
-        gateway: &door.gateway,
-        meters: &door.meters,
-        transport,
-    };
-    books.meters.received(transport, 1);
+    let books = Books { door, transport };
+    books.received(1);
     books.reject(channel, std::iter::once(refusal));
 }
 
-/// Offers every event for itself. `channel` is the path's; without one, every event names
-/// its own.
+/// Offers every event for itself. `channel` is the path's, which the caller may publish to;
+/// without one, every event names its own.
 pub fn offer(
-    gateway: &Gateway,
-    meters: &Meters,
+    door: &Door,
+    caller: &Caller,
     transport: Transport,
     channel: Option<&Arc<Channel>>,
     mut batch: Batch<'_>,
 ) -> Tally {
-    meters.received(transport, batch.total() as u64);
+    let books = Books { door, transport };
+    books.received(batch.total());
+    if let Some((taken, refusal)) = beyond_its_rate(caller, batch.total()) {
+        batch.refuse_from(taken, &refusal);
+    }
     let positions: Vec<usize> = if batch.refused.is_empty() {
         Vec::new()
     } else {
@@ -114,11 +121,6 @@ pub fn offer(
             positions[index]
         }
     };
-    let books = Books {
-        gateway,
-        meters,
-        transport,
-    };
     let mut tally = Tally {
         refused: std::mem::take(&mut batch.refused),
         ..Tally::default()
@@ -127,9 +129,10 @@ pub fn offer(
         let name = channel.map(|channel| channel.name());
         books.reject(name.as_deref(), tally.refusals_from(0));
     }
+    let offering = Offering { books, caller };
     match channel {
-        Some(channel) => offer_to(&books, channel, batch.events, position, &mut tally),
-        None => offer_to_each(&books, batch, position, &mut tally),
+        Some(channel) => offering.to(channel, batch.events, position, &mut tally),
+        None => offering.to_each(&batch.channels, batch.events, position, &mut tally),
     }
     tally
         .refused
@@ -137,72 +140,160 @@ pub fn offer(
     tally
 }
 
-fn offer_to(
-    books: &Books<'_>,
-    channel: &Arc<Channel>,
-    events: Vec<Event>,
-    position: impl Fn(usize) -> usize,
-    tally: &mut Tally,
-) {
-    let count = events.len();
-    let before = tally.refused.len();
-    let mut results = Vec::with_capacity(count);
-    match books.gateway.offer(channel, events, &mut results) {
-        Ok(standing) => tally.standing = tally.standing.and(standing),
-        Err(refused) => {
-            let refusal = Refusal::from(refused);
-            tally
-                .refused
-                .extend((0..count).map(|index| (position(index), refusal.clone())));
-        }
-    }
-    for (index, result) in results.into_iter().enumerate() {
-        match result {
-            Ok(admission) => tally.admit(admission),
-            Err(refusal) => tally.refused.push((position(index), refusal.into())),
-        }
-    }
-    if tally.refused.len() > before {
-        books.reject(Some(&channel.name()), tally.refusals_from(before));
-    }
+/// How many of so many events the caller's own rate lets through, if not all, and what the
+/// others are refused for.
+fn beyond_its_rate(caller: &Caller, events: usize) -> Option<(usize, Refusal)> {
+    let (taken, exceeded) = caller.limits()?.take_events(events);
+    Some((taken, exceeded?.into()))
 }
 
-/// Offers the events of each channel together, in their order.
-fn offer_to_each(
-    books: &Books<'_>,
-    batch: Batch<'_>,
-    position: impl Fn(usize) -> usize,
-    tally: &mut Tally,
-) {
-    let mut found: HashMap<&str, Result<usize, Refusal>> = HashMap::new();
-    // An alias and an ARN may name the same channel, whose order is one.
-    let mut known: HashMap<*const Channel, usize> = HashMap::new();
-    let mut groups: Vec<(Arc<Channel>, Vec<usize>, Vec<Event>)> = Vec::new();
-    let (before, mut unknown) = (tally.refused.len(), None);
-    for (index, (event, name)) in batch.events.into_iter().zip(&batch.channels).enumerate() {
-        let group = found.entry(name).or_insert_with(|| {
-            let channel = books.gateway.channel(name)?;
-            Ok(*known.entry(Arc::as_ptr(&channel)).or_insert_with(|| {
-                groups.push((channel, Vec::new(), Vec::new()));
-                groups.len() - 1
-            }))
-        });
-        match group {
-            Ok(group) => {
-                groups[*group].1.push(position(index));
-                groups[*group].2.push(event);
-            }
-            Err(refusal) => {
-                tally.refused.push((position(index), refusal.clone()));
-                unknown = Some(name);
+/// The same of events to one channel.
+fn beyond_its_channel_rate(
+    caller: &Caller,
+    channel: &Channel,
+    events: &[Event],
+) -> Option<(usize, Refusal)> {
+    let limits = caller.limits()?;
+    if !limits.has_channel_rates() {
+        return None;
+    }
+    let sizes: Vec<usize> = events.iter().map(Event::bytes).collect();
+    let (taken, exceeded) = limits.take_of_channel(channel.id(), &sizes);
+    Some((taken, exceeded?.into()))
+}
+
+/// Somebody's events on their way to their queues.
+struct Offering<'a> {
+    books: Books<'a>,
+    caller: &'a Caller,
+}
+
+impl Offering<'_> {
+    fn to(
+        &self,
+        channel: &Arc<Channel>,
+        mut events: Vec<Event>,
+        position: impl Fn(usize) -> usize,
+        tally: &mut Tally,
+    ) {
+        let before = tally.refused.len();
+        if let Some((taken, refusal)) = beyond_its_channel_rate(self.caller, channel, &events) {
+            let refused = (taken..events.len()).map(|index| (position(index), refusal.clone()));
+            tally.refused.extend(refused);
+            events.truncate(taken);
+        }
+        if let Some(producer) = self.caller.producer() {
+            for event in &mut events {
+                event.producer = Some(producer);
             }
         }
+        let count = events.len();
+        let mut results = Vec::with_capacity(count);
+        match self.books.door.gateway.offer(channel, events, &mut results) {
+            Ok(standing) => tally.standing = tally.standing.and(standing),
+            Err(refused) => {
+                let refusal = Refusal::from(refused);
+                tally
+                    .refused
+                    .extend((0..count).map(|index| (position(index), refusal.clone())));
+            }
+        }
+        for (index, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(admission) => tally.admit(admission),
+                Err(refusal) => tally.refused.push((position(index), refusal.into())),
+            }
+        }
+        if tally.refused.len() > before {
+            self.books
+                .reject(Some(&channel.name()), tally.refusals_from(before));
+        }
     }
-    if let Some(name) = unknown {
-        books.reject(Some(name), tally.refusals_from(before));
+
+    /// Offers the events of each channel together, in their order.
+    fn to_each(
+        &self,
+        names: &[Cow<'_, str>],
+        events: Vec<Event>,
+        position: impl Fn(usize) -> usize,
+        tally: &mut Tally,
+    ) {
+        let mut found: HashMap<&str, Result<usize, Refusal>> = HashMap::new();
+        // An alias and an ARN may name the same channel, whose order is one.
+        let mut known: HashMap<*const Channel, usize> = HashMap::new();
+        let mut groups: Vec<(Arc<Channel>, Vec<usize>, Vec<Event>)> = Vec::new();
+        let (before, mut unknown) = (tally.refused.len(), None);
+        for (index, (event, name)) in events.into_iter().zip(names).enumerate() {
+            let group = found.entry(name).or_insert_with(|| {
+                let channel = self.channel(name)?;
+                Ok(*known.entry(Arc::as_ptr(&channel)).or_insert_with(|| {
+                    groups.push((channel, Vec::new(), Vec::new()));
+                    groups.len() - 1
+                }))
+            });
+            match group {
+                Ok(group) => {
+                    groups[*group].1.push(position(index));
+                    groups[*group].2.push(event);
+                }
+                Err(refusal) => {
+                    tally.refused.push((position(index), refusal.clone()));
+                    unknown = Some(name);
+                }
+            }
+        }
+        if let Some(name) = unknown {
+            self.books.reject(Some(name), tally.refusals_from(before));
+        }
+        for (channel, positions, events) in groups {
+            self.to(&channel, events, |index| positions[index], tally);
+        }
     }
-    for (channel, positions, events) in groups {
-        offer_to(books, &channel, events, |index| positions[index], tally);
+
+    fn channel(&self, name: &str) -> Result<Arc<Channel>, Refusal> {
+        self.books.door.channel(self.caller, Scope::Publish, name)
+    }
+
+    fn all(
+        &self,
+        channel: Option<&Arc<Channel>>,
+        mut batch: Batch<'_>,
+    ) -> Result<Tally, (usize, Refusal)> {
+        if let Some(beyond) = beyond_its_rate(self.caller, batch.total()) {
+            return Err(beyond);
+        }
+        if !batch.refused.is_empty() {
+            return Err(batch.refused.swap_remove(0));
+        }
+        let channels = match channel {
+            Some(channel) => vec![Arc::clone(channel); batch.events.len()],
+            None => (batch.channels.iter().enumerate())
+                .map(|(index, name)| self.channel(name).map_err(|refusal| (index, refusal)))
+                .collect::<Result<_, _>>()?,
+        };
+        for (index, (channel, event)) in channels.iter().zip(&mut batch.events).enumerate() {
+            event.producer = self.caller.producer();
+            let one = std::slice::from_ref(event);
+            if let Some((_, refusal)) = beyond_its_channel_rate(self.caller, channel, one) {
+                return Err((index, refusal));
+            }
+        }
+        let events = channels.into_iter().zip(batch.events).collect();
+        let (admissions, standing) = self
+            .books
+            .door
+            .gateway
+            .offer_all(events)
+            .map_err(|refused| (0, refused.into()))?
+            .map_err(|(index, refusal)| (index, refusal.into()))?;
+        let mut tally = Tally {
+            standing,
+            ..Tally::default()
+        };
+        for admission in admissions {
+            tally.admit(admission);
+        }
+        Ok(tally)
     }
 }
 
@@ -211,57 +302,20 @@ fn offer_to_each(
 /// # Errors
 /// The position and the refusal of the first that was refused; nothing has changed.
 pub fn offer_all(
-    gateway: &Gateway,
-    meters: &Meters,
+    door: &Door,
+    caller: &Caller,
     transport: Transport,
     channel: Option<&Arc<Channel>>,
     batch: Batch<'_>,
 ) -> Result<Tally, (usize, Refusal)> {
+    let books = Books { door, transport };
     let total = batch.total();
-    let result = offer_together(gateway, channel, batch);
-    meters.received(transport, total as u64);
+    let result = Offering { books, caller }.all(channel, batch);
+    books.received(total);
     if let Err((_, refusal)) = &result {
-        let books = Books {
-            gateway,
-            meters,
-            transport,
-        };
         let name = channel.map(|channel| channel.name());
         // All of them were refused, for what the first was.
         books.reject(name.as_deref(), std::iter::repeat_n(refusal, total));
     }
     result
-}
-
-fn offer_together(
-    gateway: &Gateway,
-    channel: Option<&Arc<Channel>>,
-    mut batch: Batch<'_>,
-) -> Result<Tally, (usize, Refusal)> {
-    if !batch.refused.is_empty() {
-        return Err(batch.refused.swap_remove(0));
-    }
-    let channels = match channel {
-        Some(channel) => vec![Arc::clone(channel); batch.events.len()],
-        None => (batch.channels.iter().enumerate())
-            .map(|(index, name)| {
-                gateway
-                    .channel(name)
-                    .map_err(|refused| (index, refused.into()))
-            })
-            .collect::<Result<_, _>>()?,
-    };
-    let events = channels.into_iter().zip(batch.events).collect();
-    let (admissions, standing) = gateway
-        .offer_all(events)
-        .map_err(|refused| (0, refused.into()))?
-        .map_err(|(index, refusal)| (index, refusal.into()))?;
-    let mut tally = Tally {
-        standing,
-        ..Tally::default()
-    };
-    for admission in admissions {
-        tally.admit(admission);
-    }
-    Ok(tally)
 }

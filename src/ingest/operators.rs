@@ -11,22 +11,26 @@ use axum::routing::{get, post};
 use tokio::sync::watch;
 
 use super::body::BodyBudget;
-use super::door::{Door, Life};
+use super::door::{Door, Life, Side};
 use super::{control, http, only, payloads};
+use crate::access::Keyring;
 use crate::dispatch::Gateway;
 use crate::telemetry::Meters;
 
-/// `/admin/channels` and what is below. Streams of payloads end when `life` comes to its end.
+/// `/admin/channels` and what is below; whoever is let through to it is an operator. Streams of payloads end when `life` comes to its end.
 pub fn operators_router(
     gateway: Arc<Gateway>,
     meters: Arc<Meters>,
     life: watch::Receiver<Life>,
+    keyring: &Keyring,
 ) -> Router {
     let door = Arc::new(Door {
         gateway,
         meters,
         life,
         bodies: BodyBudget::default(),
+        access: keyring.subscribe(),
+        side: Side::Operators,
     });
     Router::new()
         .route("/admin/channels", only(get(control::search), "GET, HEAD"))

@@ -17,11 +17,13 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::control::json_of;
-use super::door::{Door, Life};
+use super::door::{Door, Known, Life};
 use super::http::named;
 use super::limits::SSE_KEEP_ALIVE;
 use super::openapi::{self, answers, params};
 use super::refusal::Refusal;
+use super::visitor::Visitor;
+use crate::config::Scope;
 use crate::dispatch::Delivered;
 
 /// Follows the payloads of a channel as they are delivered.
@@ -31,24 +33,26 @@ use crate::dispatch::Delivered;
 )]
 pub(super) async fn payloads(
     State(door): State<Arc<Door>>,
+    Known(caller): Known,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
-    let channel = door.channel(&named(path)?)?;
+    let channel = door.channel(&caller, Scope::Read, &named(path)?)?;
+    let visitor = Visitor::new(&door, caller, Scope::Read, Some(Arc::clone(&channel)))?;
     // Subscribed before the answer: whatever is delivered after the client has it is shown.
     let received = door.gateway.payloads(&channel);
     // A first comment takes the headers through proxies that wait for a body.
     let first = Some(Bytes::from_static(b":\n\n"));
     let events = stream::unfold(
-        (door, received, first),
-        |(door, mut received, first)| async {
+        (door, received, visitor, first),
+        |(door, mut received, mut visitor, first)| async {
             let bytes = match first {
                 Some(bytes) => Some(bytes),
-                None => next(&door, &mut received).await,
+                None => next(&door, &mut received, &mut visitor).await,
             };
             bytes.map(|bytes| {
                 (
                     Ok::<_, std::convert::Infallible>(bytes),
-                    (door, received, None),
+                    (door, received, visitor, None),
                 )
             })
         },
@@ -67,9 +71,10 @@ pub(super) async fn payloads(
 /// `unknown_channel`.
 pub async fn recent(
     State(door): State<Arc<Door>>,
+    Known(caller): Known,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
-    let channel = door.channel(&named(path)?)?;
+    let channel = door.channel(&caller, Scope::Read, &named(path)?)?;
     let recent = door.gateway.recent_payloads(&channel);
     let payloads = recent.iter().map(|payload| Shown {
         n: payload.n,
@@ -93,8 +98,12 @@ struct Shown<'a> {
     text: &'a str,
 }
 
-/// What is written next; none at the end of the process.
-async fn next(door: &Door, received: &mut Receiver<Arc<Delivered>>) -> Option<Bytes> {
+/// What is written next; none at the end of the process, or when the reader may read no more.
+async fn next(
+    door: &Door,
+    received: &mut Receiver<Arc<Delivered>>,
+    visitor: &mut Visitor,
+) -> Option<Bytes> {
     tokio::select! {
         delivered = received.recv() => match delivered {
             Ok(delivered) => Some(event(&delivered)),
@@ -105,6 +114,7 @@ async fn next(door: &Door, received: &mut Receiver<Arc<Delivered>>) -> Option<By
         },
         () = tokio::time::sleep(SSE_KEEP_ALIVE) => Some(Bytes::from_static(b":\n\n")),
         () = door.reaches(Life::Stopping) => None,
+        _ = visitor.until_denied() => None,
     }
 }
 

@@ -7,11 +7,13 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::value::RawValue;
 
 use super::limits::DETAIL_MAX;
+use crate::access::browser::Foreign;
+use crate::access::{CHALLENGE, Denied, Exceeded};
 use crate::dispatch::Refused;
 use crate::telemetry::RequestId;
 
@@ -71,6 +73,9 @@ codes! {
     AlreadySent "already_sent" CONFLICT "The event has left the queue",
 }
 
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
 /// One refusal, of an event or of a whole request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -80,6 +85,8 @@ pub struct Refusal {
     pub detail: Cow<'static, str>,
     /// When trying again makes sense, in ms.
     pub retry_after_ms: Option<u64>,
+    /// The producer's limit that was reached.
+    pub limit: Option<Box<Exceeded>>,
 }
 
 impl Refusal {
@@ -95,6 +102,7 @@ impl Refusal {
             code,
             detail,
             retry_after_ms: None,
+            limit: None,
         }
     }
 
@@ -158,11 +166,41 @@ impl Refusal {
         if let Some(ms) = self.retry_after_ms {
             headers.insert(RETRY_AFTER, retry_after_seconds(ms).into());
         }
+        if self.code == Code::Unauthenticated {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+        }
+        self.write_limit(headers);
         if self.code == Code::SlowRequest {
             // The rest of the body may still be on its way: the connection is of no more use.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// Appends the fields `RateLimit-Policy` and `RateLimit` of the producer's limit that was
+    /// reached (draft-ietf-httpapi-ratelimit-headers, revision 10).
+    pub fn write_limit(&self, headers: &mut HeaderMap) {
+        let Some(limit) = &self.limit else {
+            return;
+        };
+        let Exceeded {
+            policy,
+            burst,
+            window_s,
+            wait: _,
+        } = **limit;
+        let reset_s = retry_after_seconds(self.retry_after_ms.unwrap_or(0));
+        for (name, value) in [
+            (
+                RATE_LIMIT_POLICY,
+                format!("\"{policy}\";q={burst};w={window_s}"),
+            ),
+            (RATE_LIMIT, format!("\"{policy}\";r=0;t={reset_s}")),
+        ] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
     }
 
     /// The same as bytes of HTTP/1.1, for connections that no request came from.
@@ -200,6 +238,17 @@ impl Refusal {
     #[must_use]
     pub fn aws(&self, request_id: HeaderValue) -> Response<Body> {
         let (name, status) = aws_error(self.code);
+        self.aws_named(name, status, request_id)
+    }
+
+    /// The same under another name of the API's.
+    #[must_use]
+    pub fn aws_named(
+        &self,
+        name: &'static str,
+        status: StatusCode,
+        request_id: HeaderValue,
+    ) -> Response<Body> {
         let mut body = String::from(r#"{"exceptionMessage":"#);
         push_string(&mut body, &self.detail);
         body.push('}');
@@ -276,7 +325,10 @@ impl From<engine::Refusal> for Refusal {
         let (code, retry_after) = match refusal {
             engine::Refusal::TooLarge { .. } => (Code::EventTooLarge, None),
             engine::Refusal::InvalidData(_) => (Code::InvalidEvent, None),
-            engine::Refusal::QueueFull { retry_after } => (Code::QueueFull, Some(retry_after)),
+            engine::Refusal::QueueFull { retry_after }
+            | engine::Refusal::ShareFull { retry_after, .. } => {
+                (Code::QueueFull, Some(retry_after))
+            }
             engine::Refusal::WouldExpire { retry_after, .. } => {
                 (Code::WouldExpire, Some(retry_after))
             }
@@ -291,6 +343,7 @@ impl From<engine::Refusal> for Refusal {
             code,
             detail,
             retry_after_ms: retry_after.map(engine::Span::millis_ceil),
+            limit: None,
         }
     }
 }
@@ -309,6 +362,48 @@ impl From<Refused> for Refusal {
                 "the journal cannot be written at present, so nothing is promised: send it again, with the same id",
             )
             .retry_after(retry_after_ms),
+        }
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unknown(detail) => Self::new(Code::Unauthenticated, detail),
+            Denied::Forbidden(detail) => Self::new(Code::Forbidden, detail),
+        }
+    }
+}
+
+impl From<Foreign> for Refusal {
+    fn from(foreign: Foreign) -> Self {
+        let detail = match foreign {
+            Foreign::Host => {
+                "from a browser, Host must be localhost, a loopback address, or the address this listens on"
+            }
+            Foreign::Origin => {
+                "a page of another origin made this request: name it in server.allowed_origins if it may"
+            }
+        };
+        Self::new(Code::Forbidden, detail)
+    }
+}
+
+impl From<Exceeded> for Refusal {
+    fn from(exceeded: Exceeded) -> Self {
+        let Exceeded { policy, burst, .. } = exceeded;
+        let Some(wait) = exceeded.wait else {
+            let detail = format!(
+                "more than the {burst} that the producer's limit of {policy} lets come at once"
+            );
+            return Self::new(Code::BodyTooLarge, detail);
+        };
+        let detail = format!("the producer's limit of {policy} is reached");
+        let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let limit = Some(Box::new(exceeded));
+        Self {
+            limit,
+            ..Self::new(Code::RateLimited, detail).retry_after(ms.max(1))
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Connections: accepted within their number, served as HTTP/1 or HTTP/2, and ended when the
-//! process stops.
+//! Connections of every listener: accepted within their number, over TLS where there are
+//! certificates, served as HTTP/1 or HTTP/2, and ended when the process stops.
 //!
-//! It knows nothing of events. A connection counts until its socket is closed, as a WebSocket
+//! It knows nothing of events or operators. A connection counts until its socket is closed, as a WebSocket
 //! too.
 
 use std::convert::Infallible;
@@ -22,11 +22,14 @@ use tower_service::Service;
 
 use super::door::Life;
 use super::limits::{
-    CLOSE_TIME, DISCARD_MAX_BYTES, DISCARD_MAX_TIME, H2_PING_EVERY, H2_PING_TIMEOUT,
-    H2_STREAMS_MAX, HEAD_MAX_BYTES, HEADERS_MAX, OVERLOADED_RETRY_MS, TURNED_AWAY_MAX,
+    CLOSE_TIME, DISCARD_MAX_BYTES, DISCARD_MAX_TIME, H2_ERRORS_MAX, H2_PING_EVERY, H2_PING_TIMEOUT,
+    H2_RESETS_MAX, H2_STREAMS_MAX, HEAD_MAX_BYTES, HEAD_TIME, HEADERS_MAX, OVERLOADED_RETRY_MS,
+    TURNED_AWAY_MAX,
 };
 use super::patience::{Guarded, Patient, Progress};
 use super::refusal::{Code, Refusal};
+use super::tls::Tls;
+use crate::access::Certificate;
 use crate::telemetry::{Meters, Transport};
 
 /// After a failed `accept` (most likely no file descriptor is left) the next one waits.
@@ -37,17 +40,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    max_connections: usize,
-    meters: Arc<Meters>,
+    options: Options,
     mut life: watch::Receiver<Life>,
 ) {
+    let places = Arc::new(Semaphore::new(options.max_connections));
     let server = Arc::new(Server {
         router,
         builder: builder(),
-        meters,
+        options,
         life: life.clone(),
     });
-    let places = Arc::new(Semaphore::new(max_connections));
     let waiting_room = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -60,7 +62,9 @@ pub async fn serve(
             Ok((stream, _)) => {
                 if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
                     connections.spawn(Arc::clone(&server).connection(stream, place));
-                } else if let Ok(place) = Arc::clone(&waiting_room).try_acquire_owned() {
+                } else if server.options.tls.is_none()
+                    && let Ok(place) = Arc::clone(&waiting_room).try_acquire_owned()
+                {
                     connections.spawn(turn_away(stream, place));
                 }
             }
@@ -77,6 +81,17 @@ pub async fn serve(
     .await;
 }
 
+/// How connections are served.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most at once; any more are told so and closed.
+    pub max_connections: usize,
+    /// Over TLS, by these certificates.
+    pub tls: Option<Arc<Tls>>,
+    /// Where they are counted, if anywhere.
+    pub meters: Option<Arc<Meters>>,
+}
+
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -89,6 +104,8 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS_MAX)
+        .max_pending_accept_reset_streams(H2_RESETS_MAX)
+        .max_local_error_reset_streams(H2_ERRORS_MAX)
         .max_header_list_size(u32::try_from(HEAD_MAX_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(H2_PING_EVERY)
         .keep_alive_timeout(H2_PING_TIMEOUT);
@@ -98,29 +115,46 @@ fn builder() -> auto::Builder<TokioExecutor> {
 struct Server {
     router: Router,
     builder: auto::Builder<TokioExecutor>,
-    meters: Arc<Meters>,
+    options: Options,
     life: watch::Receiver<Life>,
 }
 
 impl Server {
     async fn connection(self: Arc<Self>, stream: TcpStream, place: OwnedSemaphorePermit) {
-        let open = self.meters.connections(Transport::Http);
-        open.increment(1);
+        let meters = self.options.meters.as_deref();
+        let open = meters.map(|meters| meters.connections(Transport::Http));
+        if let Some(open) = open {
+            open.increment(1);
+        }
         // Answers are written whole: waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
-        self.serve(stream, place).await;
-        open.decrement(1);
+        match &self.options.tls {
+            None => self.serve(stream, None, place).await,
+            Some(tls) => match timeout(HEAD_TIME, tls.accept(stream)).await {
+                Ok(Ok((stream, certificate))) => self.serve(stream, certificate, place).await,
+                // A client that cannot speak to us has been told why, in TLS's own words.
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            },
+        }
+        if let Some(open) = open {
+            open.decrement(1);
+        }
     }
 
     /// Serves one connection, of whatever it is made, until it ends or becomes a WebSocket.
     async fn serve(
         &self,
         io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        certificate: Option<Certificate>,
         place: OwnedSemaphorePermit,
     ) {
         let progress = Arc::new(Progress::default());
         let io = TokioIo::new(Patient::new(io, Arc::clone(&progress), Some(place)));
-        let service = service_fn(|request: Request<Incoming>| {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
             let under_way = progress.begin();
             let progress = Arc::clone(&progress);
             let answer = self.router.clone().call(request);

@@ -24,10 +24,11 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 use super::{Life, router, server};
+use crate::access::{Access, Keyring};
 use crate::config::{self, Settings};
 use crate::dispatch::{Clock, Gateway};
 use crate::journal::{Journal, Recovery};
-use crate::telemetry::{Meters, Telemetry};
+use crate::telemetry::Telemetry;
 use crate::upstream::{Upstream, UpstreamOptions};
 
 const QUIZ: &str = "arn:aws:ivs:us-west-2:000000000000:channel/quiz";
@@ -39,6 +40,7 @@ struct Stand {
     gateway: Arc<Gateway>,
     telemetry: Telemetry,
     router: Router,
+    keyring: Arc<Keyring>,
     life: watch::Sender<Life>,
     _local: JoinHandle<()>,
 }
@@ -100,11 +102,19 @@ impl Stand {
             Arc::clone(telemetry.meters()),
         );
         let (tell, life) = watch::channel(Life::Serving);
-        let router = router(Arc::clone(&gateway), Arc::clone(telemetry.meters()), life);
+        let access = Access::build(&gateway.settings(), &|_| None, None).unwrap();
+        let keyring = Arc::new(Keyring::new(access));
+        let router = router(
+            Arc::clone(&gateway),
+            Arc::clone(telemetry.meters()),
+            life,
+            &keyring,
+        );
         Self {
             gateway,
             telemetry,
             router,
+            keyring,
             life: tell,
             _local: local,
         }
@@ -153,15 +163,13 @@ impl Stand {
     async fn serve(&self, max_connections: usize) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let meters: Arc<Meters> = Arc::clone(self.telemetry.meters());
-        let life = self.life.subscribe();
-        tokio::spawn(server::serve(
-            listener,
-            self.router.clone(),
+        let options = server::Options {
             max_connections,
-            meters,
-            life,
-        ));
+            tls: None,
+            meters: Some(Arc::clone(self.telemetry.meters())),
+        };
+        let life = self.life.subscribe();
+        tokio::spawn(server::serve(listener, self.router.clone(), options, life));
         address
     }
 

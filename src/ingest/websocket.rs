@@ -37,6 +37,9 @@ use super::limits::{
 use super::offer::{self, Tally};
 use super::openapi::{self, answers, params};
 use super::refusal::{Code, Refusal};
+use super::visitor::Visitor;
+use crate::access::Caller;
+use crate::config::Scope;
 use crate::dispatch::Channel;
 use crate::journal::Ticket;
 use crate::telemetry::spans::{self, Opened};
@@ -60,9 +63,12 @@ pub(super) async fn channel(
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    let channel = door.check_open().and_then(|()| door.channel(&named(path)?));
-    match channel {
-        Ok(channel) => accept(door, Some(channel), request),
+    let begun = begin(&door, &request, |caller| {
+        let channel = door.channel(caller, Scope::Publish, &named(path)?)?;
+        Ok(Some(channel))
+    });
+    match begun {
+        Ok(visitor) => accept(door, visitor, request),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -75,13 +81,26 @@ pub(super) async fn channel(
     params(params::Handshake), responses(answers::Socket)
 )]
 pub(super) async fn anywhere(State(door): State<Arc<Door>>, request: Request) -> Response {
-    match door.check_open() {
-        Ok(()) => accept(door, None, request),
+    match begin(&door, &request, |_| Ok(None)) {
+        Ok(visitor) => accept(door, visitor, request),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn accept(door: Arc<Door>, channel: Option<Arc<Channel>>, mut request: Request) -> Response {
+/// Who comes, for the channel that `channel` finds, if the WebSocket is for one.
+fn begin(
+    door: &Arc<Door>,
+    request: &Request,
+    channel: impl FnOnce(&Caller) -> Result<Option<Arc<Channel>>, Refusal>,
+) -> Result<Visitor, Refusal> {
+    let caller = door.caller(request.headers(), request.extensions())?;
+    caller.may(Scope::Publish)?;
+    door.check_open()?;
+    let channel = channel(&caller)?;
+    Visitor::new(door, caller, Scope::Publish, channel)
+}
+
+fn accept(door: Arc<Door>, visitor: Visitor, mut request: Request) -> Response {
     let response = match handshake::answer(&request) {
         Ok(response) => response,
         Err(response) => return response,
@@ -95,7 +114,7 @@ fn accept(door: Arc<Door>, channel: Option<Arc<Channel>>, mut request: Request) 
             let socket = TokioIo::new(upgraded);
             let config = Some(config(door.settings().server.max_body_bytes));
             let socket = WebSocketStream::from_raw_socket(socket, Role::Server, config).await;
-            Session::new(door, channel, socket, opened).run().await;
+            Session::new(door, visitor, socket, opened).run().await;
         }
     });
     response
@@ -114,7 +133,7 @@ fn config(max_body_bytes: usize) -> WebSocketConfig {
 /// One connection. It counts as one for as long as it lives.
 struct Session {
     door: Arc<Door>,
-    channel: Option<Arc<Channel>>,
+    visitor: Visitor,
     socket: Socket,
     /// Messages handled, which is also the number of the last one.
     messages: u64,
@@ -124,11 +143,11 @@ struct Session {
 }
 
 impl Session {
-    fn new(door: Arc<Door>, channel: Option<Arc<Channel>>, socket: Socket, opened: Opened) -> Self {
+    fn new(door: Arc<Door>, visitor: Visitor, socket: Socket, opened: Opened) -> Self {
         door.meters.connections(Transport::WebSocket).increment(1);
         Self {
             door,
-            channel,
+            visitor,
             socket,
             messages: 0,
             heard: true,
@@ -155,6 +174,9 @@ impl Session {
             let step = tokio::select! {
                 biased;
                 () = &mut draining => return End::Close(CloseCode::Restart, "draining"),
+                _ = self.visitor.until_denied() => {
+                    return End::Close(CloseCode::Policy, "the key or token is not good any more");
+                }
                 _ = pings.tick() => None,
                 input = fill(&mut self.socket, &mut self.heard) => Some(input),
             };
@@ -205,7 +227,8 @@ impl Session {
         &mut self,
         texts: &[Utf8Bytes],
     ) -> (impl Iterator<Item = Message> + Send + use<>, bool, Ticket) {
-        let addressing = if self.channel.is_some() {
+        let channel = self.visitor.channel();
+        let addressing = if channel.is_some() {
             Addressing::Path
         } else {
             Addressing::Event
@@ -213,23 +236,22 @@ impl Session {
         // Where the events of each message end.
         let mut ends = Vec::with_capacity(texts.len());
         let door = &self.door;
+        let limits = self.visitor.caller().limits();
         let batch = with_reader(door.gateway.clock(), &door.settings(), |reader| {
             let mut batch = Batch::default();
             batch.events.reserve(texts.len());
             for text in texts {
-                batch.add_json(text, addressing, reader);
+                match limits.map_or(Ok(()), |limits| limits.take_bytes(text.len())) {
+                    Ok(()) => batch.add_json(text, addressing, reader),
+                    Err(exceeded) => batch.push(Err(exceeded.into())),
+                }
                 ends.push(batch.total());
             }
             batch
         });
         let total = batch.total();
-        let tally = offer::offer(
-            &door.gateway,
-            &door.meters,
-            Transport::WebSocket,
-            self.channel.as_ref(),
-            batch,
-        );
+        let caller = self.visitor.caller();
+        let tally = offer::offer(door, caller, Transport::WebSocket, channel, batch);
         let overloaded = tally
             .refused
             .iter()

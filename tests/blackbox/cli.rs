@@ -81,9 +81,25 @@ fn wrong_configurations_exit_with_2() {
         ("[upstream\n".to_owned(), ("PATH", ""), "c.toml:1"),
         (
             good.clone()
-                + "[[api_key]]\nname = \"k\"\nsha256 = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"\n",
+                + "[[api_key]]\nname = \"k\"\nsha256 = \"9f86d081884c7d659a2feaa0c55ad015\"\n",
             ("PATH", ""),
-            "api_key",
+            "api_key.sha256",
+        ),
+        (
+            good.clone()
+                + "[[api_key]]\nname = \"k\"\naws_access_key_id = \"A\"\naws_secret_env = \"NOWHERE\"\n",
+            ("PATH", ""),
+            "environment variable NOWHERE is not set",
+        ),
+        (
+            good.clone() + "[jwt]\nalgorithm = \"HS256\"\nkey_file = \"missing\"\n",
+            ("PATH", ""),
+            "jwt.key_file: missing: ",
+        ),
+        (
+            good.clone() + "[server]\ntls_cert = \"c.toml\"\ntls_key = \"c.toml\"\n",
+            ("PATH", ""),
+            "server.tls_cert: c.toml: no certificates as PEM",
         ),
     ] {
         let ended = check_config(directory.path(), &config, &[environment]);

@@ -3,6 +3,7 @@
 //! The edges parse and validate; the engine trusts the text it is given: `data` is
 //! minified JSON, `kind`, `id` and `key` are plain (unescaped) strings.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::time::Time;
@@ -107,6 +108,16 @@ impl Priority {
     }
 }
 
+/// Who sent an event, where several producers share a channel's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Producer {
+    /// Who; the same for as long as the process lives.
+    pub id: NonZeroU32,
+    /// Most of a queue that is this producer's at any time, in percent of its events and of its
+    /// bytes: 1 to 100.
+    pub percent: u8,
+}
+
 /// One event on its way into a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -128,6 +139,8 @@ pub struct Event {
     pub at: Option<Time>,
     /// Whoever waits for this event's end; 0: nobody. Comes back in [`crate::Ended`].
     pub waiter: u64,
+    /// Whose share of the queue it takes; none: nobody's. Not remembered by a journal.
+    pub producer: Option<Producer>,
 }
 
 impl Event {
@@ -144,6 +157,7 @@ impl Event {
             ttl_ms: None,
             at: None,
             waiter: 0,
+            producer: None,
         }
     }
 }

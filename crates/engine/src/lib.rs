@@ -17,7 +17,7 @@ mod scheduler;
 mod time;
 
 pub use call::{CallId, ChannelId, Demand, Health, Link, Outcome, Rejection, ThrottleScope};
-pub use event::{Data, Event, Merge, Priority};
+pub use event::{Data, Event, Merge, Priority, Producer};
 pub use policy::{
     AccountPolicy, ChannelPolicy, Envelope, EnvelopeFields, Offline, OnUnknown, Overflow, Pacing,
 };

@@ -13,7 +13,6 @@ use toml::de::{DeTable, DeValue};
 use super::suggest::did_you_mean;
 use super::{PREFIX, Reader, Shape, line_of};
 use crate::config::error::Error;
-use crate::config::unsupported::unsupported;
 
 /// One section, while it is read.
 pub(in crate::config) struct Table<'r, 'd> {
@@ -212,17 +211,7 @@ impl<'r, 'd> Table<'r, 'd> {
             return default;
         };
         match parse(&value) {
-            Ok(value) => {
-                if value != default
-                    && let Some(feature) = unsupported(self.name, key)
-                {
-                    self.error(
-                        key,
-                        &format!("{feature} not supported yet by this version: leave it out"),
-                    );
-                }
-                value
-            }
+            Ok(value) => value,
             Err(what) => {
                 self.error(key, &what);
                 default

@@ -114,44 +114,59 @@ fn accounts() {
 #[test]
 fn keys_and_tokens() {
     let hash = "0123456789abcdefABCDEF000000000000000000000000000000000000000000";
-    let soon = "4: api_key.name: API keys are not supported yet by this version";
     for (rest, expected) in [
-        (format!("sha256 = \"{hash}\""), &[soon][..]),
+        (format!("sha256 = \"{hash}\""), &[][..]),
         (
             format!(
-                "sha256 = \"{hash}\"\nchannels = [\"quiz\", \"show-*\"]\nscopes = [\"read\", \"admin\"]"
+                "sha256 = \"{hash}\"\nchannels = [\"quiz\", \"show-*\"]\nscopes = [\"read\", \"admin\"]\n\
+                 events_per_second = 5\nevents_burst = 9\nchannel_bytes_per_second = 7\nqueue_share = 1\n\
+                 aws_access_key_id = \"AKID\"\naws_secret_file = \"f\""
             ),
-            &[soon],
+            &[],
         ),
         (
             String::new(),
-            &["3: api_key.sha256: the key proves itself by nothing", soon],
+            &["3: api_key.sha256: the key proves itself by nothing"],
         ),
         (
             "sha256 = \"short\"".to_owned(),
             &[
-                soon,
                 "5: api_key.sha256: not a SHA-256",
                 "5: api_key.sha256: the key proves",
             ],
         ),
         (
             format!("sha256 = \"{hash}\"\nchannels = [\"a?\"]"),
-            &[soon, "6: api_key.channels: \"a?\" is not a pattern"],
+            &["6: api_key.channels: \"a?\" is not a pattern"],
         ),
         (
             format!("sha256 = \"{hash}\"\nscopes = [\"write\"]"),
-            &[soon, "6: api_key.scopes: \"write\" is not one of"],
+            &[
+                "6: api_key.scopes: \"write\" is not one of \"publish\", \"read\", \"control\", \"admin\"",
+            ],
         ),
         (
             format!("sha256 = \"{hash}\"\naws_secret_env = \"X\""),
-            &["3: api_key.aws_access_key_id: works only", soon],
+            &["3: api_key.aws_access_key_id: works only"],
+        ),
+        (
+            "aws_access_key_id = \"A\"\naws_secret_env = \"X\"\naws_secret_file = \"f\"".to_owned(),
+            &["7: api_key.aws_secret_file: there is aws_secret_env already"],
+        ),
+        (
+            format!("sha256 = \"{hash}\"\nbytes_burst = 9\nchannel_events_burst = 9"),
+            &[
+                "6: api_key.bytes_burst: only of use with bytes_per_second",
+                "7: api_key.channel_events_burst: only of use with channel_events_per_second",
+            ],
+        ),
+        (
+            format!("sha256 = \"{hash}\"\nqueue_share = 0"),
+            &["6: api_key.queue_share: 0 is not above 0"],
         ),
         (
             format!("sha256 = \"{hash}\"\n[[api_key]]\nname = \"k\"\nsha256 = \"{hash}\""),
             &[
-                soon,
-                "7: api_key.name: API keys",
                 "7: api_key.name: k is already in line 3",
                 "8: api_key.sha256: is another [[api_key]]'s already",
             ],
@@ -159,6 +174,10 @@ fn keys_and_tokens() {
     ] {
         check(&format!("[[api_key]]\nname = \"k\"\n{rest}"), &[], expected);
     }
+}
+
+#[test]
+fn tokens_certificates_and_origins() {
     for (text, expected) in [
         (
             "[jwt]\nalgorithm = \"none\"",
@@ -166,36 +185,53 @@ fn keys_and_tokens() {
         ),
         (
             "[jwt]\nalgorithm = \"HS256\"",
-            &[
-                "3: jwt.key_file: missing",
-                "4: jwt.algorithm: JSON web tokens are not supported yet",
-            ],
+            &["3: jwt.key_file: missing"],
+        ),
+        (
+            "[jwt]\nalgorithm = \"EdDSA\"\nkey_file = \"k.pem\"\nissuer = \"x\"",
+            &[],
         ),
         ("[jwt]\nissuer = \"x\"", &["3: jwt.algorithm: empty"]),
         (
             "[eventbridge]\nsecret = \"sesame\"",
             &["4: eventbridge.secret: must have 16 to 1024 visible"],
         ),
-        (
-            "[server]\ntls_cert = \"a\"\ntls_key = \"b\"",
-            &[
-                "4: server.tls_cert: TLS is not supported yet",
-                "5: server.tls_key: TLS is not",
-            ],
-        ),
+        ("[server]\ntls_cert = \"a\"\ntls_key = \"b\"", &[]),
         (
             "[server]\ntls_cert = \"a\"",
-            &[
-                "4: server.tls_cert: TLS is not",
-                "4: server.tls_cert: needs server.tls_key",
-            ],
+            &["4: server.tls_cert: needs server.tls_key"],
         ),
         (
             "[server]\ntls_client_ca = \"a\"",
-            &[
-                "4: server.tls_client_ca: client certificates are not",
-                "4: server.tls_client_ca: needs server.tls_cert",
-            ],
+            &["4: server.tls_client_ca: needs server.tls_cert"],
+        ),
+        (
+            "[server]\nallowed_origins = [\"https://studio.example\", \"http://localhost:3000\"]",
+            &[],
+        ),
+        (
+            "[server]\nallowed_origins = [\"*\"]",
+            &["4: server.allowed_origins: \"*\" is not an origin"],
+        ),
+        (
+            "[server]\nallowed_origins = [\"https://studio.example/\"]",
+            &["4: server.allowed_origins: \"https://studio.example/\" is not an origin"],
+        ),
+        (
+            "[server]\nallowed_origins = [\"https://Studio.example\"]",
+            &["4: server.allowed_origins: \"https://Studio.example\" is not an origin"],
+        ),
+        (
+            "[server]\nauth = \"none\"\n[jwt]\nalgorithm = \"HS256\"\nkey_file = \"k\"",
+            &["4: server.auth: \"none\" contradicts"],
+        ),
+        (
+            "[server]\nlisten = \"0.0.0.0:1\"\ntls_cert = \"a\"\ntls_key = \"b\"",
+            &["4: server.listen: 0.0.0.0:1 can be reached"],
+        ),
+        (
+            "[server]\nlisten = \"0.0.0.0:1\"\ntls_cert = \"a\"\ntls_key = \"b\"\ntls_client_ca = \"c\"",
+            &[],
         ),
     ] {
         check(text, &[], expected);

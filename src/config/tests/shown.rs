@@ -54,12 +54,20 @@ fn nothing_that_lets_anyone_in_is_shown() {
         region = "us-west-2"
         role_arn = "arn:aws:iam::123456789012:role/cuegate"
         external_id = "s3cret-external-id"
+        [[api_key]]
+        name = "quiz"
+        sha256 = "53c7e7000000000000000000000000000000000000000000000000000053c7e7"
+        aws_access_key_id = "s3cret-id"
+        aws_secret_env = "QUIZ_SECRET"
     "#;
     let shown = shown_of(text);
     let whole = shown.to_string();
     assert!(!whole.contains("s3cret"), "{whole}");
     assert_eq!(shown["eventbridge"]["secret"], HIDDEN);
     assert_eq!(shown["account"][0]["external_id"], HIDDEN);
+    assert_eq!(shown["api_key"][0]["sha256"], HIDDEN);
+    assert!(!whole.contains("53c7e7"), "{whole}");
+    assert_eq!(shown["api_key"][0]["aws_secret_env"], "QUIZ_SECRET");
     assert_eq!(
         shown_of("upstream.mode = \"local\"")["eventbridge"]["secret"],
         Value::Null

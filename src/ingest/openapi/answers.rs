@@ -32,8 +32,15 @@ macro_rules! answers {
 
 /// What a body can be refused for before it is looked into.
 const BODY: [Code; 2] = [Code::SlowRequest, Code::BodyTooLarge];
+/// Whom anything can be refused to.
+const CALLER: [Code; 2] = [Code::Unauthenticated, Code::Forbidden];
 /// What naming a channel can be refused for.
-const CHANNEL: [Code; 2] = [Code::UnknownChannel, Code::Overloaded];
+const CHANNEL: [Code; 4] = [
+    Code::Unauthenticated,
+    Code::Forbidden,
+    Code::UnknownChannel,
+    Code::Overloaded,
+];
 
 answers! {
     /// To events.
@@ -48,7 +55,7 @@ answers! {
         .refused(&CHANNEL)
         .refused(&[
             Code::Malformed, Code::ChannelOffline, Code::EventTooLarge, Code::UnsupportedMediaType, Code::InvalidEvent,
-            Code::QueueFull, Code::WouldExpire, Code::Draining,
+            Code::QueueFull, Code::WouldExpire, Code::RateLimited, Code::Draining,
         ]);
     /// To a cancellation.
     Cancelling: Answers::new()
@@ -66,7 +73,8 @@ answers! {
     Channel: Answers::new().json(200, "How it stands.", reference::<ChannelReport>()).refused(&CHANNEL);
     /// To a question about all.
     Channels: Answers::new()
-        .json(200, "One page, ordered by name.", reference::<Page>())
+        .json(200, "One page, ordered by name, of the channels that the key may use.", reference::<Page>())
+        .refused(&CALLER)
         .refused(&[Code::Malformed]);
     /// To one who follows payloads.
     Payloads: Answers::new()
@@ -76,7 +84,8 @@ answers! {
             "text/event-stream",
             sent_event(),
         )
-        .refused(&CHANNEL);
+        .refused(&CHANNEL)
+        .refused(&[Code::RateLimited]);
     /// To a WebSocket that names its channel.
     ChannelSocket: Answers::new().switching().refused(&[Code::UnknownChannel]);
     /// To any WebSocket.
@@ -85,14 +94,17 @@ answers! {
     Noticed: Answers::new()
         .json(200, "They were looked at.", reference::<schemas::Noticed>())
         .refused(&BODY)
-        .refused(&[Code::Malformed, Code::Unauthenticated, Code::NotFound, Code::Overloaded]);
+        .refused(&CALLER)
+        .refused(&[Code::Malformed, Code::NotFound, Code::Overloaded]);
     /// Of the IVS API.
     PutMetadata: Answers::new()
         .put(204, request_id(ResponseBuilder::new().description("It is queued, or was by an earlier try of the same call.")))
         .ivs(&[
             Code::Malformed, Code::InvalidEvent, Code::EventTooLarge, Code::BodyTooLarge, Code::UnknownChannel,
-            Code::ChannelOffline, Code::QueueFull, Code::WouldExpire, Code::Overloaded, Code::Draining, Code::SlowRequest,
-        ]);
+            Code::ChannelOffline, Code::QueueFull, Code::WouldExpire, Code::RateLimited, Code::Overloaded, Code::Draining,
+            Code::SlowRequest,
+        ])
+        .unsigned();
     /// To a question about the document.
     Document: Answers::new().json(200, "An OpenAPI 3.1 document.", json!({"type": "object", "required": ["openapi", "info", "paths"]}));
 }
@@ -162,8 +174,12 @@ impl Answers {
         let switching = ResponseBuilder::new()
             .description("The connection is a WebSocket.")
             .header("Sec-WebSocket-Protocol", protocol);
-        self.put(101, switching)
-            .refused(&[Code::Malformed, Code::UpgradeRequired, Code::Draining])
+        self.put(101, switching).refused(&CALLER).refused(&[
+            Code::Malformed,
+            Code::UpgradeRequired,
+            Code::RateLimited,
+            Code::Draining,
+        ])
     }
 
     /// Problem documents, one response for all the codes of a status.
@@ -180,6 +196,24 @@ impl Answers {
             .fold(self, |answers, (status, codes)| {
                 answers.put(status, ivs_error(&codes))
             })
+    }
+
+    /// The refusals of signatures, which are `sigv4`'s, and of what their owner may not do.
+    fn unsigned(self) -> Self {
+        let names = [
+            "AccessDeniedException",
+            "IncompleteSignatureException",
+            "InvalidSignatureException",
+            "MissingAuthenticationTokenException",
+            "UnrecognizedClientException",
+        ];
+        let response = content(
+            "The request is not signed as it must be, or its key may not do this.",
+            "application/json",
+            reference::<schemas::IvsError>(),
+        );
+        let error = always("The kind of the error.", json!({"enum": names}));
+        self.put(403, request_id(response.header("x-amzn-ErrorType", error)))
     }
 
     fn build(mut self) -> Responses {
@@ -211,6 +245,10 @@ fn problem(codes: &[Code]) -> ResponseBuilder {
         "properties": {"code": {"enum": names}},
     });
     let response = content(&titles(codes), "application/problem+json", json);
+    if codes == [Code::Unauthenticated] {
+        let challenge = json!({"type": "string"});
+        return response.header("WWW-Authenticate", sometimes("How to be known.", challenge));
+    }
     if codes == [Code::UpgradeRequired] {
         let version = always("The one that is taken.", json!({"const": "13"}));
         return response.header("Sec-WebSocket-Version", version);
@@ -246,13 +284,28 @@ fn retry_after(codes: &[Code], response: ResponseBuilder) -> ResponseBuilder {
     }
     let seconds = json!({"type": "integer", "minimum": 1});
     let text = "Whole seconds until trying again makes sense.";
-    response.header("Retry-After", always(text, seconds))
+    let response = response.header("Retry-After", always(text, seconds));
+    if !codes.contains(&Code::RateLimited) {
+        return response;
+    }
+    let policy = "The producer's limit that was reached: `q` at once, a whole quota in `w` s.";
+    let state = "What is left of it, and when there is more, in s.";
+    let text = || json!({"type": "string"});
+    response
+        .header("RateLimit-Policy", sometimes(policy, text()))
+        .header("RateLimit", sometimes(state, text()))
+}
+
+/// A header that such a response may have.
+fn sometimes(description: &str, json: Value) -> Header {
+    let mut header = Header::new(schema(json));
+    header.description = Some(description.to_owned());
+    header
 }
 
 /// A header that is there in every such response.
 fn always(description: &str, json: Value) -> Header {
-    let mut header = Header::new(schema(json));
-    header.description = Some(description.to_owned());
+    let mut header = sometimes(description, json);
     header.extensions = Some(Extensions::from_iter([("required", true)]));
     header
 }

@@ -16,7 +16,9 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use utoipa::openapi::path::{PathItem, Paths};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 
@@ -33,6 +35,12 @@ pub const AWS: &str = "aws";
 /// The tag of this document.
 pub const DOCUMENT: &str = "document";
 
+/// The name of the security scheme of keys and tokens.
+pub const KEY: &str = "key";
+
+/// The name of the security scheme of AWS's signatures.
+pub const SIGNATURE: &str = "aws_signature";
+
 /// The name of the secret's security scheme.
 pub const SECRET: &str = "eventbridge_secret";
 
@@ -42,7 +50,8 @@ Cuegate merges events into timed metadata of live video on Amazon IVS, within th
 A refusal is a problem document (RFC 9457) whose `code` is stable and whose `detail` says what to \
 do. On any path, a method that it does not have is answered with 405 `method_not_allowed` and an \
 `Allow` header, and a path that is not here with 404 `not_found`. Parameters of the query that an \
-operation does not name are refused. Every `GET` can be asked as `HEAD`. Every answer has an \
+operation does not name are refused. A page in a browser whose origin is not allowed gets 403 \
+`forbidden`. Every `GET` can be asked as `HEAD`. Every answer has an \
 `x-request-id`: the request's own, if it has 1 to 128 visible ASCII characters, else a new one.";
 
 /// The document, built once.
@@ -56,7 +65,7 @@ static DOCUMENT_TEXT: LazyLock<Bytes> = LazyLock::new(|| {
 /// Returns this document.
 #[utoipa::path(
     get, path = "/openapi.json", tag = DOCUMENT, operation_id = "getDocument",
-    responses(answers::Document)
+    responses(answers::Document), security(())
 )]
 pub(super) async fn document() -> Response {
     let mut response = Response::new(Body::from(DOCUMENT_TEXT.clone()));
@@ -92,10 +101,26 @@ pub fn base() -> OpenApi {
     let secret =
         ApiKeyValue::with_description(eventbridge::SECRET, "The value of `eventbridge.secret`.");
     components.add_security_scheme(SECRET, SecurityScheme::ApiKey(ApiKey::Header(secret)));
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "An API key, or a JSON web token, once any are configured.",
+        ));
+    components.add_security_scheme(KEY, SecurityScheme::Http(key.build()));
+    let signature = ApiKeyValue::with_description(
+        "authorization",
+        "AWS Signature Version 4 of the service `ivs`, once keys are configured.",
+    );
+    components.add_security_scheme(SIGNATURE, SecurityScheme::ApiKey(ApiKey::Header(signature)));
     OpenApiBuilder::new()
         .info(info.build())
         .tags(Some(tags))
         .components(Some(components))
+        // Nothing, where no keys are configured.
+        .security(Some([
+            SecurityRequirement::default(),
+            SecurityRequirement::new::<_, [&str; 0], &str>(KEY, []),
+        ]))
         .build()
 }
 

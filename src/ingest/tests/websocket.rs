@@ -185,7 +185,11 @@ async fn a_draining_gateway_closes_with_1012() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { stopped.await.unwrap_or(()) };
     let gateway = Arc::clone(&stand.gateway);
-    let served = crate::ingest::serve(listener, gateway, meters, &settings.server, stopped);
+    let security = crate::ingest::Security {
+        keyring: Arc::clone(&stand.keyring),
+        tls: None,
+    };
+    let served = crate::ingest::serve(listener, gateway, meters, security, stopped);
     let served = tokio::spawn(served);
     let (mut client, _) = connect(address, "/v1/ws", None).await;
     stand.gateway.drain(Duration::from_secs(5));

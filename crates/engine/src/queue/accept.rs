@@ -44,6 +44,14 @@ pub enum Refusal {
         /// When there may be room.
         retry_after: Span,
     },
+    /// Its producer holds its whole share of the queue.
+    #[error("this producer holds its share of the channel's queue, {percent} % of it")]
+    ShareFull {
+        /// The share.
+        percent: u8,
+        /// When there may be room.
+        retry_after: Span,
+    },
     /// It would not leave before its TTL is over.
     #[error("what is ahead takes {} ms, longer than the event lives", wait.millis_ceil())]
     WouldExpire {
@@ -184,7 +192,11 @@ impl Queue {
             item.hurry(arriving.now);
             item.measure(&policy);
         });
-        self.bytes = self.bytes - earlier.3 + self.order.items[index as usize].bytes();
+        let item = &self.order.items[index as usize];
+        self.bytes = self.bytes - earlier.3 + item.bytes();
+        if let Some(shares) = self.shares.get_mut() {
+            shares.resize(item.producer, earlier.3, item.bytes());
+        }
         self.record_end(earlier.0.as_ref(), earlier.1, earlier.2, End::Merged);
         let until = self.remember(event.id.as_ref(), seq, index, arriving.now);
         self.record_queued(index, Some(until));
@@ -243,15 +255,53 @@ impl Queue {
 
     /// Makes room by the overflow policy, or refuses with nothing evicted.
     fn make_room(&mut self, event: &Event) -> Result<(), Refusal> {
+        let own = self.own_victims(event)?;
+        let levels = self.evictable_levels(event)?;
+        for index in own {
+            self.end_held(index, End::Evicted);
+        }
+        while self.excess(event) != (0, 0) {
+            let Some(index) = self.victim(levels) else {
+                return Err(self.full());
+            };
+            self.end_held(index, End::Evicted);
+        }
+        Ok(())
+    }
+
+    const fn full(&self) -> Refusal {
+        Refusal::QueueFull {
+            retry_after: self.link.interval,
+        }
+    }
+
+    /// What must go for the event to stay within its producer's share: under `drop_oldest` the
+    /// oldest of its own, else nothing may.
+    fn own_victims(&mut self, event: &Event) -> Result<Vec<u32>, Refusal> {
+        let Some((producer, shares)) = event.producer.zip(self.shares.get_mut()) else {
+            return Ok(Vec::new());
+        };
+        let excess = shares.excess(producer, event.bytes(), &self.policy);
+        if excess == (0, 0) {
+            return Ok(Vec::new());
+        }
+        let victims = (self.policy.overflow == Overflow::DropOldest)
+            .then(|| shares.oldest(producer.id, excess, &self.order.items));
+        victims.flatten().ok_or(Refusal::ShareFull {
+            percent: producer.percent,
+            retry_after: self.link.interval,
+        })
+    }
+
+    /// How many of the levels, from the lowest, may be evicted for this event; 0 where nothing
+    /// has to.
+    fn evictable_levels(&self, event: &Event) -> Result<usize, Refusal> {
         let excess = self.excess(event);
         if excess == (0, 0) {
-            return Ok(());
+            return Ok(0);
         }
-        let full = Refusal::QueueFull {
-            retry_after: self.link.interval,
-        };
         let levels = match self.policy.overflow {
-            Overflow::Reject => return Err(full),
+            Overflow::Reject => return Err(self.full()),
             Overflow::DropLowestPriority => event.priority.index(),
             Overflow::DropOldest => Priority::High.index() + 1,
         };
@@ -259,15 +309,9 @@ impl Queue {
         let count: usize = evictable.iter().map(|totals| totals.count).sum();
         let bytes: usize = evictable.iter().map(|totals| totals.bytes).sum();
         if count < excess.0 || bytes < excess.1 {
-            return Err(full);
+            return Err(self.full());
         }
-        while self.excess(event) != (0, 0) {
-            let Some(index) = self.victim(levels) else {
-                return Err(full);
-            };
-            self.end_held(index, End::Evicted);
-        }
-        Ok(())
+        Ok(levels)
     }
 
     /// Events and bytes the queue would hold beyond its bounds with this event in it.
@@ -318,6 +362,7 @@ impl Queue {
             rises: Time::NEVER,
             timer: Time::NEVER,
             waiter: event.waiter,
+            producer: event.producer.map(|producer| producer.id),
             stage,
             sent: false,
             size: u32::try_from(arriving.size).unwrap_or(u32::MAX),
@@ -325,9 +370,15 @@ impl Queue {
             next: None,
         };
         item.rises = item.first_rise();
-        self.bytes += item.bytes();
+        let (producer, bytes) = (item.producer, item.bytes());
+        self.bytes += bytes;
         let id = item.id.clone();
         let index = self.order.insert(item, &self.policy);
+        if let Some(producer) = producer {
+            let order = &self.order;
+            self.shares
+                .add(producer, bytes, (index, seq), &order.items, &self.policy);
+        }
         let until = self.remember(id.as_ref(), seq, index, arriving.now);
         self.record_queued(index, Some(until));
     }

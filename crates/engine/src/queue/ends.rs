@@ -6,6 +6,7 @@ use super::changes::Change;
 use super::ids::Whereabouts;
 use super::item::{Item, Place, Stage};
 use super::ledger::{DeadLetter, End};
+use super::shares::Left;
 use super::{Cancelled, Ended, Queue};
 use crate::time::Time;
 
@@ -86,6 +87,11 @@ impl Queue {
     /// Counts out an item that was removed, from the payload of that number.
     pub(super) fn end_item(&mut self, item: &Item, end: End, n: Option<u64>) {
         self.bytes -= item.bytes();
+        if let Some(shares) = self.shares.get_mut()
+            && shares.sub(item.producer, item.bytes()) == Left::Nothing
+        {
+            self.shares.release();
+        }
         if self.order.items.is_empty() {
             // No event, no payload: each has some.
             self.order.release();

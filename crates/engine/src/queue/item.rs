@@ -1,5 +1,6 @@
 //! One queued event: what it says, and where it stands.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::envelope::Parts;
@@ -54,6 +55,8 @@ pub(super) struct Item {
     /// The earliest moment anything happens to it: the one of its timers that counts.
     pub timer: Time,
     pub waiter: u64,
+    /// Whose share of the queue it takes.
+    pub producer: Option<NonZeroU32>,
     pub stage: Stage,
     /// A payload with it in it was sent before.
     pub sent: bool,

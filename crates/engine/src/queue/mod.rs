@@ -7,6 +7,7 @@
 //! - `accept`: what comes in, and what is refused;
 //! - `order`: which goes next;
 //! - `pack`: payloads out, and how they end;
+//! - `shares`: what each producer holds of it;
 //! - `ends`: cancelling, expiry, and the one place that counts an event out;
 //! - `ids`, `ledger`, `item`: what is remembered; `part`: and what an idle queue does without;
 //! - `changes`, `rebuild`: what a journal keeps, and a queue made of it;
@@ -23,6 +24,7 @@ mod order;
 mod pack;
 mod part;
 mod rebuild;
+mod shares;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +47,7 @@ use item::Stage;
 use order::Order;
 use pack::Out;
 use part::Part;
+use shares::Shares;
 
 /// Bytes of memory a queued event costs beside its own text: the item, its places in the
 /// heaps and its key's line, rounded up from what was measured.
@@ -100,6 +103,7 @@ pub struct Queue {
     link: Link,
     /// Bytes of everything queued, as `queue_max_bytes` counts them.
     bytes: usize,
+    shares: Part<Shares>,
     /// The latest moment anybody told.
     now: Time,
     next_seq: u64,
@@ -141,6 +145,7 @@ impl Queue {
                 interval,
             },
             bytes: 0,
+            shares: Part::NONE,
             now: Time::ZERO,
             next_seq: 0,
             next_n,

@@ -38,12 +38,12 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, bytes: usize) {
+    pub(super) fn add(&mut self, bytes: usize) {
         self.count += 1;
         self.bytes += bytes;
     }
 
-    fn sub(&mut self, bytes: usize) {
+    pub(super) fn sub(&mut self, bytes: usize) {
         self.count -= 1;
         self.bytes -= bytes;
     }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use super::ids::Ids;
 use super::order::Order;
+use super::shares::Shares;
 
 /// A part in memory of its own, made at the first change and given back by
 /// [`Part::release`]. Read while it is not there, it is empty.
@@ -22,6 +23,15 @@ impl Empty for Order {
     #[inline(never)]
     fn empty() -> &'static Self {
         static EMPTY: LazyLock<Order> = LazyLock::new(Order::default);
+        &EMPTY
+    }
+}
+
+impl Empty for Shares {
+    #[cold]
+    #[inline(never)]
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Shares> = LazyLock::new(Shares::default);
         &EMPTY
     }
 }

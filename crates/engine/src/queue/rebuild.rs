@@ -299,6 +299,7 @@ impl Kept {
             rises: self.rises,
             timer: Time::NEVER,
             waiter: 0,
+            producer: None,
             stage: if due > now {
                 Stage::Scheduled
             } else {

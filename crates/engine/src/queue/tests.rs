@@ -14,13 +14,16 @@ mod policies;
 mod recovery;
 mod reference;
 mod settling;
+mod shares;
 mod torn;
 
+use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::{Admission, Cancelled, End, PayloadId, Queue, Refusal};
 use crate::call::{Demand, Health, Outcome};
-use crate::event::{Data, Event, Merge, Priority};
+use crate::event::{Data, Event, Merge, Priority, Producer};
 use crate::policy::{ChannelPolicy, Envelope};
 use crate::time::{Span, Time};
 
@@ -101,6 +104,11 @@ trait Say: Sized {
     fn at(self, at_ms: u64) -> Self {
         self.say(|event| event.at = Some(ms(at_ms)))
     }
+    /// Sent by this producer, which may hold so many percent.
+    fn by(self, id: u32, percent: u8) -> Self {
+        let id = NonZeroU32::new(id).expect("not 0");
+        self.say(|event| event.producer = Some(Producer { id, percent }))
+    }
     fn waiter(self, waiter: u64) -> Self {
         self.say(|event| event.waiter = waiter)
     }
@@ -136,6 +144,16 @@ impl Run {
             ledger.ended() + self.queue.len() as u64,
             "{ledger:?}"
         );
+        let mut held: HashMap<NonZeroU32, (usize, usize)> = HashMap::new();
+        for (_, item) in &self.queue.order.items {
+            if let Some(producer) = item.producer {
+                let held = held.entry(producer).or_default();
+                *held = (held.0 + 1, held.1 + item.bytes());
+            }
+        }
+        for (producer, held) in held {
+            assert_eq!(self.queue.shares.held(producer), held, "{producer}");
+        }
     }
 
     fn step(&mut self, step: Step) {

@@ -13,7 +13,7 @@ use crate::policy::{EnvelopeFields, Offline, OnUnknown, Overflow};
 use crate::queue::Ledger;
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): all that a test needs of randomness.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -24,7 +24,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 

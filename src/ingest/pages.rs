@@ -1,0 +1,109 @@
+//! A browser's pages at the producers' door: those of other origins are turned away, unless
+//! `server.allowed_origins` names them; then CORS tells the browser so.
+//!
+//! Without keys and on loopback, whoever reaches the address may send, and a page on this machine
+//! reaches it: there the host is looked at too.
+
+use std::future::{Ready, ready};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::response::{IntoResponse, Response};
+use futures_util::future::Either;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::door::Door;
+use super::refusal::Refusal;
+use crate::access::browser::{self, Foreign};
+
+/// How long a browser may remember what it was told of a path.
+const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
+
+/// Puts the check in front of all routes, and CORS before it where any origin is named.
+pub fn around(router: Router<Arc<Door>>, door: &Arc<Door>) -> Router<Arc<Door>> {
+    let router = router.layer(Checking(Arc::clone(door)));
+    if door.settings().server.allowed_origins.is_empty() {
+        return router;
+    }
+    let door = Arc::clone(door);
+    let allowed = move |origin: &HeaderValue, _: &Parts| {
+        let settings = door.settings();
+        let mut allowed = settings.server.allowed_origins.iter();
+        allowed.any(|allowed| origin == allowed.as_str())
+    };
+    let answers = ["ratelimit", "ratelimit-policy", "x-request-id"].map(HeaderName::from_static);
+    router.layer(
+        CorsLayer::new()
+            .allow_origin(AllowOrigin::predicate(allowed))
+            .allow_methods([Method::GET, Method::POST, Method::DELETE])
+            .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+            .expose_headers(answers.into_iter().chain([RETRY_AFTER]).collect::<Vec<_>>())
+            .max_age(PREFLIGHT_AGE),
+    )
+}
+
+/// Puts [`Checked`] around routes.
+#[derive(Clone)]
+struct Checking(Arc<Door>);
+
+impl<S> Layer<S> for Checking {
+    type Service = Checked<S>;
+
+    fn layer(&self, inner: S) -> Checked<S> {
+        Checked {
+            inner,
+            door: Arc::clone(&self.0),
+        }
+    }
+}
+
+/// Routes that pages of other origins do not get to.
+#[derive(Clone)]
+struct Checked<S> {
+    inner: S,
+    door: Arc<Door>,
+}
+
+impl<S: Service<Request, Response = Response>> Service<Request> for Checked<S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<Response, S::Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match check(&self.door, &request) {
+            Ok(()) => Either::Left(self.inner.call(request)),
+            Err(foreign) => Either::Right(ready(Ok(Refusal::from(foreign).into_response()))),
+        }
+    }
+}
+
+fn check(door: &Door, request: &Request) -> Result<(), Foreign> {
+    if !browser::is_from_page(request.headers()) {
+        return Ok(());
+    }
+    let server = &door.settings().server;
+    let unguarded = door.access.borrow().is_open() && is_loopback(server.listen.ip());
+    browser::check_producer(
+        request.uri(),
+        request.headers(),
+        &server.allowed_origins,
+        unguarded.then_some(server.listen.ip()),
+    )
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
