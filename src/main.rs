@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use cuegate::app::{self, Source};
 use cuegate::cli::{
-    self, dead_letters::DeadLetters, journal::Journal, load::Load, send::Send, tail::Tail, top::Top,
+    self, dead_letters::DeadLetters, journal::Journal, key::Key, load::Load, send::Send,
+    tail::Tail, top::Top,
 };
 use cuegate::config;
 use cuegate::telemetry::Traces;
@@ -49,6 +50,9 @@ enum Command {
     /// The events that could not be delivered.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// API keys.
+    #[command(subcommand)]
+    Key(Key),
     /// Look into a journal that no process holds.
     #[command(subcommand)]
     Journal(Journal),
@@ -75,6 +79,10 @@ fn main() -> ExitCode {
         Command::Top(arguments) => client(cli::top::run(arguments)),
         Command::Load(arguments) => client(cli::load::run(arguments)),
         Command::DeadLetters(command) => client(cli::dead_letters::run(command)),
+        Command::Key(command) => match cli::key::run(&command) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(code_of(&error), &error),
+        },
         Command::Journal(command) => match cli::journal::run(&command, &mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(FAILURE, &error),
@@ -124,15 +132,17 @@ fn check_config(file: Option<&Path>) -> ExitCode {
 
 fn client(work: impl Future<Output = Result<(), cli::Error>>) -> ExitCode {
     run(async {
-        work.await.map_err(|error| {
-            let code = if matches!(error, cli::Error::Usage(_)) {
-                WRONG_USAGE
-            } else {
-                FAILURE
-            };
-            (code, error.to_string())
-        })
+        work.await
+            .map_err(|error| (code_of(&error), error.to_string()))
     })
+}
+
+fn code_of(error: &cli::Error) -> u8 {
+    if matches!(error, cli::Error::Usage(_)) {
+        WRONG_USAGE
+    } else {
+        FAILURE
+    }
 }
 
 fn run(work: impl Future<Output = Result<(), (u8, String)>>) -> ExitCode {

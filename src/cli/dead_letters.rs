@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Error, Target, http};
+use super::{Error, Proof, Target, http};
 
 /// What to do with dead letters.
 #[derive(clap::Subcommand, Debug)]
@@ -39,6 +39,8 @@ pub struct Which {
         default_value = "http://127.0.0.1:8081"
     )]
     admin_url: String,
+    #[command(flatten)]
+    proof: Proof,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +101,7 @@ async fn ask(which: &Which, method: Method, after: Option<u64>) -> Result<String
     let path = format!("/admin/dead-letters?{}", query.finish());
     let target = Target {
         url: which.admin_url.clone(),
+        proof: which.proof.clone(),
     };
     let response = http::request(&target, method, &path, "", Vec::new()).await?;
     let status = response.status();

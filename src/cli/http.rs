@@ -1,16 +1,19 @@
 //! HTTP requests to the gateway, or to the local IVS.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use super::{Error, Target};
+use super::{Error, Target, tls};
+use crate::config::Secret;
 
 /// Everything but what may stand in a path segment as it is (RFC 3986, unreserved).
 const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
@@ -34,6 +37,11 @@ pub(super) fn channel_path(channel: &str, rest: &str) -> String {
     format!("/v1/channels/{}/{rest}", segment(channel))
 }
 
+/// The `Authorization` of a key or a token.
+pub(super) fn bearer(key: &Secret) -> String {
+    format!("Bearer {}", key.expose())
+}
+
 /// Sends a request and gives the response's head; the body follows as it comes.
 pub(super) async fn request(
     target: &Target,
@@ -42,7 +50,7 @@ pub(super) async fn request(
     content_type: &str,
     body: Vec<u8>,
 ) -> Result<Response<hyper::body::Incoming>, Error> {
-    Session::new(&target.url)
+    Session::new(target)?
         .request(method, path, content_type, body.into())
         .await
 }
@@ -50,23 +58,43 @@ pub(super) async fn request(
 /// Requests to one server over connections that are kept.
 #[derive(Clone)]
 pub(super) struct Session {
-    client: Client<HttpConnector, Body>,
-    url: String,
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+    target: Target,
 }
 
 impl Session {
-    pub(super) fn new(url: &str) -> Self {
+    pub(super) fn new(target: &Target) -> Result<Self, Error> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        Self {
+        connector.enforce_http(false);
+        // Reading the system's certificates takes a while.
+        let config = if target.url.starts_with("https:") {
+            tls::config(target.proof.ca.as_deref())?
+        } else {
+            tls::nobody()?
+        };
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(Arc::unwrap_or_clone(config))
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
-            url: url.trim_end_matches('/').to_owned(),
-        }
+            target: Target {
+                url: target.url.trim_end_matches('/').to_owned(),
+                ..target.clone()
+            },
+        })
     }
 
     /// Where it sends to.
     pub(super) fn url(&self) -> &str {
-        &self.url
+        &self.target.url
+    }
+
+    /// Where it sends to, and what it shows there.
+    pub(super) const fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Sends a request and gives the response's head.
@@ -77,11 +105,15 @@ impl Session {
         content_type: &str,
         body: Bytes,
     ) -> Result<Response<hyper::body::Incoming>, Error> {
-        let url = format!("{}{path}", self.url);
-        let request = Request::builder()
+        let url = format!("{}{path}", self.url());
+        let mut request = Request::builder()
             .method(method)
             .uri(&url)
-            .header("content-type", content_type)
+            .header("content-type", content_type);
+        if let Some(key) = &self.target.proof.key {
+            request = request.header("authorization", bearer(key));
+        }
+        let request = request
             .body(Body::from(body))
             .map_err(|error| Error::Usage(format!("{url}: {error}")))?;
         self.client.request(request).await.map_err(|error| {
@@ -123,14 +155,14 @@ impl Session {
         serde_json::from_slice(&body).map_err(|error| {
             Error::Refused(format!(
                 "{}{path}: not the answer that was expected: {error}",
-                self.url
+                self.url()
             ))
         })
     }
 
     fn unreachable(&self, reason: String) -> Error {
         Error::Unreachable {
-            url: self.url.clone(),
+            url: self.url().to_owned(),
             reason,
         }
     }

@@ -4,10 +4,16 @@ mod channels;
 pub mod dead_letters;
 mod http;
 pub mod journal;
+pub mod key;
 pub mod load;
 pub mod send;
 pub mod tail;
+mod tls;
 pub mod top;
+
+use std::path::PathBuf;
+
+use crate::config::Secret;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,4 +46,34 @@ pub struct Target {
     /// The gateway's address for producers.
     #[arg(long, env = "CUEGATE_URL", default_value = "http://127.0.0.1:8080")]
     pub url: String,
+    /// What is shown to it.
+    #[command(flatten)]
+    pub proof: Proof,
+}
+
+impl Target {
+    /// A place where nothing has to be shown.
+    fn open(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            proof: Proof::default(),
+        }
+    }
+}
+
+/// What a gateway with keys wants to see, and what it is known by.
+#[derive(clap::Args, Debug, Clone, Default)]
+pub struct Proof {
+    /// The API key, or a token. Better in the environment: arguments can be seen by others.
+    #[arg(long, env = "CUEGATE_KEY", hide_env_values = true, value_parser = secret)]
+    pub key: Option<Secret>,
+    /// The authority of an https:// gateway's certificate, as PEM, beside those of the system.
+    #[arg(long, env = "CUEGATE_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+fn secret(text: &str) -> Result<Secret, String> {
+    let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| Secret::new(text.to_owned()))
+        .ok_or_else(|| "a key has visible ASCII characters only".to_owned())
 }

@@ -42,7 +42,7 @@ fn interval(text: &str) -> Result<f64, String> {
 /// # Errors
 /// With `--once`, no gateway; else standard output failed.
 pub async fn run(top: Top) -> Result<(), Error> {
-    let gateway = Session::new(&top.target.url);
+    let gateway = Session::new(&top.target)?;
     let pause = Duration::from_secs_f64(top.interval);
     if top.once || !std::io::stdout().is_terminal() {
         let mut looks = Looks::default();

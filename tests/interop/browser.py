@@ -23,9 +23,11 @@ window.setTimeout = (work, ms, ...rest) => {
   return timer;
 };
 window.clearTimeout = (timer) => { recorded.timers.delete(timer); clear(timer); };
-const Stream = window.EventSource;
-window.EventSource = class extends Stream {
-  constructor(...given) { super(...given); recorded.streams.push(this); }
+const ask = window.fetch;
+window.fetch = async (path, asked = {}) => {
+  const answer = await ask(path, asked);
+  if (answer.headers.get('content-type') === 'text/event-stream') recorded.streams.push(asked.signal);
+  return answer;
 };
 """
 

@@ -1,6 +1,7 @@
 """Starts the real binaries for the tests beside it, each on ports of its own, and ends them
 by their handles. Nothing is asserted here."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -79,6 +80,12 @@ def is_up(url):
         return fetch(url)[0] == 200
     except OSError:
         return False
+
+
+def key_table(name, key, scopes, more='channels = ["*"]'):
+    """The lines of a configuration for an API key."""
+    hashed = hashlib.sha256(key.encode()).hexdigest()
+    return f'[[api_key]]\nname = "{name}"\nsha256 = "{hashed}"\nscopes = {json.dumps(scopes)}\n{more}\n'
 
 
 class Emulator:

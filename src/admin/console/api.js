@@ -5,6 +5,23 @@ const PATIENCE = 10_000;
 /** Rates over less than this, in ms, say more about the clock than about the channel. */
 const SHORT = 500;
 
+/** Where the key is kept while the tab is open; no other origin can read it. */
+const KEPT = "cuegate-key";
+
+/** Whether a key is shown with each request. */
+export const hasKey = () => sessionStorage.getItem(KEPT) !== null;
+
+/** From now on this key is shown; null: none. */
+export function useKey(key) {
+  if (key === null) sessionStorage.removeItem(KEPT);
+  else sessionStorage.setItem(KEPT, key);
+}
+
+function proof() {
+  const key = sessionStorage.getItem(KEPT);
+  return key === null ? {} : { authorization: `Bearer ${key}` };
+}
+
 /** The gateway answered, and said no. */
 export class Refused extends Error {
   constructor(status, problem) {
@@ -16,7 +33,7 @@ export class Refused extends Error {
 
 /** The answer's JSON; null where there is none. */
 export async function call(path, { method = "GET", body, patience = PATIENCE } = {}) {
-  const headers = body === undefined ? {} : { "content-type": "application/json" };
+  const headers = { ...proof(), ...(body === undefined ? {} : { "content-type": "application/json" }) };
   const signal = AbortSignal.timeout(patience);
   const response = await fetch(path, { method, headers, body, signal, cache: "no-store" });
   const text = await response.text();
@@ -28,6 +45,62 @@ export async function call(path, { method = "GET", body, patience = PATIENCE } =
   }
   if (!response.ok) throw new Refused(response.status, answer ?? {});
   return answer;
+}
+
+/** How long after a stream broke it is opened again, in ms. */
+const REOPEN = 2000;
+
+/**
+ * Follows server-sent events until it is closed, however often the connection breaks: as
+ * EventSource, which cannot show a key.
+ */
+export class Follower {
+  #closing = new AbortController();
+  #timer = null;
+
+  /** Calls `opened()`, `event({ id, name, data })` for each event, and `lost()`. */
+  constructor(path, listeners) {
+    this.#follow(path, listeners);
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    this.#closing.abort();
+  }
+
+  async #follow(path, listeners) {
+    const { signal } = this.#closing;
+    try {
+      const response = await fetch(path, { headers: proof(), signal, cache: "no-store" });
+      if (!response.ok) throw new Error(`status ${response.status}`);
+      listeners.opened();
+      await read(response.body.pipeThrough(new TextDecoderStream()), listeners.event);
+    } catch {
+      // It ends as one that the gateway closed.
+    }
+    if (signal.aborted) return;
+    listeners.lost();
+    this.#timer = setTimeout(() => this.#follow(path, listeners), REOPEN);
+  }
+}
+
+/** Events out of a stream of text; the gateway ends lines with LF alone. */
+async function read(text, take) {
+  let rest = "";
+  let event = { id: "", name: "message", data: [] };
+  for await (const part of text) {
+    const lines = (rest + part).split("\n");
+    rest = lines.pop();
+    for (const line of lines) {
+      const [, field, value] = /^([^:]*):? ?(.*)$/.exec(line);
+      if (line === "") {
+        if (event.data.length > 0) take({ ...event, data: event.data.join("\n") });
+        event = { id: "", name: "message", data: [] };
+      } else if (field === "data") event.data.push(value);
+      else if (field === "event") event.name = value;
+      else if (field === "id") event.id = value;
+    }
+  }
 }
 
 /** The path of a channel, by its alias or ARN. */

@@ -1,6 +1,6 @@
 // The page: which view is shown, what its header says, and the one clock all of it goes by.
 
-import { Rates, Refused, call } from "/api.js";
+import { Rates, Refused, call, hasKey, useKey } from "/api.js";
 import { channelView } from "/channel.js";
 import { channelsView } from "/channels.js";
 import { configView } from "/config.js";
@@ -64,6 +64,7 @@ async function look() {
     await shown.look?.();
     lastSeen = Date.now();
     trouble(overview);
+    wantKey(false);
   } catch (error) {
     failed(error);
   } finally {
@@ -72,7 +73,19 @@ async function look() {
   }
 }
 
+/** Shows the form for a key, or that there is one. */
+function wantKey(wanted) {
+  byId("key").hidden = !wanted;
+  byId("forget").hidden = wanted || !hasKey();
+}
+
 function failed(error) {
+  const wanted = error instanceof Refused && (error.status === 401 || error.status === 403);
+  if (wanted) wantKey(true);
+  if (error.status === 401 && !hasKey()) {
+    tell("");
+    return;
+  }
   const since = lastSeen ? ` What is shown is from ${new Date(lastSeen).toLocaleTimeString("en-GB")}.` : "";
   const why = error instanceof Refused ? `The gateway refused: ${error.message}.` : "The gateway does not answer.";
   tell(why + since);
@@ -149,6 +162,17 @@ document.addEventListener("visibilitychange", () => {
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   byId("main").focus();
+});
+byId("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useKey(byId("key-text").value.trim());
+  byId("key-text").value = "";
+  // Streams begin anew too, with the key.
+  show();
+});
+byId("forget").addEventListener("click", () => {
+  useKey(null);
+  location.reload();
 });
 // For those who want another look at once; nothing else on the page uses it.
 addEventListener("looknow", look);

@@ -1,6 +1,6 @@
 // Delivered payloads, decoded: what each carries, how large it is, how full.
 
-import { call, channelPath } from "/api.js";
+import { Follower, call, channelPath } from "/api.js";
 import { bytes, count, h, number, set, time } from "/dom.js";
 
 /** Payloads on the page. */
@@ -66,18 +66,18 @@ export function payloadsPanel(channel) {
   async function start() {
     stop();
     set(live, "connecting");
-    stream = new EventSource(channelPath(channel, "/payloads"));
-    const opened = stream;
-    stream.onmessage = ({ data, lastEventId }) =>
-      add({ n: Number(lastEventId), at_ms: Date.now(), text: data }, performance.now());
-    stream.onerror = () => set(live, "reconnecting");
-    stream.addEventListener("lagged", () => recent());
-    // The stream first, then what came before it: nothing falls between.
-    stream.onopen = () => {
-      if (opened !== stream) return;
-      set(live, "live");
-      recent();
-    };
+    stream = new Follower(channelPath(channel, "/payloads"), {
+      // The stream first, then what came before it: nothing falls between.
+      opened: () => {
+        set(live, "live");
+        recent();
+      },
+      event: ({ id, name, data }) => {
+        if (name === "lagged") recent();
+        else add({ n: Number(id), at_ms: Date.now(), text: data }, performance.now());
+      },
+      lost: () => set(live, "reconnecting"),
+    });
   }
 
   async function recent() {

@@ -10,8 +10,8 @@ use super::event::Payload;
 use super::judge::Calls;
 use super::producers::Run;
 use crate::arn::ChannelArn;
-use crate::cli::Error;
 use crate::cli::http::{Session, segment};
+use crate::cli::{Error, Target};
 
 /// Where it listens by default.
 pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:4580";
@@ -77,7 +77,7 @@ pub(super) struct Emulator(Session);
 impl Emulator {
     /// Looks whether it is there.
     pub(super) async fn find(url: &str) -> Result<Self, Error> {
-        let emulator = Self(Session::new(url));
+        let emulator = Self(Session::new(&Target::open(url))?);
         emulator.report().await?;
         Ok(emulator)
     }

@@ -103,7 +103,7 @@ pub struct Load {
 /// # Errors
 /// Wrong arguments, no gateway, or a run that was not well.
 pub async fn run(load: Load) -> Result<(), Error> {
-    let gateway = Session::new(&load.target.url);
+    let gateway = Session::new(&load.target)?;
     let events = load.rate.saturating_mul(load.seconds);
     if events > EVENTS_MAX {
         return Err(Error::Usage(format!(
@@ -127,7 +127,7 @@ pub async fn run(load: Load) -> Result<(), Error> {
         ttl_ms: load.ttl_ms,
     };
     let names = targets.channels.iter().map(|found| found.name.clone());
-    let run = Arc::new(Run::new(plan, form, gateway.url(), names.collect()));
+    let run = Arc::new(Run::new(plan, form, gateway.target(), names.collect()));
     let outcome = carry_out(&load, &gateway, targets, &run).await?;
     let figures = figures(&load, &run, outcome);
     let text = if load.json {

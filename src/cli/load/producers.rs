@@ -17,6 +17,7 @@ use super::book::Book;
 use super::event::Form;
 use super::pace::Pace;
 use super::plan::Plan;
+use crate::cli::Target;
 use crate::cli::http::Session;
 
 /// How long a connection that broke waits before the next try.
@@ -27,7 +28,7 @@ pub(super) struct Run {
     pub(super) plan: Plan,
     pub(super) form: Form,
     /// The gateway's.
-    url: String,
+    target: Target,
     /// The channels as requests name them.
     pub(super) names: Vec<String>,
     pub(super) book: Mutex<Book>,
@@ -35,12 +36,12 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(plan: Plan, form: Form, url: &str, names: Vec<String>) -> Self {
+    pub(super) fn new(plan: Plan, form: Form, target: &Target, names: Vec<String>) -> Self {
         let book = Mutex::new(Book::new(plan, form.clone()));
         Self {
             plan,
             form,
-            url: url.to_owned(),
+            target: target.clone(),
             names,
             book,
             trouble: Mutex::default(),
@@ -80,7 +81,8 @@ impl Producers {
         if !websocket {
             return Ok(Self::Http(Box::new(session.clone()), connections));
         }
-        let opened = join_all((0..connections).map(|_| websocket::Connection::open(session.url())));
+        let opened =
+            join_all((0..connections).map(|_| websocket::Connection::open(session.target())));
         let opened: Result<_, _> = opened.await.into_iter().collect();
         Ok(Self::WebSocket(opened?))
     }

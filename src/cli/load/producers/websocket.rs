@@ -1,23 +1,29 @@
 //! Events over WebSocket: messages that do not wait for one another, acknowledged together.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::http::Uri;
+use axum::http::{HeaderValue, Uri};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::{RETRY, Run};
-use crate::cli::Error;
+use crate::cli::http::bearer;
 use crate::cli::load::pace::Pace;
 use crate::cli::load::plan::Request;
+use crate::cli::{Error, Target, tls};
 
 /// Messages of a connection that may wait for their acknowledgement: four times as many as the
 /// gateway handles before it acknowledges at the latest.
@@ -35,28 +41,48 @@ struct Answer {
 }
 
 /// A WebSocket for events that name their channel.
-pub(in crate::cli::load) struct Connection(WebSocketStream<TcpStream>);
+pub(in crate::cli::load) struct Connection(WebSocketStream<Stream>);
+
+/// Plain, or over TLS.
+type Stream = Pin<Box<dyn Io>>;
+
+trait Io: AsyncRead + AsyncWrite + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
 impl Connection {
-    pub(super) async fn open(url: &str) -> Result<Self, Error> {
+    pub(super) async fn open(target: &Target) -> Result<Self, Error> {
+        let url = &target.url;
         let unreachable = |reason: String| Error::Unreachable {
             url: url.to_owned(),
             reason,
         };
-        let uri: Uri = url
-            .parse()
-            .map_err(|error| Error::Usage(format!("{url}: {error}")))?;
-        let host = uri.host().unwrap_or_default();
+        let usage = |why: &dyn std::fmt::Display| Error::Usage(format!("{url}: {why}"));
+        let uri: Uri = url.parse().map_err(|error| usage(&error))?;
+        let secure = uri.scheme_str() == Some("https");
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let stream =
-            TcpStream::connect((host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80)));
-        let stream = stream
-            .await
-            .map_err(|error| unreachable(error.to_string()))?;
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let stream = TcpStream::connect((host, port)).await;
+        let stream = stream.map_err(|error| unreachable(error.to_string()))?;
         stream.set_nodelay(true)?;
+        let stream: Stream = if secure {
+            let name = ServerName::try_from(host.to_owned()).map_err(|error| usage(&error))?;
+            let connector = TlsConnector::from(tls::config(target.proof.ca.as_deref())?);
+            let secured = connector.connect(name, stream).await;
+            Box::pin(secured.map_err(|error| unreachable(error.to_string()))?)
+        } else {
+            Box::pin(stream)
+        };
         let base = uri.path().trim_end_matches('/');
-        let target = format!("ws://{authority}{base}/v1/ws");
-        let opened = tokio_tungstenite::client_async(target, stream).await;
+        let mut request = format!("ws://{authority}{base}/v1/ws")
+            .into_client_request()
+            .map_err(|error| usage(&error))?;
+        if let Some(key) = &target.proof.key {
+            let value = HeaderValue::try_from(bearer(key)).map_err(|error| usage(&error))?;
+            request.headers_mut().insert("authorization", value);
+        }
+        let opened = tokio_tungstenite::client_async(request, stream).await;
         let (socket, _) = opened.map_err(|error| unreachable(error.to_string()))?;
         Ok(Self(socket))
     }
@@ -78,7 +104,7 @@ pub(super) async fn produce(
         }
         let Connection(socket) = match open.take() {
             Some(connection) => connection,
-            None => match Connection::open(&run.url).await {
+            None => match Connection::open(&run.target).await {
                 Ok(connection) => connection,
                 Err(error) => {
                     run.troubled(error.to_string());
@@ -152,7 +178,7 @@ impl Waiting {
 async fn send(
     run: &Run,
     pace: &Pace,
-    mut sink: SplitSink<WebSocketStream<TcpStream>, Message>,
+    mut sink: SplitSink<WebSocketStream<Stream>, Message>,
     waiting: &Waiting,
     requests: &mut std::iter::Peekable<impl Iterator<Item = Request>>,
     connection: usize,
@@ -184,7 +210,7 @@ async fn send(
 async fn read(
     run: &Run,
     pace: &Pace,
-    mut stream: SplitStream<WebSocketStream<TcpStream>>,
+    mut stream: SplitStream<WebSocketStream<Stream>>,
     waiting: &Waiting,
 ) -> String {
     loop {
