@@ -53,6 +53,7 @@ RUNNERS = {
     "target/release/cuegate load": "test_sizing",
     "./run-tests": "test_the_test_command",
     "benches/run": "test_the_bench_command",
+    "./sbom": "test_the_sbom_command",
     "target/release/cuegate check-config": "test_aws_steps",
     "target/release/cuegate serve": "test_aws_steps",
 }
@@ -218,6 +219,12 @@ class Readme(unittest.TestCase):
         """It takes minutes and measures: only that it can be started is tested."""
         for step in of("test_the_bench_command"):
             self.assertTrue(os.access(ROOT / step, os.X_OK), f"{step} cannot be run")
+
+    def test_the_sbom_command(self):
+        for step in of("test_the_sbom_command"):
+            written = self.run_shell(step).strip()
+            self.assertIn(f"`{written}`", TEXT)
+            self.assertTrue((ROOT / written).is_file())
 
     def test_snippets_are_right(self):
         seen = set()
