@@ -110,7 +110,7 @@ impl Session {
             .method(method)
             .uri(&url)
             .header("content-type", content_type);
-        if let Some(key) = &self.target.proof.key {
+        if let Some(key) = &self.target.proof.api_key {
             request = request.header("authorization", bearer(key));
         }
         let request = request

@@ -65,8 +65,8 @@ impl Target {
 #[derive(clap::Args, Debug, Clone, Default)]
 pub struct Proof {
     /// The API key, or a token. Better in the environment: arguments can be seen by others.
-    #[arg(long, env = "CUEGATE_KEY", hide_env_values = true, value_parser = secret)]
-    pub key: Option<Secret>,
+    #[arg(long = "api-key", value_name = "KEY", env = "CUEGATE_KEY", hide_env_values = true, value_parser = secret)]
+    pub api_key: Option<Secret>,
     /// The authority of an https:// gateway's certificate, as PEM, beside those of the system.
     #[arg(long, env = "CUEGATE_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,

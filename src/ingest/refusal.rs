@@ -249,7 +249,10 @@ impl Refusal {
         status: StatusCode,
         request_id: HeaderValue,
     ) -> Response<Body> {
+        // Of errors that an operation's model has, clients read the one; of others, the other.
         let mut body = String::from(r#"{"exceptionMessage":"#);
+        push_string(&mut body, &self.detail);
+        body.push_str(r#","message":"#);
         push_string(&mut body, &self.detail);
         body.push('}');
         let mut response = aws_response(status, Body::from(body), request_id);

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod access;
 mod accounts;
 mod admission;
 mod aws_mode;

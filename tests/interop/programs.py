@@ -98,6 +98,10 @@ class Emulator:
         _, _, text = fetch(f"{self.url}/_local/channels/{arn(channel)}/metadata")
         return [entry["metadata"] for entry in json.loads(text)["metadata"]]
 
+    def wait_for(self, channel, text, number):
+        """Until it took this text so often."""
+        wait_until(f"{number} of {text!r}", lambda: self.taken(channel).count(text) >= number)
+
     def stream(self, channel, state):
         status, _, text = fetch(
             f"{self.url}/_local/channels/{arn(channel)}/stream", "POST", json.dumps({"state": state})

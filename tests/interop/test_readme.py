@@ -56,6 +56,7 @@ RUNNERS = {
     "./sbom": "test_the_sbom_command",
     "target/release/cuegate check-config": "test_aws_steps",
     "target/release/cuegate serve": "test_aws_steps",
+    "target/release/cuegate key": "test_a_key",
 }
 # The same for the part about the emulator.
 EMULATORS = ("target/release/local-ivs", "aws ivs ", "curl ")
@@ -169,6 +170,16 @@ class Readme(unittest.TestCase):
             gateway.wait_for(f"http://{self.addresses.metrics}/readyz")
             self.assertIn("AWS", gateway.text())
             self.assertEqual(gateway.stop(), 0, gateway.text())
+
+    def test_a_key(self):
+        for step in of("test_a_key"):
+            made = self.run_shell(step)
+            key = re.search(r"cuegate_[0-9a-f]{64}", made)[0]
+            gateway = programs.Gateway({"quiz": ""}, made[made.index("[[api_key]]"):])
+            self.addCleanup(gateway.close)
+            url = f"{gateway.url}/v1/channels/quiz/events"
+            for headers, expected in [({"authorization": f"Bearer {key}"}, 202), ({}, 401)]:
+                self.assertEqual(fetch(url, "POST", '{"data":1}', **headers)[0], expected)
 
     def test_the_emulator_alone(self):
         steps = commands(EMULATOR)

@@ -87,7 +87,8 @@ schemas! {
     PutMetadataInput: put_metadata();
     IvsError: json!({
         "description": "An error in the form of the IVS API; its kind is the header `x-amzn-ErrorType`.",
-        "type": "object", "required": ["exceptionMessage"], "properties": {"exceptionMessage": {"type": "string"}},
+        "type": "object", "required": ["exceptionMessage", "message"],
+        "properties": {"exceptionMessage": {"type": "string"}, "message": {"type": "string"}},
     });
     StreamNotices: stream_notices();
     Noticed: json!({

@@ -181,7 +181,6 @@ async fn a_draining_gateway_closes_with_1012() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let meters = Arc::clone(stand.telemetry.meters());
-    let settings = stand.gateway.settings();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { stopped.await.unwrap_or(()) };
     let gateway = Arc::clone(&stand.gateway);

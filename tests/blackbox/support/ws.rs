@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::handshake::HandshakeError;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
@@ -34,6 +35,42 @@ impl Client {
         let stream = connect(address).expect("a connection");
         let (socket, handshake) = tungstenite::client(request, stream).expect("a WebSocket");
         Self { socket, handshake }
+    }
+
+    /// By whoever has this `Authorization`.
+    pub fn open_as(address: SocketAddr, path: &str, authorization: &str) -> Self {
+        let opened = Self::try_open_as(address, path, authorization);
+        opened.unwrap_or_else(|status| panic!("{path}: {status}"))
+    }
+
+    /// The same, or the status of the refusal.
+    pub fn try_open_as(address: SocketAddr, path: &str, authorization: &str) -> Result<Self, u16> {
+        Self::try_open(address, path, ("authorization", authorization))
+    }
+
+    /// As a page of this origin does.
+    pub fn try_open_from(address: SocketAddr, path: &str, origin: &str) -> Result<Self, u16> {
+        Self::try_open(address, path, ("origin", origin))
+    }
+
+    fn try_open(
+        address: SocketAddr,
+        path: &str,
+        (name, value): (&'static str, &str),
+    ) -> Result<Self, u16> {
+        let mut request = format!("ws://{address}{path}")
+            .into_client_request()
+            .expect("a request");
+        let value = value.parse().expect("a header");
+        request.headers_mut().insert(name, value);
+        let stream = connect(address).expect("a connection");
+        match tungstenite::client(request, stream) {
+            Ok((socket, handshake)) => Ok(Self { socket, handshake }),
+            Err(HandshakeError::Failure(tungstenite::Error::Http(answer))) => {
+                Err(answer.status().as_u16())
+            }
+            Err(error) => panic!("{path}: {error}"),
+        }
     }
 
     pub fn send(&mut self, text: &str) {

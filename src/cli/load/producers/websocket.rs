@@ -78,7 +78,7 @@ impl Connection {
         let mut request = format!("ws://{authority}{base}/v1/ws")
             .into_client_request()
             .map_err(|error| usage(&error))?;
-        if let Some(key) = &target.proof.key {
+        if let Some(key) = &target.proof.api_key {
             let value = HeaderValue::try_from(bearer(key)).map_err(|error| usage(&error))?;
             request.headers_mut().insert("authorization", value);
         }

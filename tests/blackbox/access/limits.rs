@@ -1,0 +1,158 @@
+//! What a producer may send, by its key, and that it cannot take what is others'.
+
+use super::*;
+use crate::support::ws::Client;
+
+const PATH: &str = "/v1/channels/quiz/events";
+
+fn events(count: usize) -> String {
+    format!("[{}]", vec![r#"{"data":1}"#; count].join(","))
+}
+
+#[test]
+fn rates_of_a_key() {
+    // A rate so low that nothing comes back while the test runs.
+    let lines = key_lines(
+        "slow",
+        "\"*\"",
+        "\"publish\"",
+        "events_per_second = 1\nevents_burst = 600\nbytes_per_second = 100\nbytes_burst = 20000",
+    ) + &key_lines(
+        "channelwise",
+        "\"*\"",
+        "\"publish\"",
+        "channel_events_per_second = 1\nchannel_events_burst = 3",
+    ) + &key_lines("free", "\"*\"", "\"publish\"", "");
+    let (gateway, _files) = gateway(&lines);
+    let post = |owner: &str, path: &str, body: &str| {
+        ask(gateway.producers, "POST", path, Some(&bearer(owner)), body)
+    };
+    // Of a batch, what the limit lets through; the rest is refused, and told.
+    assert_eq!(post("slow", PATH, &events(598)).status, 202);
+    let answer = post("slow", PATH, &events(20));
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let told = answer.json();
+    let accepted = told["accepted"].as_u64().expect("a number");
+    assert!((2..6).contains(&accepted), "{told}");
+    let refused = told["rejected"].as_array().expect("a list");
+    assert_eq!(refused.len() as u64, 20 - accepted);
+    assert_eq!(refused[0]["index"], accepted);
+    assert_eq!(refused[0]["code"], "rate_limited");
+    assert_eq!(answer.header("ratelimit-policy"), "\"events\";q=600;w=600");
+    // Of one, nothing; all or none, none.
+    for path in [PATH, "/v1/channels/quiz/events?atomic=true"] {
+        let answer = post("slow", path, &events(40));
+        http::check_problem(&answer, 429, "rate_limited");
+        assert_eq!(answer.header("retry-after"), "1");
+        assert_eq!(answer.header("ratelimit"), "\"events\";r=0;t=1");
+    }
+    // Bytes are of bodies, whatever is in them.
+    let large = format!(r#"{{"data":"{}"}}"#, "x".repeat(700));
+    let mut answers = (0..40).map(|_| post("slow", PATH, &large));
+    let answer = answers.find(|answer| answer.header("ratelimit-policy").starts_with("\"bytes\""));
+    let answer = answer.expect("no more bytes");
+    http::check_problem(&answer, 429, "rate_limited");
+    assert_eq!(answer.header("ratelimit-policy"), "\"bytes\";q=20000;w=200");
+    let beyond = post(
+        "slow",
+        PATH,
+        &format!(r#"{{"data":"{}"}}"#, "x".repeat(20_000)),
+    );
+    http::check_problem(&beyond, 413, "body_too_large");
+    // Each channel has its own.
+    let channelwise = |channel: &str| {
+        let body = format!(
+            r#"[{}]"#,
+            vec![format!(r#"{{"channel":"{channel}","data":1}}"#); 5].join(",")
+        );
+        post("channelwise", "/v1/events", &body).json()["accepted"].clone()
+    };
+    assert_eq!(
+        (channelwise("quiz"), channelwise("other")),
+        (json!(3), json!(3))
+    );
+    // Others feel nothing of it.
+    assert_eq!(post("free", PATH, &events(100)).json()["accepted"], 100);
+    gateway.scrape().check_books(true);
+}
+
+#[test]
+fn rates_and_places_of_a_websocket() {
+    let lines = key_lines(
+        "slow",
+        "\"*\"",
+        "\"publish\", \"read\"",
+        "events_per_second = 1\nevents_burst = 2\nmax_connections = 2",
+    );
+    let (gateway, _files) = gateway(&lines);
+    let open = || Client::try_open_as(gateway.producers, "/v1/channels/quiz/ws", &bearer("slow"));
+    let mut client = open().expect("a WebSocket");
+    client.send(&events(4));
+    let answers = client.until_ack(1);
+    let refused: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer["code"] == "rate_limited")
+        .collect();
+    assert!((1..=2).contains(&refused.len()), "{answers:?}");
+    assert_eq!(refused[0]["msg"], 1);
+    let second = open().expect("a WebSocket");
+    let third = open().err().expect("no place");
+    assert_eq!(third, 429);
+    let stream = ask(
+        gateway.producers,
+        "GET",
+        "/v1/channels/quiz/payloads",
+        Some(&bearer("slow")),
+        "",
+    );
+    http::check_problem(&stream, 429, "rate_limited");
+    // A place that is left can be taken.
+    drop(second);
+    crate::support::eventually("a place", || open().ok());
+}
+
+/// One that floods a channel leaves room for others, whatever the channel does when it is full.
+#[test]
+fn nobody_fills_a_queue_for_all() {
+    for overflow in ["reject", "drop_lowest_priority", "drop_oldest"] {
+        let keys = ["flood", "quiet"].map(|owner| key_lines(owner, "\"*\"", "\"publish\"", ""));
+        let control = key_lines("control", "\"*\"", "\"control\", \"read\"", "");
+        let full = format!("ttl_ms = 60000\nqueue_max_events = 20\noverflow = \"{overflow}\"");
+        let config = local(&(keys.concat() + &control), &[("quiz", &full)]);
+        let gateway = Gateway::start(&config);
+        let paused = ask(
+            gateway.producers,
+            "POST",
+            "/v1/channels/quiz/pause",
+            Some(&bearer("control")),
+            "",
+        );
+        assert_eq!(paused.status, 204);
+        let post = |owner: &str, body: &str| {
+            ask(gateway.producers, "POST", PATH, Some(&bearer(owner)), body)
+        };
+        let flood: Vec<_> = (0..40).map(|nth| format!(r#"{{"data":{nth}}}"#)).collect();
+        let told = post("flood", &format!("[{}]", flood.join(","))).json();
+        let drops = overflow == "drop_oldest";
+        assert_eq!(
+            told["accepted"],
+            if drops { 40 } else { 10 },
+            "{overflow}: {told}"
+        );
+        assert_eq!(told["queued"], 10, "{overflow}: {told}");
+        if !drops {
+            assert_eq!(told["rejected"][0]["code"], "queue_full");
+            assert!(
+                told["rejected"][0]["detail"].to_string().contains("50 %"),
+                "{told}"
+            );
+        }
+        let told = post("quiet", &events(10)).json();
+        assert_eq!(
+            (&told["accepted"], &told["queued"]),
+            (&json!(10), &json!(20)),
+            "{overflow}"
+        );
+        gateway.scrape().check_books(true);
+    }
+}
