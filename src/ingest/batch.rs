@@ -6,13 +6,15 @@
 //! thinks of the events is not asked here.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use engine::Event;
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::draft::Reader;
 use super::event::{self, Addressed, Addressing};
-use super::limits::EVENTS_MAX;
+use super::limits::{EVENT_MIN_BYTES, EVENTS_MAX};
 use super::refusal::{Code, Refusal};
 
 /// How one event is read: the house's format, or `CloudEvents`.
@@ -83,17 +85,44 @@ impl<'a> Batch<'a> {
         addressing: Addressing,
         reader: &mut Reader<'_>,
     ) {
-        match serde_json::from_str::<Vec<&'a RawValue>>(text) {
+        match serde_json::from_str::<Elements<'a>>(text) {
             Err(error) => self.push(Err(event::malformed(error))),
-            Ok(events) if events.is_empty() => self.push(Err(empty())),
-            Ok(events) if events.len() > EVENTS_MAX => self.push(Err(too_many())),
-            Ok(events) => {
-                self.events.reserve(events.len());
+            Ok(Elements(events)) if events.is_empty() => self.push(Err(empty())),
+            Ok(Elements(events)) if events.len() > EVENTS_MAX => self.push(Err(too_many())),
+            Ok(Elements(events)) => {
+                // Not for what is too short to be events: room for one takes 70 times its `1,`.
+                self.events
+                    .reserve(events.len().min(text.len() / EVENT_MIN_BYTES));
                 for event in events {
                     self.push(read(event.get(), addressing, reader));
                 }
             }
         }
+    }
+}
+
+/// The elements of an array, no more of them than tell that there are too many.
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Take;
+        impl<'de> Visitor<'de> for Take {
+            type Value = Elements<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of events")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = seq.next_element()? {
+                    if elements.len() <= EVENTS_MAX {
+                        elements.push(element);
+                    }
+                }
+                Ok(Elements(elements))
+            }
+        }
+        deserializer.deserialize_seq(Take)
     }
 }
 
@@ -276,6 +305,18 @@ mod tests {
             outline(&json(body.as_bytes(), Addressing::Path, &mut reader())),
             ["body_too_large"]
         );
+    }
+
+    #[test]
+    fn of_too_many_elements_no_more_are_kept_than_tell() {
+        let body = format!("[{}1]", "1,".repeat(1 << 20));
+        let used = allocation_counter::measure(|| {
+            let batch = json(body.as_bytes(), Addressing::Path, &mut reader());
+            assert_eq!(outline(&batch), ["body_too_large"]);
+        });
+        // The list and, while it grows, its half as large predecessor.
+        let list = EVENTS_MAX.next_power_of_two() * size_of::<&RawValue>();
+        assert!(used.bytes_max < (list + list / 2 + 1024) as u64, "{used:?}");
     }
 
     proptest! {

@@ -268,21 +268,20 @@ async fn answer(door: &Door, request: &Request, mut batch: Batch<'_>) -> Respons
 }
 
 /// Every event was refused: the answer is the first one's.
-fn refused(tally: &Tally, total: usize) -> Response {
+pub(crate) fn refused(tally: &Tally, total: usize) -> Response {
     match tally.refused.first() {
         Some((_, first)) if total == 1 => first.problem(""),
-        Some((_, first)) => {
-            let mut more = String::from(",");
-            write_rejected(&mut more, tally);
-            first.problem(&more)
-        }
+        Some((_, first)) => first.problem_with(|body| {
+            body.push(',');
+            write_rejected(body, tally);
+        }),
         // A batch has at least one event, so this cannot be reached; it would be no success.
         None => Refusal::malformed("there is no event in it").into_response(),
     }
 }
 
-fn accepted(tally: &Tally) -> Response {
-    let mut body = String::with_capacity(96 + 96 * tally.refused.len());
+pub(crate) fn accepted(tally: &Tally) -> Response {
+    let mut body = String::with_capacity(96);
     body.push('{');
     write_tally(&mut body, tally);
     body.push_str(r#","queued":"#);
@@ -326,6 +325,9 @@ fn ended(tally: &Tally, ends: Ends) -> Response {
     )
 }
 
+/// A refusal in an answer takes about this beside its detail.
+const REJECTED_BYTES: usize = 64;
+
 fn write_tally(out: &mut String, tally: &Tally) {
     out.push_str(r#""accepted":"#);
     push_number(out, tally.accepted);
@@ -336,6 +338,12 @@ fn write_tally(out: &mut String, tally: &Tally) {
 }
 
 fn write_rejected(out: &mut String, tally: &Tally) {
+    // At once: what grows is there twice while it moves.
+    let details = tally
+        .refused
+        .iter()
+        .map(|(_, refusal)| refusal.detail.len());
+    out.reserve(details.map(|detail| detail + REJECTED_BYTES).sum());
     out.push_str(r#""rejected":["#);
     for (nth, (index, refusal)) in tally.refused.iter().enumerate() {
         let _ = write!(

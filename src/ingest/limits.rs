@@ -23,6 +23,8 @@ pub const DEPTH_MAX: usize = 64;
 /// (`{"data":1}` and a newline), so this only cuts off bodies of rubbish, whose list of
 /// refusals would be many times their size.
 pub const EVENTS_MAX: usize = 100_000;
+/// No event is shorter: `{"data":1}`.
+pub const EVENT_MIN_BYTES: usize = 10;
 /// Longest `detail` of a refusal, in bytes: it quotes the producer's own field names.
 pub const DETAIL_MAX: usize = 240;
 

@@ -98,6 +98,10 @@ impl Refusal {
             let end = detail.floor_char_boundary(DETAIL_MAX - '…'.len_utf8());
             detail = format!("{}…", &detail[..end]).into();
         }
+        // A body of rubbish is many refusals, and a text that was written has room for twice it.
+        if let Cow::Owned(text) = &mut detail {
+            text.shrink_to_fit();
+        }
         Self {
             code,
             detail,
@@ -156,6 +160,12 @@ impl Refusal {
     /// empty, or JSON members with a leading comma.
     #[must_use]
     pub fn problem(&self, more: &str) -> Response<Body> {
+        self.problem_with(|body| body.push_str(more))
+    }
+
+    /// The same with members that `more` writes: a list may be long.
+    #[must_use]
+    pub fn problem_with(&self, more: impl FnOnce(&mut String)) -> Response<Body> {
         let mut response = Response::new(Body::from(self.document(more)));
         *response.status_mut() = self.code.status();
         let headers = response.headers_mut();
@@ -207,7 +217,7 @@ impl Refusal {
     #[must_use]
     pub fn raw_response(&self) -> String {
         let status = self.code.status();
-        let body = self.document("");
+        let body = self.document(|_| ());
         let retry_after = self.retry_after_ms.map_or(String::new(), |ms| {
             format!("retry-after: {}\r\n", retry_after_seconds(ms))
         });
@@ -221,7 +231,7 @@ impl Refusal {
         )
     }
 
-    fn document(&self, more: &str) -> String {
+    fn document(&self, more: impl FnOnce(&mut String)) -> String {
         let mut body = format!(
             r#"{{"type":"urn:cuegate:problem:{}","title":"{}","status":{},"#,
             self.code.name(),
@@ -229,7 +239,7 @@ impl Refusal {
             self.code.status().as_u16(),
         );
         self.write_members(&mut body);
-        body.push_str(more);
+        more(&mut body);
         body.push('}');
         body
     }
