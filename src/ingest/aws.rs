@@ -3,6 +3,7 @@
 //! Only this operation exists here. Once there are keys it takes signatures and nothing else: AWS's
 //! clients have no other way to say who they are.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,12 +15,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use engine::{Data, Event};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::batch::Batch;
 use super::body;
 use super::door::Door;
+use super::event::{Text, once};
 use super::limits::ID_MAX;
 use super::offer;
 use super::openapi::{self, answers, params, schemas};
@@ -97,15 +98,44 @@ pub fn unknown_operation(door: &Door) -> Response {
     Refusal::new(Code::NotFound, "of the IVS API only PutMetadata is here").aws(request_id(door))
 }
 
-/// Members it does not know are ignored, as the API does. That they are named here makes it an
-/// object: serde would take an array of the two values as well.
-#[derive(Deserialize)]
+/// Members it does not know are ignored, as the API does. By hand: what is derived would take an
+/// array of the two values as well, or else keep the others as a tree, many times their size.
 struct Input {
-    #[serde(rename = "channelArn")]
     channel_arn: Option<String>,
     metadata: Option<String>,
-    #[serde(flatten)]
-    _others: IgnoredAny,
+}
+
+impl<'de> Deserialize<'de> for Input {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Input;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Input, A::Error> {
+        let (mut channel_arn, mut metadata) = (None, None);
+        while let Some(Text(name)) = map.next_key()? {
+            match &*name {
+                "channelArn" => once(&mut channel_arn, map.next_value()?, "channelArn")?,
+                "metadata" => once(&mut metadata, map.next_value()?, "metadata")?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Input {
+            channel_arn: channel_arn.flatten(),
+            metadata: metadata.flatten(),
+        })
+    }
 }
 
 /// Takes one string in. Every refusal on the way is one event received and rejected.
@@ -180,7 +210,11 @@ fn signer(door: &Door, head: &Parts, body: &[u8]) -> Result<Arc<Caller>, sigv4::
 }
 
 /// What the API checks of its input, in its words where they are known.
-fn parse(body: &Bytes) -> Result<(String, String), Refusal> {
+pub(crate) fn parse(body: &Bytes) -> Result<(String, String), Refusal> {
+    // Of a string the parser's error would quote all, with six bytes for one.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Refusal::malformed("the body is not a JSON object"));
+    }
     let input: Input = serde_json::from_slice(body).map_err(|error| {
         Refusal::malformed(format!("the body is not the operation's JSON: {error}"))
     })?;
@@ -271,6 +305,10 @@ mod tests {
             (r#"{"metadata":"a"}"#.into(), Code::InvalidEvent),
             ("[]".into(), Code::Malformed),
             (format!(r#"["{arn}","a"]"#), Code::Malformed),
+            (
+                format!(r#"{{"channelArn":"{arn}","metadata":"a","metadata":"b"}}"#),
+                Code::Malformed,
+            ),
             (String::new(), Code::Malformed),
         ] {
             assert_eq!(
@@ -278,6 +316,18 @@ mod tests {
                 Err(code),
                 "{body}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_ignored_or_refused_takes_no_memory() {
+        for body in [
+            format!(r#"{{"other":[{}1]}}"#, "1,".repeat(1 << 15)),
+            format!(r#""{}""#, "\x7f".repeat(1 << 15)),
+        ] {
+            let body = Bytes::from(body);
+            let used = allocation_counter::measure(|| assert!(parse(&body).is_err()));
+            assert!(used.bytes_max < 1 << 10, "{used:?}");
         }
     }
 }
