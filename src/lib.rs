@@ -10,6 +10,8 @@ pub mod arn;
 pub mod cli;
 pub mod config;
 pub mod dispatch;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod ingest;
 pub mod journal;
 pub mod telemetry;

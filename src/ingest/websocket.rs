@@ -28,6 +28,7 @@ use tracing::Instrument as _;
 
 use super::batch::Batch;
 use super::door::{Door, Life, with_reader};
+use super::draft::Reader;
 use super::event::Addressing;
 use super::http::named;
 use super::limits::{
@@ -38,7 +39,7 @@ use super::offer::{self, Tally};
 use super::openapi::{self, answers, params};
 use super::refusal::{Code, Refusal};
 use super::visitor::Visitor;
-use crate::access::Caller;
+use crate::access::{Caller, Limits};
 use crate::config::Scope;
 use crate::dispatch::Channel;
 use crate::journal::Ticket;
@@ -233,21 +234,10 @@ impl Session {
         } else {
             Addressing::Event
         };
-        // Where the events of each message end.
-        let mut ends = Vec::with_capacity(texts.len());
         let door = &self.door;
-        let limits = self.visitor.caller().limits();
-        let batch = with_reader(door.gateway.clock(), &door.settings(), |reader| {
-            let mut batch = Batch::default();
-            batch.events.reserve(texts.len());
-            for text in texts {
-                match limits.map_or(Ok(()), |limits| limits.take_bytes(text.len())) {
-                    Ok(()) => batch.add_json(text, addressing, reader),
-                    Err(exceeded) => batch.push(Err(exceeded.into())),
-                }
-                ends.push(batch.total());
-            }
-            batch
+        let limits = self.visitor.caller().limits().map(Arc::as_ref);
+        let (batch, ends) = with_reader(door.gateway.clock(), &door.settings(), |reader| {
+            read(texts, limits, addressing, reader)
         });
         let total = batch.total();
         let caller = self.visitor.caller();
@@ -284,8 +274,29 @@ impl Session {
     }
 }
 
+/// The events of these messages, within what their sender may send, and where those of each
+/// message end.
+pub(crate) fn read<'a>(
+    texts: &'a [Utf8Bytes],
+    limits: Option<&Limits>,
+    addressing: Addressing,
+    reader: &mut Reader<'_>,
+) -> (Batch<'a>, Vec<usize>) {
+    let mut ends = Vec::with_capacity(texts.len());
+    let mut batch = Batch::default();
+    batch.events.reserve(texts.len());
+    for text in texts {
+        match limits.map_or(Ok(()), |limits| limits.take_bytes(text.len())) {
+            Ok(()) => batch.add_json(text, addressing, reader),
+            Err(exceeded) => batch.push(Err(exceeded.into())),
+        }
+        ends.push(batch.total());
+    }
+    (batch, ends)
+}
+
 /// A message for each event that was refused, of messages that come after number `before`.
-fn refusals(
+pub(crate) fn refusals(
     before: u64,
     tally: Tally,
     ends: Vec<usize>,

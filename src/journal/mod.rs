@@ -25,11 +25,11 @@ mod committer;
 mod directory;
 mod gate;
 mod inspect;
-mod record;
+pub(crate) mod record;
 mod recovery;
 mod space;
 mod store;
-mod tail;
+pub(crate) mod tail;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

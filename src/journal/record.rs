@@ -63,7 +63,7 @@ struct Event<'a> {
 
 /// A block that cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     #[error(
         "it is of version {0}, this program reads version {VERSION}: use the program that wrote it"
     )]
@@ -78,7 +78,7 @@ pub(super) enum Unreadable {
 
 /// A block of these changes; none if nothing of them need be kept. What came and went within
 /// them leaves only its id.
-pub(super) fn encode(changes: &[Change], clock: &Clock) -> Option<Vec<u8>> {
+pub(crate) fn encode(changes: &[Change], clock: &Clock) -> Option<Vec<u8>> {
     let passing = passing(changes);
     let mut block = vec![VERSION];
     for change in changes {
@@ -160,7 +160,7 @@ fn event<'a>(kept: &'a Kept, clock: &Clock) -> Event<'a> {
 }
 
 /// The changes of a block, in order.
-pub(super) fn decode(
+pub(crate) fn decode(
     block: &[u8],
     clock: &Clock,
     mut each: impl FnMut(Change),

@@ -22,7 +22,7 @@ const EXTENSION: &str = "jnl";
 
 /// What is at the end of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tail {
+pub(crate) enum Tail {
     /// The last batch, and nothing but zeros.
     Whole,
     /// A write that was cut off: the log ends with the batch before it.
@@ -75,7 +75,7 @@ fn logs(generation: &Path) -> Result<Vec<PathBuf>, OpenError> {
     Ok(logs.into_iter().map(|(_, path)| path).collect())
 }
 
-fn tail(log: &[u8]) -> Tail {
+pub(crate) fn tail(log: &[u8]) -> Tail {
     let (mut at, mut last) = (0, None);
     while let Some(batch) = batch(&log[at..]) {
         // The checksum does not cover the number, which grows.

@@ -317,11 +317,11 @@ class Console(unittest.TestCase):
         self.check_fits(PHONE[0])
         self.check_contrast_of_all()
         self.browser.look_as_usual()
-        self.browser.write("#key-text", reader)
-        self.browser.click("#key button")
+        self.browser.write("#unlock-key", reader)
+        self.browser.click("#unlock button")
         self.browser.says("#trouble", "reader has not the scope admin")
         # By keyboard, too.
-        self.browser.write("#key-text", operator)
+        self.browser.write("#unlock-key", operator)
         self.browser.keys(Keys.ENTER)
         self.browser.says(".live", "live")
         self.asked_for_a_key(False)
@@ -338,7 +338,7 @@ class Console(unittest.TestCase):
         self.assertEqual(self.browser.recorded("errors"), [])
 
     def asked_for_a_key(self, asked):
-        wait_until(f"a key is asked for: {asked}", lambda: self.browser.one("#key").is_displayed() == asked)
+        wait_until(f"a key is asked for: {asked}", lambda: self.browser.one("#unlock").is_displayed() == asked)
 
     def test_a_hidden_page_asks_nothing(self):
         self.start({"quiz": ""})

@@ -75,7 +75,7 @@ async function look() {
 
 /** Shows the form for a key, or that there is one. */
 function wantKey(wanted) {
-  byId("key").hidden = !wanted;
+  byId("unlock").hidden = !wanted;
   byId("forget").hidden = wanted || !hasKey();
 }
 
@@ -163,10 +163,10 @@ byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   byId("main").focus();
 });
-byId("key").addEventListener("submit", (event) => {
+byId("unlock").addEventListener("submit", (event) => {
   event.preventDefault();
-  useKey(byId("key-text").value.trim());
-  byId("key-text").value = "";
+  useKey(byId("unlock-key").value.trim());
+  byId("unlock-key").value = "";
   // Streams begin anew too, with the key.
   show();
 });
