@@ -8,6 +8,7 @@
 
 mod support {
     pub mod bare;
+    pub mod crowd;
     pub mod journal;
     pub mod load;
     pub mod observed;
@@ -52,14 +53,25 @@ fn main() {
         let observed = arguments.iter().any(|argument| argument == "observed");
         return support::observed::serve(&flood_config(), observed);
     }
+    if let [first, address] = arguments.as_slice()
+        && first == support::crowd::CROWD
+    {
+        return support::crowd::serve(address);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
     let mut report = Report::default();
-    let benches: [(&str, Bench); 10] = [
+    let benches: [(&str, Bench); 12] = [
         ("http", http),
         ("telemetry", telemetry),
+        ("keys-cost", |runtime, report| {
+            support::crowd::cost(runtime, report, &flood_config(), CONNECTIONS);
+        }),
+        ("keys-company", |runtime, report| {
+            support::crowd::company(runtime, report, &flood_config());
+        }),
         ("ndjson", ndjson),
         ("websocket", websocket),
         ("quota", quota),

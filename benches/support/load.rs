@@ -32,8 +32,13 @@ pub fn event(size: usize) -> String {
 }
 
 pub fn post(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    post_with(path, content_type, "", body)
+}
+
+/// The same with more lines of its head.
+pub fn post_with(path: &str, content_type: &str, more: &str, body: &[u8]) -> Vec<u8> {
     let mut request = format!(
-        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {content_type}\r\n{more}content-length: {}\r\n\r\n",
         body.len()
     )
     .into_bytes();
@@ -98,7 +103,15 @@ impl Connection {
         }
     }
 
+    /// A request that is granted; its answer's body.
     pub async fn request(&mut self, request: &[u8]) -> Vec<u8> {
+        let (head, body) = self.exchange(request).await;
+        assert!(head.starts_with("http/1.1 2"), "{head}");
+        body
+    }
+
+    /// A request that is answered; its head in lower case, and its body.
+    pub async fn exchange(&mut self, request: &[u8]) -> (String, Vec<u8>) {
         self.stream.write_all(request).await.expect("to send");
         self.buffer.clear();
         loop {
@@ -118,17 +131,13 @@ impl Connection {
             let text = std::str::from_utf8(&self.buffer[..head])
                 .expect("a head")
                 .to_ascii_lowercase();
-            assert!(
-                text.starts_with("http/1.1 2"),
-                "{}",
-                String::from_utf8_lossy(&self.buffer)
-            );
             let length: usize = text
                 .lines()
                 .find_map(|line| line.strip_prefix("content-length:"))
                 .map_or(0, |length| length.trim().parse().expect("a length"));
             if self.buffer.len() >= head + 4 + length {
-                return self.buffer[head + 4..head + 4 + length].to_vec();
+                let body = self.buffer[head + 4..head + 4 + length].to_vec();
+                return (text, body);
             }
         }
     }

@@ -3,6 +3,7 @@
 //! A key is random and long, so that a plain hash keeps it: there is nothing to guess.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -13,11 +14,14 @@ use super::caller::Caller;
 /// Bytes of a hash that find a key's line in the table. Who knows them knows nothing of a key.
 const LINE: usize = 8;
 
+/// The hash of a key, and whose it is.
+type Known = ([u8; 32], Arc<Caller>);
+
 /// Callers by their keys.
 #[derive(Default)]
 pub(super) struct Keys {
     /// By the first bytes of the hash; the whole is compared in constant time.
-    by_line: HashMap<[u8; LINE], Vec<([u8; 32], Arc<Caller>)>>,
+    by_line: HashMap<[u8; LINE], Vec<Known>>,
     by_name: HashMap<Arc<str>, Arc<Caller>>,
 }
 
@@ -51,8 +55,17 @@ impl Keys {
 }
 
 /// The SHA-256 of a text.
-pub(super) fn hash(text: &str) -> [u8; 32] {
+pub(crate) fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
+}
+
+/// Bytes as hexadecimal digits, as hashes are written in the configuration.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn line(hash: &[u8; 32]) -> [u8; LINE] {

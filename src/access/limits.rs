@@ -88,7 +88,7 @@ impl Limits {
     /// [`Exceeded`]: none was taken.
     pub fn take_bytes(&self, bytes: usize) -> Result<(), Exceeded> {
         match &self.bytes {
-            Some(rate) => rate.take(rate.units(bytes), |limiter, n| limiter.check_n(n)),
+            Some(rate) => rate.take(rate.units(bytes), RateLimiter::check_n),
             None => Ok(()),
         }
     }
@@ -96,7 +96,7 @@ impl Limits {
     /// Takes what it can of so many events: how many, and why no more.
     pub fn take_events(&self, events: usize) -> (usize, Option<Exceeded>) {
         match &self.events {
-            Some(rate) => rate.take_some(events, |limiter, n| limiter.check_n(n)),
+            Some(rate) => rate.take_some(events, RateLimiter::check_n),
             None => (events, None),
         }
     }
@@ -148,11 +148,12 @@ impl Limits {
 
     /// Forgets channels whose limits are whole again.
     pub(super) fn tidy(&self) {
-        for rate in [&self.channel_events, &self.channel_bytes] {
-            if let Some(rate) = rate {
-                rate.limiter.retain_recent();
-                rate.limiter.shrink_to_fit();
-            }
+        for rate in [&self.channel_events, &self.channel_bytes]
+            .into_iter()
+            .flatten()
+        {
+            rate.limiter.retain_recent();
+            rate.limiter.shrink_to_fit();
         }
     }
 }

@@ -23,7 +23,7 @@ mod tests;
 mod tokens;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -36,6 +36,7 @@ pub use caller::{Caller, Certificate, Denied};
 pub use files::{Stamped, read_bounded};
 pub use keyring::Keyring;
 use keys::Keys;
+pub(crate) use keys::{hash, hex};
 pub use limits::{Exceeded, Limits, Place};
 use signatures::Signatures;
 use tokens::Tokens;
@@ -140,12 +141,11 @@ impl Access {
             return Ok(Arc::clone(&self.anyone));
         };
         match &caller.credential {
-            Credential::None => Err(Denied::NOTHING_SHOWN),
             Credential::Key(hash) => proofs.keys.by_hash(hash).ok_or(Denied::UNKNOWN_KEY),
             Credential::Certificate(name) => proofs.certificate(name),
             Credential::Token(token) => proofs.token(token.expose(), now_s),
-            // It opens nothing that outlives its request.
-            Credential::Signature => Err(Denied::NOTHING_SHOWN),
+            // A signature opens nothing that outlives its request.
+            Credential::None | Credential::Signature => Err(Denied::NOTHING_SHOWN),
         }
     }
 
@@ -298,7 +298,7 @@ impl Build<'_> {
         }
     }
 
-    fn file(&mut self, key: &'static str, path: &PathBuf) -> Option<Vec<u8>> {
+    fn file(&mut self, key: &'static str, path: &Path) -> Option<Vec<u8>> {
         match self.files.read(path) {
             Ok(bytes) => Some(bytes),
             Err(error) => {

@@ -17,10 +17,7 @@ const HASH: &str = "d7a64e9eba9a9b5e0a9b8d9bdb3e4cd2ba8ab38aef5d4a0a4f0d5bb7b6d5
 
 /// `upstream.mode = "local"` and these lines.
 fn settings(lines: &str) -> Settings {
-    let hash: String = keys::hash(KEY)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = keys::hex(&keys::hash(KEY));
     let file = format!("upstream.mode = \"local\"\n{lines}").replace(HASH, &hash);
     let none: [(String, String); 0] = [];
     crate::config::parse(Some(("test", &file)), none).unwrap_or_else(|errors| panic!("{errors}"))
@@ -470,7 +467,7 @@ async fn rates_and_bursts() {
     assert_eq!(limits.take_events(1).0, 0);
     tokio::time::advance(Duration::from_millis(1)).await;
     assert_eq!(limits.take_events(2).0, 1);
-    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!(limits.take_events(1000).0, 30, "no more than the burst");
 
     assert_eq!(limits.take_bytes(600), Ok(()));

@@ -103,17 +103,16 @@ impl Tokens {
     pub(super) fn verify(&self, text: &str, now_s: u64) -> Result<Arc<Caller>, Denied> {
         let hash = hash(text);
         let known = self.seen().get(&hash).cloned();
-        let caller = match known {
-            Some(caller) => caller,
-            None => {
-                let caller = Arc::new(self.read(text, now_s)?);
-                let mut seen = self.seen();
-                if seen.len() >= SEEN_MAX {
-                    seen.clear();
-                }
-                seen.insert(hash, Arc::clone(&caller));
-                caller
+        let caller = if let Some(caller) = known {
+            caller
+        } else {
+            let caller = Arc::new(self.read(text, now_s)?);
+            let mut seen = self.seen();
+            if seen.len() >= SEEN_MAX {
+                seen.clear();
             }
+            seen.insert(hash, Arc::clone(&caller));
+            caller
         };
         if caller.expires_s().is_some_and(|end| end <= now_s) {
             return Err(denied("the token has expired"));

@@ -105,7 +105,7 @@ impl Control {
             match tls.read_changes(&mut tried.certificates) {
                 Ok(false) => {}
                 Ok(true) => {
-                    tracing::info!("certificates were read again: their files have changed")
+                    tracing::info!("certificates were read again: their files have changed");
                 }
                 Err(error) => {
                     tracing::error!(%error, "certificates could not be read again; the old ones stay in force");

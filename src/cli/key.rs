@@ -1,10 +1,7 @@
 //! `cuegate key new`: a fresh API key, shown once, and the lines of the configuration for it.
 
-use std::fmt::Write as _;
-
-use sha2::{Digest, Sha256};
-
 use super::Error;
+use crate::access::{hash, hex};
 use crate::config::Scope;
 
 /// Bytes of randomness in a key: as many as its hash has.
@@ -65,7 +62,7 @@ fn lines(new: &New, key: &str) -> Result<String, Error> {
     let text = format!(
         "[[api_key]]\nname = {:?}\nsha256 = \"{}\"\nchannels = [{}]\nscopes = [{}]\n",
         new.name,
-        hex(&Sha256::digest(key.as_bytes())),
+        hex(&hash(key)),
         list(&new.channel),
         list(&new.scope),
     );
@@ -76,12 +73,4 @@ fn lines(new: &New, key: &str) -> Result<String, Error> {
     );
     checked.map_err(|errors| Error::Usage(errors.to_string()))?;
     Ok(text)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -244,7 +244,7 @@ pub struct ApiKeySettings {
     pub rates: RateSettings,
     /// Most events and bytes a second to any one channel.
     pub channel_rates: RateSettings,
-    /// Most WebSockets and streams of payloads at once; 0: no limit of its own.
+    /// Most connections that stay, `WebSocket`s and streams of payloads at once; 0: no limit of its own.
     pub max_connections: usize,
     /// Most of a channel's queue that its events may take, in percent: 1 to 100.
     pub queue_percent: u8,

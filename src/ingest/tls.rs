@@ -15,6 +15,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
+use x509_parser::x509::AttributeTypeAndValue;
 
 use crate::access::{Certificate, Stamped};
 use crate::config::{Error, Errors, TlsSettings};
@@ -155,7 +156,10 @@ fn subject(certificate: &CertificateDer<'_>) -> Result<Certificate, &'static str
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate)
         .map_err(|_| "the client's certificate cannot be read")?;
     let mut names = certificate.subject().iter_common_name();
-    match (names.next().map(|name| name.as_str()), names.next()) {
+    match (
+        names.next().map(AttributeTypeAndValue::as_str),
+        names.next(),
+    ) {
         (Some(Ok(name)), None) => Ok(Certificate(name.into())),
         _ => Err("the subject of the client's certificate has not one common name"),
     }

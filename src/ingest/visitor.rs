@@ -9,7 +9,7 @@ use tokio::time::{Duration, sleep};
 
 use super::door::{Door, Side};
 use super::refusal::{Code, Refusal};
-use crate::access::{Access, Caller, Denied, Place};
+use crate::access::{Access, Caller, Denied, Limits, Place};
 use crate::config::Scope;
 use crate::dispatch::Channel;
 
@@ -37,7 +37,7 @@ impl Visitor {
         scope: Scope,
         channel: Option<Arc<Channel>>,
     ) -> Result<Self, Refusal> {
-        let place = caller.limits().map(|limits| limits.enter()).transpose();
+        let place = caller.limits().map(Limits::enter).transpose();
         let place = place.map_err(|most| {
             let detail = format!("{} has {most} connections open, its limit", caller.name());
             Refusal::new(Code::RateLimited, detail).retry_after(1000)

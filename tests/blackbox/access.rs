@@ -9,6 +9,7 @@ mod tls;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,7 +36,10 @@ fn key_lines(owner: &str, channels: &str, scopes: &str, more: &str) -> String {
 fn sha256(text: &str) -> String {
     use sha2::{Digest, Sha256};
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn bearer(owner: &str) -> String {
@@ -179,7 +183,7 @@ fn secrets_stay_secret() {
             (gateway.admin, "GET", "/admin/refusals"),
         ] {
             let answer = ask(address, method, path, Some(&authorization), r#"{"data":1}"#);
-            said += &format!("{answer:?} {}", String::from_utf8_lossy(&answer.body));
+            let _ = write!(said, "{answer:?} {}", String::from_utf8_lossy(&answer.body));
         }
     }
     said += &http::send(gateway.metrics, "GET", "/metrics", &[], b"").text();

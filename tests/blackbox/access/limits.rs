@@ -62,7 +62,7 @@ fn rates_of_a_key() {
     // Each channel has its own.
     let channelwise = |channel: &str| {
         let body = format!(
-            r#"[{}]"#,
+            "[{}]",
             vec![format!(r#"{{"channel":"{channel}","data":1}}"#); 5].join(",")
         );
         post("channelwise", "/v1/events", &body).json()["accepted"].clone()

@@ -211,8 +211,8 @@ fn over_tls_and_with_new_certificates() {
         }
         run(&mut command, "")
     };
-    let sent = send(Some(&ca));
-    assert_eq!(sent.code, Some(0), "{sent:?}");
+    let known = send(Some(&ca));
+    assert_eq!(known.code, Some(0), "{known:?}");
     let refused = send(None);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     gateway.scrape().check_books(true);

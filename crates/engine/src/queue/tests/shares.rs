@@ -156,7 +156,8 @@ fn some_step(run: &mut Run, random: &mut Random, seed: u64, id: u64, at: u64) {
         }
         2 => {
             if let Some(payload) = run.taken.pop() {
-                let outcome = [Outcome::Delivered, Outcome::Failed][usize::from(id % 2 == 0)];
+                let outcome =
+                    [Outcome::Delivered, Outcome::Failed][usize::from(id.is_multiple_of(2))];
                 run.queue.settle(run.now, payload, outcome);
             }
         }
