@@ -309,6 +309,15 @@ fn what_a_token_must_say() {
     ] {
         check(access, &[&signer.token(&claims(&change))], expected);
     }
+    // What must be understood and is not (RFC 7515, section 4.1.11).
+    let mut header = Header::new(signer.algorithm);
+    header.crit = Some(vec!["b64".to_owned()]);
+    let critical = encode(&header, &claims(&json!({})), &signer.key).expect("a token");
+    check(
+        &plain,
+        &[&format!("Bearer {critical}")],
+        Err("must be understood"),
+    );
     // Nothing of it may be changed, and what was good once ends too.
     let token = signer.token(&claims(&json!({})));
     check(&plain, &[&token], Ok("studio"));

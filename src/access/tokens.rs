@@ -158,6 +158,9 @@ impl Tokens {
                 "the token is signed with another algorithm than is taken",
             ));
         }
+        if header.crit.is_some() {
+            return Err(denied("the token says that more of it must be understood"));
+        }
         let fits = |kid: &Option<String>| match (kid, &header.kid) {
             (Some(has), Some(wanted)) => has == wanted,
             _ => true,

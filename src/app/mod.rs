@@ -216,6 +216,7 @@ fn serve_operators(
 ) -> JoinHandle<()> {
     let options = ingest::server::Options {
         max_connections: ingest::limits::OPERATORS_CONNECTIONS_MAX,
+        bound: "as many operators'",
         tls: None,
         meters: None,
     };
@@ -368,7 +369,7 @@ fn announce(settings: &Settings, producers: &TcpListener, local: Option<&LocalIv
             "  journal    {dir}: what is accepted survives the machine; {kept} events from before"
         ),
     };
-    let _ = writeln!(text, "  keys       {}", security::summary(settings));
+    let _ = writeln!(text, "  keys       {}", config::check::callers(settings));
     if let Some(endpoint) = &settings.otlp_endpoint {
         let _ = writeln!(text, "  traces     to {endpoint}");
     }

@@ -60,31 +60,3 @@ pub(super) async fn watch(control: Arc<Control>) {
         tried = looked.await.unwrap_or_default();
     }
 }
-
-/// Who is let in, in a line.
-pub(super) fn summary(settings: &Settings) -> String {
-    let server = &settings.server;
-    let beyond = |ip: std::net::IpAddr| !ip.to_canonical().is_loopback();
-    if !settings.needs_proof() {
-        return if server.open_without_keys {
-            "NONE: whoever reaches an address may send (server.auth = \"none\")".to_owned()
-        } else {
-            "none: whoever is on this machine may send".to_owned()
-        };
-    }
-    let mut ways = vec![format!("{} API keys", settings.api_keys.len())];
-    if settings.jwt.is_some() {
-        ways.push("tokens".to_owned());
-    }
-    let tls = server.tls.as_ref();
-    if tls.is_some_and(|tls| tls.client_ca.is_some()) {
-        ways.push("client certificates".to_owned());
-    }
-    if (tls.is_none() && beyond(server.listen.ip())) || beyond(settings.admin_listen.ip()) {
-        ways.push(
-            "IN PLAIN TEXT beyond this machine: let only a trusted network or a TLS proxy reach it"
-                .to_owned(),
-        );
-    }
-    ways.join(", ")
-}

@@ -54,14 +54,7 @@ impl fmt::Display for Report {
             "listen    producers {}, metrics {}, admin {}",
             s.server.listen, s.metrics_listen, s.admin_listen
         )?;
-        let keys = match s.api_keys.len() {
-            0 if s.jwt.is_none() => "none: whoever reaches the address may send".to_owned(),
-            n => format!(
-                "{n} API keys, tokens {}",
-                if s.jwt.is_some() { "on" } else { "off" }
-            ),
-        };
-        writeln!(f, "keys      {keys}")?;
+        writeln!(f, "keys      {}", callers(s))?;
         let names = some_of(s.channels.iter().map(|channel| channel.name.to_string()));
         let unlisted = if s.allow_unlisted {
             "allowed by ARN"
@@ -114,4 +107,33 @@ fn some_of(items: impl ExactSizeIterator<Item = String>) -> String {
     } else {
         format!(" ({})", shown.join(", "))
     }
+}
+
+/// Who is let in, in a line.
+#[must_use]
+pub fn callers(settings: &Settings) -> String {
+    let server = &settings.server;
+    let beyond = |ip: std::net::IpAddr| !ip.to_canonical().is_loopback();
+    if !settings.needs_proof() {
+        return if server.open_without_keys {
+            "NONE: whoever reaches the address may send (server.auth = \"none\")".to_owned()
+        } else {
+            "none: whoever is on this machine may send".to_owned()
+        };
+    }
+    let mut ways = vec![format!("{} API keys", settings.api_keys.len())];
+    if settings.jwt.is_some() {
+        ways.push("tokens".to_owned());
+    }
+    let tls = server.tls.as_ref();
+    if tls.is_some_and(|tls| tls.client_ca.is_some()) {
+        ways.push("client certificates".to_owned());
+    }
+    if (tls.is_none() && beyond(server.listen.ip())) || beyond(settings.admin_listen.ip()) {
+        ways.push(
+            "IN PLAIN TEXT beyond this machine: let only a trusted network or a TLS proxy reach it"
+                .to_owned(),
+        );
+    }
+    ways.join(", ")
 }

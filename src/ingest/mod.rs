@@ -88,6 +88,7 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
     );
     let server = server::Options {
         max_connections: settings.server.max_connections,
+        bound: "server.max_connections",
         tls: security.tls,
         meters: Some(meters),
     };

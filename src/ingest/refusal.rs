@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::num::NonZeroU64;
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -83,8 +84,9 @@ pub struct Refusal {
     pub code: Code,
     /// Why, for people; at most [`DETAIL_MAX`] bytes.
     pub detail: Cow<'static, str>,
-    /// When trying again makes sense, in ms.
-    pub retry_after_ms: Option<u64>,
+    /// When trying again makes sense, in ms. (Not 0, and so no larger than a number alone: a body
+    /// can be refused in a hundred thousand pieces.)
+    pub retry_after_ms: Option<NonZeroU64>,
     /// The producer's limit that was reached.
     pub limit: Option<Box<Exceeded>>,
 }
@@ -110,10 +112,10 @@ impl Refusal {
         }
     }
 
-    /// The same, worth another try after this many ms.
+    /// The same, worth another try after this many ms, at least 1.
     #[must_use]
     pub fn retry_after(mut self, ms: u64) -> Self {
-        self.retry_after_ms = Some(ms);
+        self.retry_after_ms = Some(NonZeroU64::new(ms).unwrap_or(NonZeroU64::MIN));
         self
     }
 
@@ -199,7 +201,7 @@ impl Refusal {
             window_s,
             wait: _,
         } = **limit;
-        let reset_s = retry_after_seconds(self.retry_after_ms.unwrap_or(0));
+        let reset_s = self.retry_after_ms.map_or(1, retry_after_seconds);
         for (name, value) in [
             (
                 RATE_LIMIT_POLICY,
@@ -352,11 +354,15 @@ impl From<engine::Refusal> for Refusal {
             engine::Refusal::QueueFull { .. } => Cow::Borrowed("the channel's queue is full"),
             other => Cow::Owned(other.to_string()),
         };
-        Self {
+        let refusal = Self {
             code,
             detail,
-            retry_after_ms: retry_after.map(engine::Span::millis_ceil),
+            retry_after_ms: None,
             limit: None,
+        };
+        match retry_after {
+            Some(span) => refusal.retry_after(span.millis_ceil()),
+            None => refusal,
         }
     }
 }
@@ -412,18 +418,18 @@ impl From<Exceeded> for Refusal {
             return Self::new(Code::BodyTooLarge, detail);
         };
         let detail = format!("the producer's limit of {policy} is reached");
-        let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let ms = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
         let limit = Some(Box::new(exceeded));
         Self {
             limit,
-            ..Self::new(Code::RateLimited, detail).retry_after(ms.max(1))
+            ..Self::new(Code::RateLimited, detail).retry_after(ms)
         }
     }
 }
 
-/// Whole seconds, rounded up, at least 1: `Retry-After` knows nothing finer.
-const fn retry_after_seconds(ms: u64) -> u64 {
-    if ms == 0 { 1 } else { ms.div_ceil(1000) }
+/// Whole seconds, rounded up: `Retry-After` knows nothing finer.
+const fn retry_after_seconds(ms: NonZeroU64) -> u64 {
+    ms.get().div_ceil(1000)
 }
 
 /// Appends `text` as a JSON string.

@@ -65,7 +65,7 @@ pub async fn serve(
                 } else if server.options.tls.is_none()
                     && let Ok(place) = Arc::clone(&waiting_room).try_acquire_owned()
                 {
-                    connections.spawn(turn_away(stream, place));
+                    connections.spawn(turn_away(stream, server.options.bound, place));
                 }
             }
             Err(error) => {
@@ -86,6 +86,8 @@ pub async fn serve(
 pub struct Options {
     /// Most at once; any more are told so and closed.
     pub max_connections: usize,
+    /// What that bound is called.
+    pub bound: &'static str,
     /// Over TLS, by these certificates.
     pub tls: Option<Arc<Tls>>,
     /// Where they are counted, if anywhere.
@@ -181,10 +183,10 @@ impl Server {
 
 /// Answers without reading, then reads what comes: over unread bytes the answer would be
 /// lost in a reset.
-async fn turn_away(mut stream: TcpStream, place: OwnedSemaphorePermit) {
+async fn turn_away(mut stream: TcpStream, bound: &'static str, place: OwnedSemaphorePermit) {
     let _place = place;
     let _ = timeout(DISCARD_MAX_TIME, async {
-        let detail = "server.max_connections connections are open";
+        let detail = format!("{bound} connections are open");
         let refusal = Refusal::new(Code::Overloaded, detail).retry_after(OVERLOADED_RETRY_MS);
         stream.write_all(refusal.raw_response().as_bytes()).await?;
         stream.shutdown().await?;

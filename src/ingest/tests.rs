@@ -165,6 +165,7 @@ impl Stand {
         let address = listener.local_addr().unwrap();
         let options = server::Options {
             max_connections,
+            bound: "server.max_connections",
             tls: None,
             meters: Some(Arc::clone(self.telemetry.meters())),
         };

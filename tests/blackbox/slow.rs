@@ -15,6 +15,8 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 /// Patience with heads and with the silence of bodies is 10 s, and twice that is too much.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const LATE: &str = "HTTP/1.1 408 ";
+
 /// What a slow client sends, and how often it adds a byte of blank.
 fn slow(address: SocketAddr, bytes: &[u8], drip: Option<Duration>) -> (Instant, String) {
     let start = Instant::now();
@@ -46,12 +48,21 @@ fn slow_requests_are_ended_with_408_and_nothing_is_published() {
     let dripped_head = [&half_head[..], b"x-slow: "].concat();
     std::thread::scope(|scope| {
         let every = Some(Duration::from_millis(900));
-        for (name, bytes, drip, expected) in [
-            ("half a head", half_head, None, "HTTP/1.1 408 "),
-            ("a head by the drip", dripped_head, every, "HTTP/1.1 408 "),
-            ("half a body", half_body, None, "HTTP/1.1 408 "),
-            ("half a PutMetadata", ivs, None, "HTTP/1.1 408 "),
-            ("nothing", Vec::new(), None, ""),
+        let (admin, metrics) = (gateway.admin, gateway.metrics);
+        for (name, address, bytes, drip, expected) in [
+            ("half a head", address, half_head.clone(), None, LATE),
+            (
+                "half a head for operators",
+                admin,
+                half_head.clone(),
+                None,
+                LATE,
+            ),
+            ("half a head for a scrape", metrics, half_head, None, LATE),
+            ("a head by the drip", address, dripped_head, every, LATE),
+            ("half a body", address, half_body, None, LATE),
+            ("half a PutMetadata", address, ivs, None, LATE),
+            ("nothing", address, Vec::new(), None, ""),
         ] {
             scope.spawn(move || {
                 let (start, answer) = slow(address, &bytes, drip);

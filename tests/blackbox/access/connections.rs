@@ -99,7 +99,7 @@ fn a_reload_adds_and_revokes_at_once() {
 #[test]
 fn an_expired_token_ends_what_it_opened() {
     let (gateway, _files) = gateway("");
-    let brief = token(Algorithm::HS256, SECRET, 3);
+    let brief = token(Algorithm::HS256, SECRET, 6);
     let mut client = Client::open_as(gateway.producers, "/v1/ws", &brief);
     let stream = follow(&gateway, &brief);
     client.send(r#"{"channel":"quiz","data":1}"#);
