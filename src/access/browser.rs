@@ -38,14 +38,17 @@ pub fn check_operator(uri: &Uri, headers: &HeaderMap, bound: IpAddr) -> Result<(
 }
 
 /// Whether a browser sent it for a page: programs say nothing of origins.
-#[must_use]
-pub fn is_from_page(headers: &HeaderMap) -> bool {
+fn is_from_page(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.contains_key(&FETCH_SITE)
 }
 
 /// For a listener that programs use: what comes from no page passes. Pages of the `allowed`
-/// origins may, and those of the listener's own, if there were any; `only_ours` has the host
-/// looked at then.
+/// origins may, and those of the listener's own, if there were any.
+///
+/// `unguarded` is the address of a listener that asks nobody for a key and is meant for this
+/// machine alone. There the host is looked at too: of a page's request it must be this machine's; of
+/// any other it must not be a name that could be anybody's, because a browser says of a page's
+/// reading from its own origin no more than the host.
 ///
 /// # Errors
 /// [`Foreign`].
@@ -53,25 +56,38 @@ pub fn check_producer(
     uri: &Uri,
     headers: &HeaderMap,
     allowed: &[String],
-    only_ours: Option<IpAddr>,
+    unguarded: Option<IpAddr>,
 ) -> Result<(), Foreign> {
-    if !is_from_page(headers) {
-        return Ok(());
-    }
     let mut origins = headers.get_all(ORIGIN).iter();
     if let (Some(origin), None) = (origins.next(), origins.next())
         && allowed.iter().any(|allowed| origin == allowed.as_str())
     {
         return Ok(());
     }
-    let host = host(uri, headers).ok_or(Foreign::Host)?;
-    if only_ours.is_some_and(|bound| !is_ours(&host, bound)) {
+    let host = host(uri, headers);
+    let is_strange = |bound: IpAddr| match &host {
+        Some(host) if is_from_page(headers) => !is_ours(host, bound),
+        Some(host) => is_public(host) && !is_ours(host, bound),
+        None => is_from_page(headers),
+    };
+    if unguarded.is_some_and(is_strange) {
         return Err(Foreign::Host);
     }
+    if !is_from_page(headers) {
+        return Ok(());
+    }
+    let host = host.ok_or(Foreign::Host)?;
     if is_cross_origin(headers, &host) {
         return Err(Foreign::Origin);
     }
     Ok(())
+}
+
+/// Whether a host is a name that the network's names could hold: those of one label are this
+/// network's own.
+fn is_public(host: &Authority) -> bool {
+    let name = host.host();
+    name.contains('.') && name.parse::<IpAddr>().is_err()
 }
 
 /// Whom the request is for: one authority, wherever it is said (HTTP/2 says it in the URI).

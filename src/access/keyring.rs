@@ -29,6 +29,11 @@ impl Keyring {
         self.0.subscribe()
     }
 
+    /// Whoever holds a connection open shows again what it showed, though the access is the same.
+    pub fn ask_again(&self) {
+        self.0.send_modify(|_| ());
+    }
+
     /// From now on this is in force.
     pub fn put(&self, access: Access) {
         self.0.send_replace(Arc::new(access));

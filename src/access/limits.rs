@@ -32,7 +32,25 @@ pub struct Limits {
     bytes: Option<Rate<NotKeyed, InMemoryState>>,
     channel_events: Option<Rate<ChannelId, DashMapStateStore<ChannelId>>>,
     channel_bytes: Option<Rate<ChannelId, DashMapStateStore<ChannelId>>>,
-    connections: AtomicUsize,
+    connections: Arc<AtomicUsize>,
+    /// Bytes of its unfinished bodies.
+    pub bodies: BodyBudget,
+}
+
+/// Bytes of bodies that are on their way.
+#[derive(Debug, Default)]
+pub struct BodyBudget(AtomicUsize);
+
+impl BodyBudget {
+    /// Takes bytes, and says how many are taken then.
+    pub fn take(&self, bytes: usize) -> usize {
+        self.0.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+
+    /// Gives bytes back that were taken.
+    pub fn give_back(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// A limit that is reached.
@@ -50,21 +68,21 @@ pub struct Exceeded {
 
 /// A place among the connections of a producer, until it is dropped.
 #[derive(Debug)]
-pub struct Place(Arc<Limits>);
+pub struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Limits {
-    /// The limits of a key; none: it has none.
-    pub(super) fn of(key: &ApiKeySettings) -> Option<Self> {
+    /// The limits of a key. Connections are counted on from `before`, whatever has changed.
+    pub(super) fn of(key: &ApiKeySettings, before: Option<&Self>) -> Self {
         let (all, channel) = (&key.rates, &key.channel_rates);
-        let settings = (*all, *channel, key.max_connections);
-        (settings != Default::default()).then(|| Self {
-            settings,
+        let connections = before.map(|before| Arc::clone(&before.connections));
+        Self {
+            settings: (*all, *channel, key.max_connections),
             events: Rate::events("events", all, RateLimiter::direct_with_clock),
             bytes: Rate::bytes("bytes", all, RateLimiter::direct_with_clock),
             channel_events: Rate::events(
@@ -73,8 +91,9 @@ impl Limits {
                 RateLimiter::dashmap_with_clock,
             ),
             channel_bytes: Rate::bytes("channel-bytes", channel, RateLimiter::dashmap_with_clock),
-            connections: AtomicUsize::new(0),
-        })
+            connections: connections.unwrap_or_default(),
+            bodies: BodyBudget::default(),
+        }
     }
 
     /// Whether the other allows the same.
@@ -135,14 +154,14 @@ impl Limits {
     ///
     /// # Errors
     /// How many there may be: they are all taken.
-    pub fn enter(self: &Arc<Self>) -> Result<Place, usize> {
+    pub fn enter(&self) -> Result<Place, usize> {
         let most = match self.settings.2 {
             0 => usize::MAX,
             most => most,
         };
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
         // Dropped where there is no room, which gives it back.
-        let place = Place(Arc::clone(self));
+        let place = Place(Arc::clone(&self.connections));
         if before < most { Ok(place) } else { Err(most) }
     }
 

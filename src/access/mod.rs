@@ -30,14 +30,14 @@ use std::time::SystemTime;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Extensions, HeaderMap};
 
-use crate::config::{Error, Errors, SecretSource, Settings};
+use crate::config::{ApiKeySettings, Error, Errors, SecretSource, Settings};
 use caller::Credential;
 pub use caller::{Caller, Certificate, Denied};
 pub use files::{Stamped, read_bounded};
 pub use keyring::Keyring;
 use keys::Keys;
 pub(crate) use keys::{hash, hex};
-pub use limits::{Exceeded, Limits, Place};
+pub use limits::{BodyBudget, Exceeded, Limits, Place};
 use signatures::Signatures;
 use tokens::Tokens;
 
@@ -234,7 +234,7 @@ impl Build<'_> {
         let (mut keys, mut signatures) = (Keys::default(), Signatures::default());
         for key in &settings.api_keys {
             let name: Arc<str> = key.name.as_str().into();
-            let limits = self.limits_of(&name, key);
+            let limits = Some(self.limits_of(&name, key));
             let caller = Caller::of_key(&name, key, limits);
             if let Some(aws) = &key.aws
                 && let Some(secret) = self.secret(&key.name, &aws.secret)
@@ -257,18 +257,14 @@ impl Build<'_> {
         }
     }
 
-    fn limits_of(
-        &mut self,
-        name: &Arc<str>,
-        key: &crate::config::ApiKeySettings,
-    ) -> Option<Arc<Limits>> {
-        let new = Limits::of(key)?;
+    fn limits_of(&mut self, name: &Arc<str>, key: &ApiKeySettings) -> Arc<Limits> {
         let before = self.before.and_then(|access| access.limits.get(name));
+        let new = Limits::of(key, before.map(Arc::as_ref));
         // What was used of a limit that stays stays used.
-        let limits = before.filter(|before| before.is_same(&new)).cloned();
-        let limits = limits.unwrap_or_else(|| Arc::new(new));
+        let same = before.filter(|before| before.is_same(&new)).cloned();
+        let limits = same.unwrap_or_else(|| Arc::new(new));
         self.limits.insert(Arc::clone(name), Arc::clone(&limits));
-        Some(limits)
+        limits
     }
 
     fn secret(&mut self, key: &str, source: &SecretSource) -> Option<String> {

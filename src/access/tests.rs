@@ -383,6 +383,19 @@ fn sets_of_keys() {
     wrong("{\"keys\": []}", "no key for EdDSA");
     wrong("{\"keys\": 1}", "not a JWKS");
     wrong("", "not a public key for EdDSA as PEM");
+    let hmac = Signer::new(Algorithm::HS256);
+    for (text, part) in [
+        (r#"{"keys":[{"kty":"oct","k":""}]}"#, "at least 32 bytes"),
+        (
+            "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA0000000000000000000000000000\n",
+            "no shared secret",
+        ),
+    ] {
+        std::fs::write(&hmac.file, text).expect("a file");
+        let built = Access::build(&settings(&hmac.lines("")), &|_| None, None);
+        let errors = built.expect_err("a fault").to_string();
+        assert!(errors.contains(part), "{errors}");
+    }
     wrong(
         &format!("{{\"keys\": [{}]}}", vec![one.to_string(); 17].join(",")),
         "17 keys",
@@ -538,7 +551,7 @@ async fn a_reload_gives_no_new_burst() {
     for (lines, events, places) in [
         (lines.clone(), 0, 1),
         (lines.replace("quiz", "other"), 5, 2),
-        (lines.replace("= 5", "= 6"), 6, 2),
+        (lines.replace("= 5", "= 6"), 6, 1),
     ] {
         let after = Access::build(&settings(&lines), &|_| None, Some(&before)).expect("access");
         let caller = identified(&after, &["Bearer the-key"], NOW).expect("known");

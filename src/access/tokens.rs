@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, JwkSet, PublicKeyUse,
+};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 
@@ -27,6 +29,9 @@ const SEEN_MAX: usize = 4096;
 
 /// The issuer's clock may be so far ahead of ours, in s.
 const NOT_BEFORE_LEEWAY_S: u64 = 5;
+
+/// Longest token, in bytes: some that are remembered are held whole.
+const TOKEN_MAX: usize = 8 << 10;
 
 /// Longest `sub`, in bytes: it is shown in logs.
 const SUBJECT_MAX: usize = 128;
@@ -55,9 +60,9 @@ pub(super) struct Tokens {
     seen: Mutex<HashMap<[u8; 32], Arc<Caller>>>,
 }
 
-/// Whether a text may be a token: three parts.
+/// Whether a text may be a token: three parts, and not too long.
 pub(super) fn is_token(text: &str) -> bool {
-    text.bytes().filter(|byte| *byte == b'.').count() == 2
+    text.len() <= TOKEN_MAX && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 impl Tokens {
@@ -213,18 +218,27 @@ fn one_key(file: &[u8], algorithm: Algorithm) -> Result<DecodingKey, String> {
     let key = match algorithm {
         Algorithm::HS256 => {
             let secret = file.strip_suffix(b"\n").unwrap_or(file);
-            if secret.len() < SECRET_MIN_BYTES {
-                return Err(format!(
-                    "a secret for HS256 has at least {SECRET_MIN_BYTES} bytes"
-                ));
+            if secret.starts_with(b"-----BEGIN") {
+                return Err("a key as PEM is no shared secret: anybody may have it".to_owned());
             }
-            return Ok(DecodingKey::from_secret(secret));
+            let key = DecodingKey::from_secret(secret);
+            return long_enough(&key).map(|()| key);
         }
         Algorithm::RS256 => DecodingKey::from_rsa_pem(file),
         Algorithm::ES256 => DecodingKey::from_ec_pem(file),
         _ => DecodingKey::from_ed_pem(file),
     };
     key.map_err(|_| format!("not a public key for {algorithm:?} as PEM, nor a JWKS"))
+}
+
+fn long_enough(secret: &DecodingKey) -> Result<(), String> {
+    let bytes = secret.try_get_as_bytes().unwrap_or_default();
+    if bytes.len() < SECRET_MIN_BYTES {
+        return Err(format!(
+            "a secret for HS256 has at least {SECRET_MIN_BYTES} bytes"
+        ));
+    }
+    Ok(())
 }
 
 /// The keys of a JWKS that are meant for this algorithm.
@@ -240,12 +254,26 @@ fn key_set(
             (&jwk.algorithm, algorithm),
             (AlgorithmParameters::OctetKey(_), Algorithm::HS256)
                 | (AlgorithmParameters::RSA(_), Algorithm::RS256)
-                | (AlgorithmParameters::EllipticCurve(_), Algorithm::ES256)
+                | (
+                    AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {
+                        curve: EllipticCurve::P256,
+                        ..
+                    }),
+                    Algorithm::ES256
+                )
                 | (AlgorithmParameters::OctetKeyPair(_), Algorithm::EdDSA)
         );
+        let signs = jwk
+            .common
+            .public_key_use
+            .as_ref()
+            .is_none_or(|used| *used == PublicKeyUse::Signature);
         let named = jwk.common.key_algorithm.map(|named| named.to_string());
-        if fits && named.is_none_or(|named| named == format!("{algorithm:?}")) {
+        if fits && signs && named.is_none_or(|named| named == format!("{algorithm:?}")) {
             let key = DecodingKey::from_jwk(jwk).map_err(|error| format!("a key: {error}"))?;
+            if algorithm == Algorithm::HS256 {
+                long_enough(&key)?;
+            }
             keys.push((jwk.common.key_id.clone(), key));
         }
     }

@@ -1,6 +1,7 @@
 //! What operators may ask of the running gateway: how it stands, and to read its configuration
 //! again.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Source;
@@ -23,6 +24,8 @@ pub(super) struct Control {
     telemetry: Arc<Telemetry>,
     source: Source,
     security: Security,
+    /// The addresses that were bound at the start, whatever a file says since.
+    bound: [(&'static str, SocketAddr); 2],
     /// One reload at a time.
     reloading: Mutex<()>,
 }
@@ -34,7 +37,13 @@ impl Control {
         source: Source,
         security: Security,
     ) -> Self {
+        let settings = gateway.settings();
+        let bound = [
+            ("server.listen", settings.server.listen),
+            ("admin.listen", settings.admin_listen),
+        ];
         Self {
+            bound,
             gateway,
             telemetry,
             source,
@@ -50,6 +59,7 @@ impl Control {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let read = self.source.load().and_then(|new| {
+            self.check_open(&new)?;
             let access = self.access(&new)?;
             Ok((new, access))
         });
@@ -58,6 +68,8 @@ impl Control {
                 // A key that is gone opens nothing from here on, whatever else is changing.
                 self.security.keyring.put(access);
                 let report = self.put_in_force(new);
+                // Channels may have other names now: who may stay is asked once more.
+                self.security.keyring.ask_again();
                 self.telemetry.meters().reloaded(true);
                 tracing::info!(changes = report.changes.len(), needs_restart = ?report.needs_restart, "configuration reloaded");
                 Ok(report)
@@ -70,6 +82,29 @@ impl Control {
                 }
                 Err(errors)
             }
+        }
+    }
+
+    /// Refuses to let everybody in where others than this machine reach a listener: it stays where
+    /// it is until a restart.
+    fn check_open(&self, new: &Settings) -> Result<(), config::Errors> {
+        if new.needs_proof() || new.server.open_without_keys {
+            return Ok(());
+        }
+        let beyond = self
+            .bound
+            .iter()
+            .filter(|(_, at)| !at.ip().to_canonical().is_loopback());
+        let errors: Vec<_> = beyond
+            .map(|(key, at)| {
+                let what = format!("this process listens on {at} until it is restarted: it must not go without keys before");
+                config::Error::of_key(key, &what)
+            })
+            .collect();
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(config::Errors(errors))
         }
     }
 

@@ -217,6 +217,7 @@ fn serve_operators(
     let options = ingest::server::Options {
         max_connections: ingest::limits::OPERATORS_CONNECTIONS_MAX,
         bound: "as many operators'",
+        h2_streams: ingest::limits::OPERATORS_H2_STREAMS_MAX,
         tls: None,
         meters: None,
     };

@@ -12,7 +12,7 @@ use super::settings::{
     AccountSettings, ApiKeySettings, AwsKeySettings, ChannelSettings, RateSettings, Scope,
     SecretSource,
 };
-use super::values::{account_id, alias, path, region, role_arn, sha256, url, word};
+use super::values::{account_id, alias, path, region, role_arn, sha256, url, variable, word};
 use crate::arn::ChannelArn;
 
 /// `[[channel]]`: no name and no ARN twice, the rules over `defaults`.
@@ -75,7 +75,7 @@ pub(super) fn accounts(reader: &mut Reader<'_>, defaults: &AccountPolicy) -> Vec
 pub(super) fn api_keys(reader: &mut Reader<'_>, client_certificates: bool) -> Vec<ApiKeySettings> {
     let mut names = HashMap::new();
     let mut hashes = HashSet::new();
-    let mut pairs = HashMap::new();
+    let mut pairs = HashSet::new();
     reader.tables("api_key", |t| {
         let name = t.required("name", "what logs and metrics call it", alias);
         let sha256 = t.optional("sha256", sha256);
@@ -94,7 +94,9 @@ pub(super) fn api_keys(reader: &mut Reader<'_>, client_certificates: bool) -> Ve
             );
         }
         once(t, &mut names, "name", name.clone());
-        once(t, &mut pairs, "aws_access_key_id", access_key_id.clone());
+        if access_key_id.clone().is_some_and(|id| !pairs.insert(id)) {
+            t.error("aws_access_key_id", "is another [[api_key]]'s already");
+        }
         if sha256.is_some_and(|hash| !hashes.insert(hash)) {
             t.error(
                 "sha256",
@@ -141,7 +143,7 @@ pub(super) fn api_keys(reader: &mut Reader<'_>, client_certificates: bool) -> Ve
 
 /// Where the secret of a key pair is: a variable or a file.
 fn aws_secret(t: &mut Table<'_, '_>) -> Option<SecretSource> {
-    let variable = t.optional("aws_secret_env", word);
+    let variable = t.optional("aws_secret_env", variable);
     let file = t.optional("aws_secret_file", path);
     if variable.is_some() && file.is_some() {
         t.error(

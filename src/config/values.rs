@@ -130,6 +130,16 @@ pub(super) fn word(text: &str) -> Result<String, String> {
         .ok_or_else(|| "must not contain white space".to_owned())
 }
 
+/// The name of an environment variable. Not repeated: it may be the secret itself, pasted in the
+/// wrong place.
+pub(super) fn variable(text: &str) -> Result<String, String> {
+    let fits = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+    let valid = text.bytes().all(fits) && !text.starts_with(|c: char| c.is_ascii_digit());
+    valid
+        .then(|| text.to_owned())
+        .ok_or_else(|| "not the name of a variable: letters, digits and _".to_owned())
+}
+
 pub(super) fn secret(text: &str) -> Result<Secret, String> {
     let valid =
         bounds::SECRET_CHARS.contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic());

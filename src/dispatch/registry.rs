@@ -152,11 +152,13 @@ impl Registry {
 
     /// Gives the listed channels their names; the others lose theirs.
     pub(super) fn set_aliases(&self, aliases: HashMap<Arc<str>, Arc<Channel>>) {
+        let names: HashMap<ChannelId, &Arc<str>> = aliases
+            .iter()
+            .map(|(alias, channel)| (channel.id, alias))
+            .collect();
+        // One that stays is never without: whoever may use the channel by it may at any moment.
         for channel in &self.by_arn {
-            channel.set_alias(None);
-        }
-        for (alias, channel) in &aliases {
-            channel.set_alias(Some(Arc::clone(alias)));
+            channel.set_alias(names.get(&channel.id).copied().cloned());
         }
         *self
             .by_alias

@@ -21,7 +21,7 @@ use super::batch::Batch;
 use super::body;
 use super::door::Door;
 use super::event::{Text, once};
-use super::limits::ID_MAX;
+use super::limits::{AWS_BODY_MAX, ID_MAX};
 use super::offer;
 use super::openapi::{self, answers, params, schemas};
 use super::refusal::{Code, Refusal, aws_response, push_string};
@@ -143,7 +143,8 @@ async fn take(door: &Door, head: &Parts, body: Body) -> Result<(), Failed> {
     let read = read(door, head, body).await.inspect_err(|failed| {
         let refusal = match failed {
             Failed::Refused(refusal) => refusal,
-            Failed::Signature(error) => &of_signature(error),
+            // The text may repeat what was sent in the place of a signature.
+            Failed::Signature(error) => &Refusal::new(Code::Unauthenticated, error.code()),
         };
         offer::count_refusal(door, Transport::PutMetadata, None, refusal);
     });
@@ -170,7 +171,9 @@ async fn read(
         return Err(failed);
     }
     let settings = door.settings();
-    let bytes = body::read(headers, body, settings.server.max_body_bytes, &door.bodies).await?;
+    // Signatures cover bodies, so that a body is read from whoever comes.
+    let max = settings.server.max_body_bytes.min(AWS_BODY_MAX);
+    let bytes = body::read(headers, body, max, &door.bodies, None).await?;
     let caller = signer(door, head, &bytes).map_err(Failed::Signature)?;
     if let Some(limits) = caller.limits() {
         limits.take_bytes(bytes.len())?;

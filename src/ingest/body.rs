@@ -3,8 +3,6 @@
 //!
 //! It looks at no byte of them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::EXPECT;
@@ -14,59 +12,70 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::limits::{
-    BODIES_MAX_BYTES, BODY_SILENCE, BODY_TIME, DISCARD_MAX_BYTES, DISCARD_MAX_TIME,
-    OVERLOADED_RETRY_MS,
+    BODIES_MAX_BYTES, BODIES_OF_ONE_MAX_BYTES, BODY_SILENCE, BODY_TIME, DISCARD_MAX_BYTES,
+    DISCARD_MAX_TIME, OVERLOADED_RETRY_MS,
 };
 use super::refusal::{Code, Refusal};
+use crate::access::BodyBudget;
 
-/// Bytes of unfinished bodies, over all connections.
-#[derive(Debug, Default)]
-pub struct BodyBudget(AtomicUsize);
-
-/// The part of the budget that one body takes; given back when dropped.
+/// The part of the budgets that one body takes; given back when dropped.
 struct Share<'a> {
     budget: &'a BodyBudget,
+    own: Option<&'a BodyBudget>,
     bytes: usize,
 }
 
 impl Share<'_> {
     fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let before = self.budget.0.fetch_add(bytes, Ordering::Relaxed);
+        let all = self.budget.take(bytes);
+        let own = self.own.map_or(0, |own| own.take(bytes));
         self.bytes += bytes;
-        if before + bytes > BODIES_MAX_BYTES {
-            return Err(Refusal::new(
+        let (code, detail) = if own > BODIES_OF_ONE_MAX_BYTES {
+            let detail = "too many bytes of this caller's bodies are on their way";
+            (Code::RateLimited, detail)
+        } else if all > BODIES_MAX_BYTES {
+            (
                 Code::Overloaded,
                 "too many bytes of bodies are on their way",
             )
-            .retry_after(OVERLOADED_RETRY_MS));
-        }
-        Ok(())
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(code, detail).retry_after(OVERLOADED_RETRY_MS))
     }
 }
 
 impl Drop for Share<'_> {
     fn drop(&mut self) {
-        self.budget.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.give_back(self.bytes);
+        if let Some(own) = self.own {
+            own.give_back(self.bytes);
+        }
     }
 }
 
-/// Reads a body of at most `max` bytes.
+/// Reads a body of at most `max` bytes. `own` is the caller's part of the budget, if it has one.
 ///
 /// # Errors
-/// `body_too_large` (after discarding the rest), `slow_request`, `overloaded`, and
+/// `body_too_large` (after discarding the rest), `slow_request`, `overloaded`, `rate_limited`, and
 /// `malformed` for one that ended before its end.
 pub async fn read(
     headers: &HeaderMap,
     mut body: Body,
     max: usize,
     budget: &BodyBudget,
+    own: Option<&BodyBudget>,
 ) -> Result<Bytes, Refusal> {
     let announced = body.size_hint().lower();
     if announced > u64::try_from(max).unwrap_or(u64::MAX) {
         discard(headers, body).await;
         return Err(too_large(max));
     }
-    let mut share = Share { budget, bytes: 0 };
+    let mut share = Share {
+        budget,
+        own,
+        bytes: 0,
+    };
     let mut parts = Parts::default();
     let mut deadline = None;
     while let Some(bytes) = next(&mut body, &mut deadline).await? {
@@ -187,12 +196,8 @@ mod tests {
 
     async fn read_all(body: Body, max: usize) -> Result<Bytes, Code> {
         let budget = BodyBudget::default();
-        let result = read(&HeaderMap::new(), body, max, &budget).await;
-        assert_eq!(
-            budget.0.load(Ordering::Relaxed),
-            0,
-            "the budget is given back"
-        );
+        let result = read(&HeaderMap::new(), body, max, &budget, None).await;
+        assert_eq!(budget.take(0), 0, "the budget is given back");
         result.map_err(|refusal| refusal.code)
     }
 
@@ -209,6 +214,21 @@ mod tests {
             (Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()), Err(Code::SlowRequest)),
         ] {
             assert_eq!(read_all(body, 4).await.as_deref(), expected.as_deref());
+        }
+    }
+
+    #[tokio::test]
+    async fn one_caller_has_a_part_of_the_budget() {
+        let (all, own) = (BodyBudget::default(), BodyBudget::default());
+        for (taken, expected) in [
+            (BODIES_OF_ONE_MAX_BYTES - 4, None),
+            (BODIES_OF_ONE_MAX_BYTES - 3, Some(Code::RateLimited)),
+        ] {
+            own.take(taken);
+            let read = read(&HeaderMap::new(), Body::from("abcd"), 4, &all, Some(&own)).await;
+            assert_eq!(read.err().map(|refusal| refusal.code), expected);
+            assert_eq!((all.take(0), own.take(0)), (0, taken), "given back");
+            own.give_back(taken);
         }
     }
 

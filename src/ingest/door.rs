@@ -8,10 +8,9 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use tokio::sync::watch;
 
-use super::body::BodyBudget;
 use super::draft::Reader;
 use super::refusal::Refusal;
-use crate::access::{Access, Caller, Denied};
+use crate::access::{Access, BodyBudget, Caller, Denied};
 use crate::config::{Scope, Settings};
 use crate::dispatch::{Channel, Clock, Gateway};
 use crate::telemetry::Meters;

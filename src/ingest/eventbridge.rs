@@ -87,7 +87,14 @@ async fn take(door: &Door, headers: &HeaderMap, body: Body) -> Result<Response, 
         body::discard(headers, body).await;
         return Err(refusal);
     }
-    let bytes = body::read(headers, body, settings.server.max_body_bytes, &door.bodies).await?;
+    let bytes = body::read(
+        headers,
+        body,
+        settings.server.max_body_bytes,
+        &door.bodies,
+        None,
+    )
+    .await?;
     let posted: Posted = serde_json::from_slice(&bytes).map_err(|_| {
         Refusal::malformed("neither an event of EventBridge nor an array of such events")
     })?;

@@ -162,7 +162,8 @@ impl Request {
     /// Reads the body, within what its sender may send.
     async fn body(&self, door: &Door, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
         let max = door.settings().server.max_body_bytes;
-        let bytes = body::read(headers, body, max, &door.bodies).await?;
+        let own = self.caller.limits().map(|limits| &limits.bodies);
+        let bytes = body::read(headers, body, max, &door.bodies, own).await?;
         if let Some(limits) = self.caller.limits() {
             limits.take_bytes(bytes.len())?;
         }

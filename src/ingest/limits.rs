@@ -39,6 +39,10 @@ pub const BODY_SILENCE: Duration = Duration::from_secs(10);
 /// Bytes of unfinished bodies in the whole process: 20,000 connections of 1 MiB each would
 /// be 20 GB. Beyond it a body is refused with `overloaded`.
 pub const BODIES_MAX_BYTES: usize = 256 << 20;
+/// Of these, most that one caller may have: a key that sends slowly takes none from others.
+pub const BODIES_OF_ONE_MAX_BYTES: usize = BODIES_MAX_BYTES / 4;
+/// Longest body of `POST /PutMetadata`: a string of 1 KiB is at most 6 KiB as JSON may write it.
+pub const AWS_BODY_MAX: usize = 64 << 10;
 /// What `overloaded` at the edge asks clients to wait, in ms.
 pub const OVERLOADED_RETRY_MS: u64 = 1000;
 
@@ -57,6 +61,8 @@ pub const HEAD_TIME: Duration = Duration::from_secs(10);
 /// A connection without a request is closed after this: longer than the 60 s of common
 /// load balancers, so that they close first and no request meets a closing connection.
 pub const IDLE_TIME: Duration = Duration::from_secs(75);
+/// A connection whose client takes nothing of what is written for so long is ended.
+pub const WRITE_SILENCE: Duration = Duration::from_mins(1);
 /// Largest head of a request, and a connection's read buffer.
 pub const HEAD_MAX_BYTES: usize = 64 << 10;
 /// Most headers of a request.
@@ -73,7 +79,9 @@ pub const H2_PING_EVERY: Duration = Duration::from_secs(20);
 /// How long an HTTP/2 peer may take to answer one.
 pub const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections to one of the operators' listeners: a few people and a Prometheus or two.
-pub const OPERATORS_CONNECTIONS_MAX: usize = 256;
+pub const OPERATORS_CONNECTIONS_MAX: usize = 64;
+/// Streams of one HTTP/2 connection to one of them: a scrape of 100 channels has 300 KB.
+pub const OPERATORS_H2_STREAMS_MAX: u32 = 8;
 /// Connections being told that there is no room; any more are dropped unanswered.
 pub const TURNED_AWAY_MAX: usize = 64;
 /// After the last drain, connections have this long to finish what they were answering.

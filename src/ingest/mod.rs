@@ -57,7 +57,7 @@ use tokio::time::sleep;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use crate::access::Keyring;
+use crate::access::{BodyBudget, Keyring};
 use crate::dispatch::Gateway;
 use crate::telemetry::Meters;
 pub use door::Life;
@@ -89,6 +89,7 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
     let server = server::Options {
         max_connections: settings.server.max_connections,
         bound: "server.max_connections",
+        h2_streams: limits::H2_STREAMS_MAX,
         tls: security.tls,
         meters: Some(meters),
     };
@@ -132,7 +133,7 @@ pub fn router(
         gateway,
         meters,
         life,
-        bodies: body::BodyBudget::default(),
+        bodies: BodyBudget::default(),
         access: keyring.subscribe(),
         side: Side::Producers,
     });

@@ -10,10 +10,9 @@ use axum::Router;
 use axum::routing::{get, post};
 use tokio::sync::watch;
 
-use super::body::BodyBudget;
 use super::door::{Door, Life, Side};
 use super::{control, http, only, payloads};
-use crate::access::Keyring;
+use crate::access::{BodyBudget, Keyring};
 use crate::dispatch::Gateway;
 use crate::telemetry::Meters;
 

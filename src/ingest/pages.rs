@@ -2,10 +2,9 @@
 //! `server.allowed_origins` names them; then CORS tells the browser so.
 //!
 //! Without keys and on loopback, whoever reaches the address may send, and a page on this machine
-//! reaches it: there the host is looked at too.
+//! reaches it: there the host is looked at too, unless `server.auth` says that it is meant.
 
 use std::future::{Ready, ready};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -91,19 +90,12 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Checked<S> {
 }
 
 fn check(door: &Door, request: &Request) -> Result<(), Foreign> {
-    if !browser::is_from_page(request.headers()) {
-        return Ok(());
-    }
-    let server = &door.settings().server;
-    let unguarded = door.access.borrow().is_open() && is_loopback(server.listen.ip());
-    browser::check_producer(
-        request.uri(),
-        request.headers(),
-        &server.allowed_origins,
-        unguarded.then_some(server.listen.ip()),
-    )
-}
-
-fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
+    let (uri, headers) = (request.uri(), request.headers());
+    let settings = door.settings();
+    let server = &settings.server;
+    let unguarded = door.access.borrow().is_open()
+        && !server.open_without_keys
+        && server.listen.ip().to_canonical().is_loopback();
+    let unguarded = unguarded.then_some(server.listen.ip());
+    browser::check_producer(uri, headers, &server.allowed_origins, unguarded)
 }

@@ -1,6 +1,6 @@
 //! Patience with slow clients: the head of a request must be complete within
 //! [`HEAD_TIME`], or the connection ends with a 408; a connection without a request ends
-//! after [`IDLE_TIME`].
+//! after [`IDLE_TIME`], and one whose client takes nothing of its answers after [`WRITE_SILENCE`].
 //!
 //! hyper has one timer for slow heads and idle connections alike, answers neither, and does
 //! not yet run it while it guesses the version. So the socket is wrapped: it knows when
@@ -17,9 +17,9 @@ use axum::body::{Body, Bytes, HttpBody};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use super::limits::{HEAD_TIME, IDLE_TIME};
+use super::limits::{HEAD_TIME, IDLE_TIME, WRITE_SILENCE};
 use super::refusal::{Code, Refusal};
 
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4).
@@ -115,6 +115,8 @@ pub struct Patient<I> {
     has_begun: bool,
     /// How much of [`H2_PREFACE`] has come; none: it is not HTTP/2.
     preface: Option<usize>,
+    /// Runs while the client takes nothing of what is written.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl<I> Patient<I> {
@@ -131,7 +133,25 @@ impl<I> Patient<I> {
             sleep: None,
             has_begun: false,
             preface: Some(0),
+            stuck: None,
         }
+    }
+
+    /// What became of a write: one that waits for [`WRITE_SILENCE`] has failed.
+    fn patient<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let late = self
+            .stuck
+            .get_or_insert_with(|| Box::pin(sleep(WRITE_SILENCE)));
+        ready!(late.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn took(&mut self, bytes: &[u8]) {
@@ -212,7 +232,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.patient(cx, written)
     }
 
     fn poll_write_vectored(
@@ -220,7 +241,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.patient(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -317,6 +339,19 @@ mod tests {
         client.write_all(&H2_PREFACE[..10]).await.unwrap();
         server.read_exact(&mut [0; 10]).await.unwrap();
         assert!(!quiet(server).await, "half a preface");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_left() {
+        let (client, server) = duplex(4);
+        let mut server = Patient::new(server, Arc::default(), None);
+        let start = Instant::now();
+        let error = server.write_all(b"more than that").await.unwrap_err();
+        assert_eq!(
+            (error.kind(), start.elapsed()),
+            (io::ErrorKind::TimedOut, WRITE_SILENCE)
+        );
+        drop(client);
     }
 
     #[tokio::test(start_paused = true)]

@@ -105,6 +105,8 @@ async fn next(
     visitor: &mut Visitor,
 ) -> Option<Bytes> {
     tokio::select! {
+        biased;
+        _ = visitor.until_denied() => None,
         delivered = received.recv() => match delivered {
             Ok(delivered) => Some(event(&delivered)),
             Err(RecvError::Lagged(missed)) => {
@@ -114,7 +116,6 @@ async fn next(
         },
         () = tokio::time::sleep(SSE_KEEP_ALIVE) => Some(Bytes::from_static(b":\n\n")),
         () = door.reaches(Life::Stopping) => None,
-        _ = visitor.until_denied() => None,
     }
 }
 

@@ -398,7 +398,7 @@ impl From<Foreign> for Refusal {
     fn from(foreign: Foreign) -> Self {
         let detail = match foreign {
             Foreign::Host => {
-                "from a browser, Host must be localhost, a loopback address, or the address this listens on"
+                "without keys Host must be localhost, or an address of this machine: behind a proxy set server.auth, or have keys"
             }
             Foreign::Origin => {
                 "a page of another origin made this request: name it in server.allowed_origins if it may"

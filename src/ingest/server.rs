@@ -23,8 +23,7 @@ use tower_service::Service;
 use super::door::Life;
 use super::limits::{
     CLOSE_TIME, DISCARD_MAX_BYTES, DISCARD_MAX_TIME, H2_ERRORS_MAX, H2_PING_EVERY, H2_PING_TIMEOUT,
-    H2_RESETS_MAX, H2_STREAMS_MAX, HEAD_MAX_BYTES, HEAD_TIME, HEADERS_MAX, OVERLOADED_RETRY_MS,
-    TURNED_AWAY_MAX,
+    H2_RESETS_MAX, HEAD_MAX_BYTES, HEAD_TIME, HEADERS_MAX, OVERLOADED_RETRY_MS, TURNED_AWAY_MAX,
 };
 use super::patience::{Guarded, Patient, Progress};
 use super::refusal::{Code, Refusal};
@@ -46,7 +45,7 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(options.max_connections));
     let server = Arc::new(Server {
         router,
-        builder: builder(),
+        builder: builder(options.h2_streams),
         options,
         life: life.clone(),
     });
@@ -88,13 +87,15 @@ pub struct Options {
     pub max_connections: usize,
     /// What that bound is called.
     pub bound: &'static str,
+    /// Streams of one HTTP/2 connection at once.
+    pub h2_streams: u32,
     /// Over TLS, by these certificates.
     pub tls: Option<Arc<Tls>>,
     /// Where they are counted, if anywhere.
     pub meters: Option<Arc<Meters>>,
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+fn builder(h2_streams: u32) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -105,7 +106,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(H2_STREAMS_MAX)
+        .max_concurrent_streams(h2_streams)
         .max_pending_accept_reset_streams(H2_RESETS_MAX)
         .max_local_error_reset_streams(H2_ERRORS_MAX)
         .max_header_list_size(u32::try_from(HEAD_MAX_BYTES).unwrap_or(u32::MAX))

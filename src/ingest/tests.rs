@@ -166,6 +166,7 @@ impl Stand {
         let options = server::Options {
             max_connections,
             bound: "server.max_connections",
+            h2_streams: 256,
             tls: None,
             meters: Some(Arc::clone(self.telemetry.meters())),
         };

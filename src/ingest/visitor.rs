@@ -9,7 +9,7 @@ use tokio::time::{Duration, sleep};
 
 use super::door::{Door, Side};
 use super::refusal::{Code, Refusal};
-use crate::access::{Access, Caller, Denied, Limits, Place};
+use crate::access::{Access, Caller, Denied, Place};
 use crate::config::Scope;
 use crate::dispatch::Channel;
 
@@ -37,7 +37,7 @@ impl Visitor {
         scope: Scope,
         channel: Option<Arc<Channel>>,
     ) -> Result<Self, Refusal> {
-        let place = caller.limits().map(Limits::enter).transpose();
+        let place = caller.limits().map(|limits| limits.enter()).transpose();
         let place = place.map_err(|most| {
             let detail = format!("{} has {most} connections open, its limit", caller.name());
             Refusal::new(Code::RateLimited, detail).retry_after(1000)
@@ -71,6 +71,12 @@ impl Visitor {
                 .caller
                 .expires_s()
                 .map(|end| end.saturating_sub(self.door.now_s()));
+            // Whoever is busy begins this again before any time has gone by.
+            if left_s == Some(0)
+                && let Err(denied) = self.look_again()
+            {
+                return denied;
+            }
             tokio::select! {
                 changed = self.access.changed() => if changed.is_err() {
                     // Nobody is left to change it.

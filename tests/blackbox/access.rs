@@ -186,6 +186,23 @@ fn secrets_stay_secret() {
             let _ = write!(said, "{answer:?} {}", String::from_utf8_lossy(&answer.body));
         }
     }
+    // A key in the place of a signature is told to whoever sent it, and to nobody else.
+    let misplaced = key("mallory");
+    ask(
+        gateway.producers,
+        "POST",
+        "/PutMetadata",
+        Some(&misplaced),
+        "{}",
+    );
+    said += &ask(
+        gateway.admin,
+        "GET",
+        "/admin/refusals",
+        Some(&bearer("alice")),
+        "",
+    )
+    .text();
     said += &http::send(gateway.metrics, "GET", "/metrics", &[], b"").text();
     said += &gateway.process.log();
     for secret in [

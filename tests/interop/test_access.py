@@ -110,6 +110,10 @@ class Signatures(unittest.TestCase):
             at = now + datetime.timedelta(minutes=minutes)
             status, name, text = self.post(self.signed(body, at), body)
             self.assertEqual((status, name), expected, (minutes, text))
+        # The body of a stranger is read, for what is signed of it, and not for long.
+        status, name, text = self.post({"Authorization": "AWS4-HMAC-SHA256 x"}, "x" * 70_000)
+        self.assertEqual((status, name), (400, "ValidationException"))
+        self.assertIn("65536", text)
         # Signed for another service.
         other = good["Authorization"].replace("/ivs/", "/s3/")
         self.assertEqual(self.post({**good, "Authorization": other}, body)[:2], invalid)

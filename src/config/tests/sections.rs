@@ -154,6 +154,13 @@ fn keys_and_tokens() {
             &["7: api_key.aws_secret_file: there is aws_secret_env already"],
         ),
         (
+            "aws_access_key_id = \"A\"\naws_secret_env = \"wJalrXUtnFEMI/K7\"".to_owned(),
+            &[
+                "5: api_key.aws_access_key_id: works only",
+                "6: api_key.aws_secret_env: not the name of a variable",
+            ],
+        ),
+        (
             format!("sha256 = \"{hash}\"\nbytes_burst = 9\nchannel_events_burst = 9"),
             &[
                 "6: api_key.bytes_burst: only of use with bytes_per_second",

@@ -3,9 +3,13 @@
 
 use super::*;
 use crate::support::http::{connect, encode, read_head};
+use crate::support::process::Process;
 use crate::support::ws::Client;
+use crate::support::{eventually, ports};
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
+use tokio_tungstenite::tungstenite::Message;
 
 fn reload(gateway: &Gateway, lines: &str, admin: &str) {
     let text = std::fs::read_to_string(gateway.config_file()).expect("the file");
@@ -96,16 +100,26 @@ fn a_reload_adds_and_revokes_at_once() {
     gateway.scrape().check_books(true);
 }
 
+/// Busy to the end: what comes in and goes out does not keep them open.
 #[test]
 fn an_expired_token_ends_what_it_opened() {
     let (gateway, _files) = gateway("");
     let brief = token(Algorithm::HS256, SECRET, 6);
     let mut client = Client::open_as(gateway.producers, "/v1/ws", &brief);
     let stream = follow(&gateway, &brief);
-    client.send(r#"{"channel":"quiz","data":1}"#);
-    client.until_ack(1);
-    assert_eq!(client.close_code(), 1008);
-    let _ = rest(stream);
+    client.set_timeouts(Duration::from_millis(100));
+    let code = eventually("it is closed", || {
+        let sent = client
+            .socket
+            .send(Message::text(r#"{"channel":"quiz","data":1}"#));
+        sent.expect("to send");
+        match client.socket.read() {
+            Ok(Message::Close(Some(frame))) => Some(u16::from(frame.code)),
+            _ => None,
+        }
+    });
+    assert_eq!(code, 1008);
+    assert!(rest(stream).contains("\"n\":"), "it was busy");
     let again = ask(
         gateway.producers,
         "GET",
@@ -115,6 +129,45 @@ fn an_expired_token_ends_what_it_opened() {
     );
     assert_eq!(outcome(&again), "401 unauthenticated");
     assert!(again.json()["detail"].to_string().contains("expired"));
+}
+
+/// Where others reach the address, a file without keys is refused, though what it says of the
+/// address would do for a new process.
+#[test]
+fn a_reload_opens_no_door_to_all() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("cuegate.toml");
+    let [producers, metrics, admin, ivs] = [0; 4].map(|_| ports::free());
+    let config = |host: &str, keys: &str| {
+        let doors = format!(
+            "[server]\nlisten = \"{host}:{}\"\n[metrics]\nlisten = \"{metrics}\"\n[admin]\nlisten = \"{admin}\"\n\
+             [local_ivs]\nlisten = \"{ivs}\"\n{keys}",
+            producers.port()
+        );
+        std::fs::write(&file, local(&doors, &[("quiz", "")])).expect("a file");
+    };
+    let keys = key_lines("admin", "\"*\"", "\"admin\"", "");
+    config("0.0.0.0", &keys);
+    let mut command = command();
+    command
+        .current_dir(directory.path())
+        .args(["serve", "--config"])
+        .arg(&file);
+    let _process = Process::start(&mut command);
+    eventually("it is ready", || {
+        http::try_send(metrics, "GET", "/readyz", &[], b"").ok()
+    });
+    let reload = || ask(admin, "POST", "/admin/reload", Some(&bearer("admin")), "");
+    assert_eq!(reload().status, 200);
+    config("127.0.0.1", "");
+    let refused = reload();
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(
+        refused.text().contains("must not go without keys"),
+        "{refused:?}"
+    );
+    let stranger = ask(producers, "GET", "/v1/channels/quiz", None, "");
+    assert_eq!(outcome(&stranger), "401 unauthenticated");
 }
 
 /// A new secret in the file: the tokens of the old one open nothing more.

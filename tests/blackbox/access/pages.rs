@@ -39,6 +39,20 @@ fn without_keys_pages_of_others_are_turned_away() {
         content-type: application/json\r\nconnection: close\r\ncontent-length: 10\r\n\r\n{\"data\":1}";
     let answer = http::exchange(gateway.producers, rebound.as_bytes(), false).expect("an answer");
     assert_eq!(outcome(&answer), "403 forbidden");
+    // Of a page's reading from its own origin a browser says no more than the host.
+    for (host, expected) in [
+        ("evil.example", "403 forbidden"),
+        ("evil.example:8080", "403 forbidden"),
+        ("localhost.evil.example", "403 forbidden"),
+        ("127.0.0.1", "200"),
+        ("[::1]:8080", "200"),
+        ("cuegate", "200"),
+    ] {
+        let request =
+            format!("GET /v1/channels HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let answer = http::exchange(gateway.producers, request.as_bytes(), false);
+        assert_eq!(outcome(&answer.expect("an answer")), expected, "{host}");
+    }
     // WebSockets, which browsers let any page open.
     let open = |origin: &str| {
         Client::try_open_from(gateway.producers, "/v1/channels/quiz/ws", origin).map(drop)

@@ -192,15 +192,29 @@ impl Queue {
             item.hurry(arriving.now);
             item.measure(&policy);
         });
-        let item = &self.order.items[index as usize];
-        self.bytes = self.bytes - earlier.3 + item.bytes();
-        if let Some(shares) = self.shares.get_mut() {
-            shares.resize(item.producer, earlier.3, item.bytes());
-        }
+        self.bytes = self.bytes - earlier.3 + self.order.items[index as usize].bytes();
+        self.hand_over(index, event, earlier.3);
         self.record_end(earlier.0.as_ref(), earlier.1, earlier.2, End::Merged);
         let until = self.remember(event.id.as_ref(), seq, index, arriving.now);
         self.record_queued(index, Some(until));
         true
+    }
+
+    /// What was merged into is its latest producer's.
+    fn hand_over(&mut self, index: u32, event: &Event, before: usize) {
+        let item = &mut self.order.items[index as usize];
+        let (place, after) = ((index, item.place.seq), item.bytes());
+        let latest = event.producer.map(|producer| producer.id);
+        let earlier = std::mem::replace(&mut item.producer, latest);
+        if let Some(producer) = latest.filter(|_| earlier == latest) {
+            self.shares.resize(producer, before, after);
+            return;
+        }
+        if let Some(producer) = latest {
+            let items = &self.order.items;
+            self.shares.add(producer, after, place, items, &self.policy);
+        }
+        self.give_back(earlier, before);
     }
 
     /// The item to merge into, and its new data.
@@ -227,7 +241,11 @@ impl Queue {
         let merged = event.bytes() - event.data.text().len() + data.text().len();
         let bytes = self.bytes - item.bytes() + merged;
         let has_room = bytes <= self.policy.queue_max_bytes.max(self.bytes);
-        (fits && has_room).then_some((index, data))
+        let in_share = event.producer.is_none_or(|producer| {
+            let before = (item.producer == Some(producer.id)).then(|| item.bytes());
+            self.shares.has_room(producer, merged, before, &self.policy)
+        });
+        (fits && has_room && in_share).then_some((index, data))
     }
 
     /// Refuses what would expire behind what is ahead of it.

@@ -1,5 +1,6 @@
 //! How events end that are in no payload, and the one place that counts any of them out.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::changes::Change;
@@ -87,11 +88,7 @@ impl Queue {
     /// Counts out an item that was removed, from the payload of that number.
     pub(super) fn end_item(&mut self, item: &Item, end: End, n: Option<u64>) {
         self.bytes -= item.bytes();
-        if let Some(shares) = self.shares.get_mut()
-            && shares.sub(item.producer, item.bytes()) == Left::Nothing
-        {
-            self.shares.release();
-        }
+        self.give_back(item.producer, item.bytes());
         if self.order.items.is_empty() {
             // No event, no payload: each has some.
             self.order.release();
@@ -101,6 +98,15 @@ impl Queue {
             self.keep_dead(item, reason, n);
         }
         self.record_end(item.id.as_ref(), item.id_seq, item.waiter, end);
+    }
+
+    /// Gives the part of a share back that an event took.
+    pub(super) fn give_back(&mut self, producer: Option<NonZeroU32>, bytes: usize) {
+        if let Some(shares) = self.shares.get_mut()
+            && shares.sub(producer, bytes) == Left::Nothing
+        {
+            self.shares.release();
+        }
     }
 
     pub(super) fn record_end(&mut self, id: Option<&Arc<str>>, id_seq: u64, waiter: u64, end: End) {

@@ -50,7 +50,7 @@ impl Shares {
         if policy.overflow == Overflow::DropOldest {
             held.line.push_back(place);
             if held.line.len() > 2 * held.totals.count + SLACK {
-                held.line.retain(|place| is_there(items, *place));
+                held.line.retain(|place| is_its(items, producer, *place));
             }
         }
     }
@@ -72,27 +72,53 @@ impl Shares {
         }
     }
 
-    /// An event became larger or smaller.
-    pub(super) fn resize(&mut self, producer: Option<NonZeroU32>, before: usize, after: usize) {
-        if let Some(held) = producer.and_then(|producer| self.0.get_mut(&producer)) {
+    /// An event of a producer became larger or smaller.
+    pub(super) fn resize(&mut self, producer: NonZeroU32, before: usize, after: usize) {
+        if let Some(held) = self.0.get_mut(&producer) {
             held.totals.bytes = held.totals.bytes - before + after;
         }
     }
 
-    /// Events and bytes beyond the producer's share with one more event of `bytes`. A producer
-    /// that holds nothing may always have one.
+    /// Events and bytes beyond the producer's share with one more event of `bytes`.
     pub(super) fn excess(
         &self,
         producer: Producer,
         bytes: usize,
         policy: &ChannelPolicy,
     ) -> (usize, usize) {
-        let Some(held) = self.0.get(&producer.id) else {
+        self.beyond(producer, (1, bytes), 0, policy)
+    }
+
+    /// Whether the producer's share has room for an item that becomes its own with a merge:
+    /// `bytes` then, and `before` if it is its own already.
+    pub(super) fn has_room(
+        &self,
+        producer: Producer,
+        bytes: usize,
+        before: Option<usize>,
+        policy: &ChannelPolicy,
+    ) -> bool {
+        let more = (usize::from(before.is_none()), bytes);
+        self.beyond(producer, more, before.unwrap_or(0), policy) == (0, 0)
+    }
+
+    /// Events and bytes beyond the share with so many more and `less` bytes less. A producer may
+    /// always have one event.
+    fn beyond(
+        &self,
+        producer: Producer,
+        (events, bytes): (usize, usize),
+        less: usize,
+        policy: &ChannelPolicy,
+    ) -> (usize, usize) {
+        let held = self.0.get(&producer.id).map(|held| held.totals);
+        let held = held.unwrap_or_default();
+        if held.count + events <= 1 {
             return (0, 0);
-        };
+        }
         let most = |all: usize| all.saturating_mul(usize::from(producer.percent)) / 100;
-        let count = (held.totals.count + 1).saturating_sub(most(policy.queue_max_events).max(1));
-        let bytes = (held.totals.bytes + bytes).saturating_sub(most(policy.queue_max_bytes));
+        let count = (held.count + events).saturating_sub(most(policy.queue_max_events).max(1));
+        let bytes = (held.bytes + bytes).saturating_sub(most(policy.queue_max_bytes) + less);
         (count, bytes)
     }
 
@@ -105,19 +131,24 @@ impl Shares {
         items: &Slab<Item>,
     ) -> Option<Vec<u32>> {
         let line = &mut self.0.get_mut(&producer)?.line;
-        while line.front().is_some_and(|place| !is_there(items, *place)) {
+        while line
+            .front()
+            .is_some_and(|place| !is_its(items, producer, *place))
+        {
             line.pop_front();
         }
         let mut victims = Vec::new();
         let mut bytes = 0;
-        for &(index, seq) in line.iter() {
+        for &place in line.iter() {
             if victims.len() >= excess.0 && bytes >= excess.1 {
                 break;
             }
-            let item = items.get(index as usize);
-            let item = item.filter(|item| item.place.seq == seq && item.stage != Stage::Packed);
-            if let Some(item) = item {
-                victims.push(index);
+            let item = items.get(place.0 as usize);
+            let item = item.filter(|item| item.stage != Stage::Packed);
+            // One that went to another and came back stands in the line twice.
+            let is_new = !victims.contains(&place.0);
+            if let Some(item) = item.filter(|_| is_its(items, producer, place) && is_new) {
+                victims.push(place.0);
                 bytes += item.bytes();
             }
         }
@@ -132,8 +163,8 @@ impl Shares {
     }
 }
 
-fn is_there(items: &Slab<Item>, (index, seq): (u32, u64)) -> bool {
+fn is_its(items: &Slab<Item>, producer: NonZeroU32, (index, seq): (u32, u64)) -> bool {
     items
         .get(index as usize)
-        .is_some_and(|item| item.place.seq == seq)
+        .is_some_and(|item| item.place.seq == seq && item.producer == Some(producer))
 }
