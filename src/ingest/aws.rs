@@ -171,8 +171,11 @@ async fn read(
         return Err(failed);
     }
     let settings = door.settings();
-    // Signatures cover bodies, so that a body is read from whoever comes.
-    let max = settings.server.max_body_bytes.min(AWS_BODY_MAX);
+    // Signatures cover bodies, so that once there are keys a body is read from a stranger.
+    let mut max = settings.server.max_body_bytes;
+    if !door.access.borrow().is_open() {
+        max = max.min(AWS_BODY_MAX);
+    }
     let bytes = body::read(headers, body, max, &door.bodies, None).await?;
     let caller = signer(door, head, &bytes).map_err(Failed::Signature)?;
     if let Some(limits) = caller.limits() {

@@ -41,7 +41,7 @@ pub const BODY_SILENCE: Duration = Duration::from_secs(10);
 pub const BODIES_MAX_BYTES: usize = 256 << 20;
 /// Of these, most that one caller may have: a key that sends slowly takes none from others.
 pub const BODIES_OF_ONE_MAX_BYTES: usize = BODIES_MAX_BYTES / 4;
-/// Longest body of `POST /PutMetadata`: a string of 1 KiB is at most 6 KiB as JSON may write it.
+/// Longest body of `POST /PutMetadata` once there are keys: a string of 1 KiB is at most 6 KiB as JSON may write it.
 pub const AWS_BODY_MAX: usize = 64 << 10;
 /// What `overloaded` at the edge asks clients to wait, in ms.
 pub const OVERLOADED_RETRY_MS: u64 = 1000;

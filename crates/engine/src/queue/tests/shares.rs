@@ -88,7 +88,6 @@ fn merging_changes_what_a_producer_holds() {
         vec![
             Put(put("1", 1)),
             Put(put(&"2".repeat(600), 2)),
-            Put(event("3").by(2, 50)),
             // The merged item is the second producer's now, and its bytes are its.
             Refuse(event("4").by(2, 50), full(50)),
             Put(put("5", 1)),
@@ -98,7 +97,7 @@ fn merging_changes_what_a_producer_holds() {
             Refuse(put(&"8".repeat(600), 1), full(50)),
         ],
     );
-    assert_eq!(queue.len(), 4);
+    assert_eq!(queue.len(), 3);
 }
 
 #[test]
