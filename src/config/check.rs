@@ -121,7 +121,11 @@ pub fn callers(settings: &Settings) -> String {
             "none: whoever is on this machine may send".to_owned()
         };
     }
-    let mut ways = vec![format!("{} API keys", settings.api_keys.len())];
+    let keys = settings.api_keys.len();
+    let mut ways = vec![format!(
+        "{keys} API {}",
+        if keys == 1 { "key" } else { "keys" }
+    )];
     if settings.jwt.is_some() {
         ways.push("tokens".to_owned());
     }
