@@ -91,24 +91,29 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Serve) -> ExitCode {
+    match try_serve(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, error)) => {
+            logs::fail(arguments.log_format, &error);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn try_serve(arguments: &Serve) -> Result<(), (u8, String)> {
     let source = Source {
         file: config::locate(arguments.config.as_deref()),
     };
-    let settings = match source.load() {
-        Ok(settings) => settings,
-        Err(errors) => return fail(WRONG_USAGE, &errors),
-    };
-    let security = match app::security(&settings) {
-        Ok(security) => security,
-        Err(errors) => return fail(WRONG_USAGE, &errors),
-    };
-    run(async {
+    let wrong = |errors: config::Errors| (WRONG_USAGE, errors.to_string());
+    let settings = source.load().map_err(wrong)?;
+    let security = app::security(&settings).map_err(wrong)?;
+    block_on(async {
         let endpoint = settings.otlp_endpoint.as_deref();
         let traces = endpoint.map(Traces::start).transpose();
         let traces = traces.map_err(|error| (WRONG_USAGE, error.to_string()))?;
         logs::init(arguments.log_format, traces.as_ref())
             .map_err(|error| (WRONG_USAGE, error.to_string()))?;
-        let served = app::serve(source, settings, security).await;
+        let served = app::serve(source, settings, security, arguments.log_format).await;
         if let Some(traces) = traces {
             traces.close().await;
         }
@@ -146,13 +151,16 @@ fn code_of(error: &cli::Error) -> u8 {
 }
 
 fn run(work: impl Future<Output = Result<(), (u8, String)>>) -> ExitCode {
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(FAILURE, &error),
-    };
-    match runtime.block_on(work) {
+    match block_on(work) {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, error)) => fail(code, &error),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), (u8, String)>>) -> Result<(), (u8, String)> {
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => Err((FAILURE, error.to_string())),
     }
 }
 

@@ -21,6 +21,8 @@ use super::problem::Problem;
 use crate::access::browser::{self, Foreign};
 use crate::access::{Denied, Keyring};
 use crate::dispatch::Clock;
+use crate::telemetry::Meters;
+use crate::telemetry::warnings::Warning;
 
 /// Nothing but the listener's own files; no frame, no form target, no inline script or style.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -38,6 +40,7 @@ struct Guard {
     bound: IpAddr,
     keyring: Arc<Keyring>,
     clock: Arc<Clock>,
+    meters: Arc<Meters>,
 }
 
 /// Puts the guard in front of everything a listener on this address serves.
@@ -46,11 +49,13 @@ pub(super) fn around(
     listen: SocketAddr,
     keyring: Arc<Keyring>,
     clock: Arc<Clock>,
+    meters: Arc<Meters>,
 ) -> Router {
     let guard = Guard {
         bound: listen.ip(),
         keyring,
         clock,
+        meters,
     };
     router.layer(middleware::from_fn_with_state(guard, look))
 }
@@ -95,7 +100,11 @@ impl Guard {
                 self.clock.epoch_ms() / 1000,
             )
             .and_then(|caller| caller.as_operator())
-            .map_err(|denied| of_denied(&denied))?;
+            .map_err(|denied| {
+                let warnings = self.meters.warnings();
+                warnings.count(Warning::KeyRefused, 1, denied.detail());
+                of_denied(&denied)
+            })?;
         request.extensions_mut().insert(Arc::new(caller));
         Ok(())
     }

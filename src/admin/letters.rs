@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::Admin;
+use super::by::By;
 use super::problem::Problem;
 use crate::dispatch::LetterFilter;
 
@@ -78,18 +79,23 @@ pub(super) async fn list(
 
 pub(super) async fn replay(
     State(admin): State<Arc<dyn Admin>>,
+    by: By,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::of(query.as_deref(), false)?;
     let report = admin.replay(wanted.filter).await.map_err(failed)?;
+    let refused = report.refused.len();
+    by.actor().replayed(report.replayed, refused);
     Ok(Json(report).into_response())
 }
 
 pub(super) async fn purge(
     State(admin): State<Arc<dyn Admin>>,
+    by: By,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::of(query.as_deref(), false)?;
     let purged = admin.purge(wanted.filter).await.map_err(failed)?;
+    by.actor().purged_dead_letters(purged);
     Ok(Json(json!({ "purged": purged })).into_response())
 }

@@ -6,8 +6,10 @@
 //!
 //! - `console`: the page and its files; `views`: what it shows beside channels;
 //! - `guard`: who may speak to the admin listener through a browser, and what its answers may do;
+//! - `by`: who sent a request, for the log;
 //! - `letters`: dead letters; `problem`: refusals.
 
+mod by;
 mod console;
 mod guard;
 mod letters;
@@ -29,7 +31,8 @@ use serde::Serialize;
 
 use crate::access::Keyring;
 use crate::dispatch::{Clock, Letter, LetterFilter};
-use crate::telemetry::{Snapshot, Telemetry, request_id};
+use crate::telemetry::{Meters, Snapshot, Telemetry, request_id};
+use by::By;
 use problem::Problem;
 pub use views::{Losses, Overview};
 
@@ -167,6 +170,7 @@ pub fn admin_router(
     listen: SocketAddr,
     keyring: Arc<Keyring>,
     clock: Arc<Clock>,
+    meters: Arc<Meters>,
 ) -> Router {
     let router = Router::new()
         .route("/admin/overview", get(views::overview))
@@ -185,7 +189,7 @@ pub fn admin_router(
         .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::not_found)
         .layer(axum::middleware::from_fn(request_id::answer));
-    guard::around(router, listen, keyring, clock)
+    guard::around(router, listen, keyring, clock, meters)
 }
 
 /// The text format's own media type.
@@ -219,7 +223,8 @@ async fn readyz(State((_, admin)): State<(Arc<Telemetry>, Arc<dyn Admin>)>) -> R
     (status, Json(Readiness { ready, ..readiness })).into_response()
 }
 
-async fn reload(State(admin): State<Arc<dyn Admin>>) -> Response {
+async fn reload(State(admin): State<Arc<dyn Admin>>, by: By) -> Response {
+    by.actor().reloads();
     match admin.reload().await {
         Ok(report) => Json(report).into_response(),
         Err(errors) => Problem::new(

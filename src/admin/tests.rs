@@ -118,7 +118,8 @@ fn admin_of(gateway: Gateway) -> Router {
     let channels = Router::new().route("/admin/channels", get(async || "channels"));
     let listen = "127.0.0.1:8081".parse().expect("an address");
     let (keyring, clock) = (keyring(""), Arc::new(Clock::new()));
-    admin_router(Arc::new(gateway), channels, listen, keyring, clock)
+    let meters = Arc::clone(Telemetry::new("local").meters());
+    admin_router(Arc::new(gateway), channels, listen, keyring, clock, meters)
 }
 
 /// Who may do what by these lines of configuration.

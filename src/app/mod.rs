@@ -3,17 +3,18 @@
 //! The order matters: every address is bound before anything is served, so that a process
 //! that starts at all starts whole.
 //!
+//! - `announce`: what the start says: addresses, upstream, journal, keys;
 //! - `local`: the emulator of local mode;
 //! - `security`: the keys and certificates that are read with the settings;
 //! - `control`: what operators may ask of the running process: readiness, scrapes, reloads;
 //! - `signals`: SIGTERM, SIGINT, SIGHUP.
 
+mod announce;
 mod control;
 mod local;
 mod security;
 mod signals;
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,11 +26,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin;
-use crate::config::{self, JournalMode, Settings};
+use crate::config::{self, Settings};
 use crate::dispatch::{AccountReport, Clock, DeadLetters, Gateway};
 use crate::ingest::{self, Security};
 use crate::journal::{self, Journal, Recovery};
 use crate::telemetry::Telemetry;
+use crate::telemetry::logs::LogFormat;
 use crate::upstream::{AccountOptions, Credentials, Upstream, UpstreamOptions};
 
 use control::Control;
@@ -94,7 +96,12 @@ impl Source {
 ///
 /// # Errors
 /// An address that cannot be bound: nothing is served then.
-pub async fn serve(source: Source, settings: Settings, security: Security) -> Result<(), Error> {
+pub async fn serve(
+    source: Source,
+    settings: Settings,
+    security: Security,
+    log_format: LogFormat,
+) -> Result<(), Error> {
     let settings = Arc::new(settings);
     let (close, closing) = watch::channel(false);
     let (end_streams, life) = watch::channel(ingest::Life::Serving);
@@ -113,7 +120,7 @@ pub async fn serve(source: Source, settings: Settings, security: Security) -> Re
         &settings,
         local.as_ref().map(|local| local.address),
     ));
-    let kept = recovery.events();
+    let (kept, unclean) = (recovery.events(), recovery.unclean);
     let gateway = Gateway::start(
         Arc::clone(&settings),
         Arc::clone(&clock),
@@ -129,11 +136,24 @@ pub async fn serve(source: Source, settings: Settings, security: Security) -> Re
         source,
         security.clone(),
     ));
-    announce(&settings, &producers, local.as_ref(), kept);
+    announce::start(
+        log_format,
+        &announce::Start {
+            settings: &settings,
+            producers: producers.local_addr().unwrap_or(settings.server.listen),
+            emulator: local.as_ref().map(|local| local.address),
+            kept,
+            unclean,
+        },
+    );
 
     let upkeep = tokio::spawn({
         let telemetry = Arc::clone(&telemetry);
         async move { telemetry.upkeep().await }
+    });
+    let warnings = tokio::spawn({
+        let telemetry = Arc::clone(&telemetry);
+        async move { telemetry.warn().await }
     });
     let streams = tokio::spawn({
         let gateway = Arc::clone(&gateway);
@@ -163,6 +183,7 @@ pub async fn serve(source: Source, settings: Settings, security: Security) -> Re
             settings.admin_listen,
             Arc::clone(&security.keyring),
             Arc::clone(&clock),
+            Arc::clone(telemetry.meters()),
         ),
         life,
     );
@@ -188,6 +209,7 @@ pub async fn serve(source: Source, settings: Settings, security: Security) -> Re
     credentials.abort();
     files.abort();
     upkeep.abort();
+    warnings.abort();
     if let Some(local) = local {
         local.task.abort();
     }
@@ -323,65 +345,4 @@ fn upstream_options(settings: &Settings, local: Option<SocketAddr>) -> UpstreamO
         abandon,
         accounts: accounts.collect(),
     }
-}
-
-/// Says where everything is, in words that no one can miss.
-fn announce(settings: &Settings, producers: &TcpListener, local: Option<&LocalIvs>, kept: usize) {
-    let listen = producers.local_addr().unwrap_or(settings.server.listen);
-    let scheme = match &settings.server.tls {
-        Some(_) => "https",
-        None => "http",
-    };
-    let mut text = format!(
-        "cuegate {}\n  producers  {scheme}://{listen}\n  metrics    http://{}/metrics\n  admin      http://{}\n",
-        env!("CARGO_PKG_VERSION"),
-        settings.metrics_listen,
-        settings.admin_listen,
-    );
-    // Writing to a String cannot fail.
-    let _ = match local {
-        Some(local) => writeln!(
-            text,
-            "  upstream   LOCAL MODE: the emulator at http://{}; nothing reaches AWS or a viewer",
-            local.address
-        ),
-        None => writeln!(
-            text,
-            "  upstream   AWS: {}; every payload reaches real viewers",
-            settings
-                .upstream
-                .endpoint_url
-                .as_deref()
-                .unwrap_or("the real Amazon IVS API")
-        ),
-    };
-    let dir = settings.journal.dir.display();
-    let _ = match settings.journal.mode {
-        JournalMode::Off => writeln!(
-            text,
-            "  journal    OFF: events are in memory only; what is queued is lost with the process"
-        ),
-        JournalMode::Os => writeln!(
-            text,
-            "  journal    {dir}: what is accepted survives the process; {kept} events from before"
-        ),
-        JournalMode::Fsync => writeln!(
-            text,
-            "  journal    {dir}: what is accepted survives the machine; {kept} events from before"
-        ),
-    };
-    let _ = writeln!(text, "  keys       {}", config::check::callers(settings));
-    if let Some(endpoint) = &settings.otlp_endpoint {
-        let _ = writeln!(text, "  traces     to {endpoint}");
-    }
-    if let (Some(_), Some(channel)) = (local, settings.channels.first())
-        && !settings.needs_proof()
-    {
-        let _ = writeln!(
-            text,
-            "  try        curl {scheme}://{listen}/v1/channels/{}/events --json '{{\"data\":{{\"hello\":\"viewers\"}}}}'",
-            channel.name
-        );
-    }
-    eprint!("{text}");
 }

@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use engine::{Change, ChannelId, Payload, Queue};
+use engine::{Change, ChannelId, Ledger, Payload, Queue};
 use tokio::sync::broadcast;
 
 use super::account::Account;
@@ -15,7 +15,9 @@ use super::origins::Origins;
 use super::shared::Shared;
 use crate::arn::ChannelArn;
 use crate::journal::{Source, Taken, Ticket};
+use crate::telemetry::Meters;
 use crate::telemetry::spans::Origin;
+use crate::telemetry::warnings::Warning;
 
 /// Payloads a subscriber may fall behind before it misses some: several seconds of a channel
 /// at full pace.
@@ -75,6 +77,8 @@ pub(super) struct State {
     pub queue: Queue,
     /// The queue's events and footprint as they stand in the process's totals.
     counted: (usize, usize),
+    /// The losses that were counted for the log.
+    lost: Lost,
     pub payloads: Option<Payloads>,
     pub last_error: Option<Box<LastError>>,
     pub paused: bool,
@@ -106,6 +110,7 @@ impl Channel {
         let state = State {
             queue,
             counted: (0, 0),
+            lost: Lost::default(),
             payloads: None,
             last_error: None,
             paused: false,
@@ -298,12 +303,44 @@ impl Drop for Locked<'_> {
         change(&self.shared.queued_events, state.counted.0, events);
         change(&self.shared.queued_bytes, state.counted.1, bytes);
         state.counted = (events, bytes);
+        state
+            .lost
+            .count(state.queue.ledger(), &self.shared.meters, &self.channel.arn);
         if events == 0 {
             state.origins = None;
         }
         self.shared.waiters.tell(&state.queue.take_ended());
         if state.queue.wake() {
             self.channel.wake();
+        }
+    }
+}
+
+/// Events that did not reach a viewer, by how they ended.
+#[derive(Clone, Copy, Default)]
+struct Lost {
+    expired: u64,
+    evicted: u64,
+    dead_lettered: u64,
+}
+
+impl Lost {
+    /// Counts what was lost since this was last called, for the log.
+    fn count(&mut self, ledger: &Ledger, meters: &Meters, arn: &ChannelArn) {
+        let dead_lettered = ledger.dead_lettered.iter().sum();
+        for (warning, counted, now) in [
+            (Warning::Expired, &mut self.expired, ledger.expired),
+            (Warning::Evicted, &mut self.evicted, ledger.evicted),
+            (
+                Warning::DeadLettered,
+                &mut self.dead_lettered,
+                dead_lettered,
+            ),
+        ] {
+            if *counted != now {
+                let lost = now - std::mem::replace(counted, now);
+                meters.warnings().count(warning, lost, arn.as_str());
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use super::account::{Account, News};
 use super::call::{Call, make_call};
 use super::channel::{Channel, Delivered, LastError, Payloads};
 use super::shared::Shared;
+use crate::telemetry::warnings::Warning;
 use crate::upstream::Answer;
 
 /// Timers that no longer count, beyond as many as there are busy channels, before they are
@@ -122,6 +123,11 @@ impl Driver {
     }
 
     fn meter(&self, outcome: Outcome, took: Duration) {
+        if matches!(outcome, Outcome::Throttled(_)) {
+            let account = format!("{} in {}", self.account.id, self.account.region);
+            let warnings = self.shared.meters.warnings();
+            warnings.count(Warning::Throttled, 1, &account);
+        }
         self.shared
             .meters
             .call(&self.account.id, &self.account.region, outcome, took);

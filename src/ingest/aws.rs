@@ -30,6 +30,7 @@ use crate::arn::ChannelArn;
 use crate::config::{PutMetadataEnvelope, Scope};
 use crate::dispatch::Channel;
 use crate::telemetry::Transport;
+use crate::telemetry::warnings::Warning;
 
 /// Requests since the start: what makes their ids unlike.
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
@@ -57,6 +58,8 @@ pub(super) async fn put_metadata(
         Err(Failed::Refused(refusal)) => refusal.aws(request_id),
         Err(Failed::Signature(error)) => {
             let refusal = of_signature(&error);
+            let warnings = door.meters.warnings();
+            warnings.count(Warning::KeyRefused, 1, &refusal.detail);
             refusal.aws_named(error.code(), StatusCode::FORBIDDEN, request_id)
         }
     }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use engine::Cancelled;
 use serde::Serialize;
 
-use super::door::{Door, Known};
+use super::door::{Door, Known, Request};
 use super::http::{json, named};
 use super::limits::{PAGE_DEFAULT, PAGE_MAX};
 use super::openapi::{self, answers, params};
@@ -19,6 +19,7 @@ use super::refusal::{Code, Refusal};
 use crate::access::Caller;
 use crate::config::{Scope, Settings, UpstreamMode};
 use crate::dispatch::ChannelReport;
+use crate::telemetry::actions::Action;
 
 /// The channel in the path.
 type ChannelPath = Result<Path<String>, PathRejection>;
@@ -116,7 +117,7 @@ pub async fn search(
 
 /// A page of the channels that the caller may use.
 fn page(door: &Door, caller: &Caller, mut query: Query<'_>) -> Result<(Page, usize), Refusal> {
-    caller.may(Scope::Read)?;
+    door.may(caller, Scope::Read)?;
     let limit = match query.take("limit") {
         None => PAGE_DEFAULT,
         Some(text) => text
@@ -160,13 +161,17 @@ fn page(door: &Door, caller: &Caller, mut query: Query<'_>) -> Result<(Page, usi
 pub(super) async fn cancel(
     State(door): State<Arc<Door>>,
     Known(caller): Known,
+    request: Request,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<StatusCode, Refusal> {
     let Path((name, id)) =
         path.map_err(|_| Refusal::new(Code::UnknownEvent, "the path is not UTF-8"))?;
     let channel = door.channel(&caller, Scope::Control, &name)?;
     match door.gateway.cancel(&channel, &id).await? {
-        Cancelled::Done => Ok(StatusCode::NO_CONTENT),
+        Cancelled::Done => {
+            request.by(&caller).did(Action::Cancelled, &channel.name());
+            Ok(StatusCode::NO_CONTENT)
+        }
         Cancelled::NeverSeen => Err(Refusal::new(
             Code::UnknownEvent,
             "no event with this id is remembered",
@@ -186,6 +191,7 @@ pub(super) async fn cancel(
 pub(super) async fn purge(
     State(door): State<Arc<Door>>,
     Known(caller): Known,
+    request: Request,
     path: ChannelPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
@@ -197,6 +203,8 @@ pub(super) async fn purge(
         .gateway
         .purge(&channel, kind.as_deref(), key.as_deref())
         .await?;
+    let purged = Action::Purged(cancelled);
+    request.by(&caller).did(purged, &channel.name());
     Ok(json(
         StatusCode::OK,
         format!(r#"{{"cancelled":{cancelled}}}"#),
@@ -213,10 +221,12 @@ pub(super) async fn purge(
 pub(super) async fn pause(
     State(door): State<Arc<Door>>,
     Known(caller): Known,
+    request: Request,
     path: ChannelPath,
 ) -> Result<StatusCode, Refusal> {
     let channel = door.channel(&caller, Scope::Control, &named(path)?)?;
     door.gateway.pause(&channel);
+    request.by(&caller).did(Action::Paused, &channel.name());
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -228,10 +238,12 @@ pub(super) async fn pause(
 pub(super) async fn resume(
     State(door): State<Arc<Door>>,
     Known(caller): Known,
+    request: Request,
     path: ChannelPath,
 ) -> Result<StatusCode, Refusal> {
     let channel = door.channel(&caller, Scope::Control, &named(path)?)?;
     door.gateway.resume(&channel);
+    request.by(&caller).did(Action::Resumed, &channel.name());
     Ok(StatusCode::NO_CONTENT)
 }
 

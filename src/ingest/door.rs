@@ -13,7 +13,9 @@ use super::refusal::Refusal;
 use crate::access::{Access, BodyBudget, Caller, Denied};
 use crate::config::{Scope, Settings};
 use crate::dispatch::{Channel, Clock, Gateway};
-use crate::telemetry::Meters;
+use crate::telemetry::actions::Actor;
+use crate::telemetry::warnings::Warning;
+use crate::telemetry::{Meters, RequestId};
 
 /// Where the process is in its life, as its connections need to know it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +37,28 @@ impl FromRequestParts<Arc<Door>> for Known {
 
     async fn from_request_parts(head: &mut Parts, door: &Arc<Door>) -> Result<Self, Refusal> {
         door.caller(&head.headers, &head.extensions).map(Self)
+    }
+}
+
+/// The id of a request, where it is known: of all but those that publish, which nobody logs.
+pub struct Request(Option<RequestId>);
+
+impl<S: Sync> FromRequestParts<S> for Request {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(head.extensions.get().cloned()))
+    }
+}
+
+impl Request {
+    /// Who sent it, for the log.
+    #[must_use]
+    pub fn by<'a>(&'a self, caller: &'a Caller) -> Actor<'a> {
+        Actor {
+            key: caller.name(),
+            request: self.0.as_ref(),
+        }
     }
 }
 
@@ -93,7 +117,8 @@ impl Door {
         match self.side {
             Side::Producers => {
                 let access = self.access.borrow();
-                Ok(access.identify(headers, extensions, self.now_s())?)
+                let caller = access.identify(headers, extensions, self.now_s());
+                caller.map_err(|denied| self.denied(denied))
             }
             Side::Operators => {
                 let nobody = || Denied::Unknown("nobody was let in".into());
@@ -118,11 +143,26 @@ impl Door {
         scope: Scope,
         name: &str,
     ) -> Result<Arc<Channel>, Refusal> {
-        caller.may(scope)?;
+        self.may(caller, scope)?;
         if !self.may_use(caller, name) {
-            return Err(caller.not_its_channel().into());
+            return Err(self.denied(caller.not_its_channel()));
         }
         Ok(self.gateway.channel(name)?)
+    }
+
+    /// Whether a caller has a scope.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn may(&self, caller: &Caller, scope: Scope) -> Result<(), Refusal> {
+        caller.may(scope).map_err(|denied| self.denied(denied))
+    }
+
+    /// A refusal for who somebody is, counted for the log.
+    pub fn denied(&self, denied: Denied) -> Refusal {
+        let warnings = self.meters.warnings();
+        warnings.count(Warning::KeyRefused, 1, denied.detail());
+        denied.into()
     }
 
     /// Whether a caller may use a channel, by the name it gave or by the channel's others.

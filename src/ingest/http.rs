@@ -143,7 +143,7 @@ impl Request {
         head: &Parts,
     ) -> Result<Self, Refusal> {
         let caller = door.caller(&head.headers, &head.extensions)?;
-        caller.may(Scope::Publish)?;
+        door.may(&caller, Scope::Publish)?;
         door.check_open()?;
         let channel = name
             .map(|name| {

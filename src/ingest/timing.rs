@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::Response;
+use axum::http::{Method, Response};
 use tokio::time::Instant;
 use tower_service::Service;
 use tracing::Span;
@@ -60,8 +60,10 @@ where
             &id,
             request.headers(),
         );
-        if !span.is_disabled() {
-            // For what goes on when it is answered: the messages of a WebSocket.
+        // For what the log says of it, and what goes on when it is answered: the messages of a
+        // WebSocket. Publishing is left out: the log says nothing of it, and a copy is two
+        // allocations.
+        if !span.is_disabled() || !publishes(request.method(), route.as_ref()) {
             request.extensions_mut().insert(id.clone());
         }
         Measured {
@@ -110,6 +112,14 @@ where
         *this.span = Span::none();
         Poll::Ready(result)
     }
+}
+
+fn publishes(method: &Method, route: Option<&MatchedPath>) -> bool {
+    let is_door = |route: &MatchedPath| {
+        let path = route.as_str();
+        path.ends_with("/events") || path == "/PutMetadata"
+    };
+    *method == Method::POST && route.is_some_and(is_door)
 }
 
 fn name(route: Option<&MatchedPath>) -> &str {

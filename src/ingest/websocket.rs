@@ -95,7 +95,7 @@ fn begin(
     channel: impl FnOnce(&Caller) -> Result<Option<Arc<Channel>>, Refusal>,
 ) -> Result<Visitor, Refusal> {
     let caller = door.caller(request.headers(), request.extensions())?;
-    caller.may(Scope::Publish)?;
+    door.may(&caller, Scope::Publish)?;
     door.check_open()?;
     let channel = channel(&caller)?;
     Visitor::new(door, caller, Scope::Publish, channel)

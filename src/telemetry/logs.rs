@@ -57,7 +57,38 @@ pub fn init(format: LogFormat, traces: Option<&Traces>) -> Result<(), LogError> 
             registry().with(traces.layer()).with(lines(format, filter)),
         )?,
     }
+    if format == LogFormat::Json {
+        log_panics();
+    }
     Ok(())
+}
+
+/// Logs why the program ends before, or instead of, [`init`]: a line each in `lines`. For people it
+/// is the bare text, as every command ends.
+pub fn fail(format: LogFormat, lines_of: &str) {
+    match format {
+        LogFormat::Human => eprintln!("{lines_of}"),
+        LogFormat::Json => {
+            let filter = EnvFilter::new("error");
+            let once = registry().with(lines(format, filter));
+            tracing::subscriber::with_default(once, || {
+                for line in lines_of.lines().filter(|line| !line.is_empty()) {
+                    tracing::error!("{line}");
+                }
+            });
+        }
+    }
+}
+
+/// Makes a panic a line of the log, where lines are JSON: the standard library's own is plain text.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("unnamed");
+        let place = panic.location().map(ToString::to_string);
+        let message = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(thread, place, "panic: {message}");
+    }));
 }
 
 fn lines<S>(format: LogFormat, filter: EnvFilter) -> impl Layer<S> + Send + Sync

@@ -16,6 +16,7 @@ use super::labels::{OTHER_ACCOUNTS, OUTCOMES, REJECTION_CODES, ROUTES, Transport
 use super::names;
 use super::refusals::{self, RecentRefusal, Refused};
 use super::registry::Registry;
+use super::warnings::Warnings;
 
 /// Handles for everything that is counted where it happens.
 pub struct Meters {
@@ -24,6 +25,7 @@ pub struct Meters {
     received: [Counter; Transport::ALL.len()],
     rejected: RwLock<HashMap<&'static str, Rejected>>,
     refusals: refusals::Recent,
+    warnings: Warnings,
     connections: [Gauge; 2],
     requests: RwLock<Requests>,
     accounts: RwLock<HashMap<String, HashMap<String, AccountMeters>>>,
@@ -101,6 +103,7 @@ impl Meters {
             received: Transport::ALL.map(|t| r.counter(&names::EVENTS_RECEIVED, &[t.label()])),
             rejected: RwLock::new(rejected.into()),
             refusals: refusals::Recent::default(),
+            warnings: Warnings::default(),
             connections: [Transport::Http, Transport::WebSocket]
                 .map(|t| r.gauge(&names::CONNECTIONS, &[t.label()])),
             requests: RwLock::new(requests.collect()),
@@ -170,6 +173,12 @@ impl Meters {
     #[must_use]
     pub fn refusals(&self) -> Vec<RecentRefusal> {
         self.refusals.all()
+    }
+
+    /// What goes wrong often, to be counted for the log.
+    #[must_use]
+    pub const fn warnings(&self) -> &Warnings {
+        &self.warnings
     }
 
     /// The open connections of a transport, to be raised and lowered by one; those of

@@ -12,8 +12,10 @@
 //! - [`logs`]: tracing to standard error.
 //! - [`spans`]: every span; [`trace_context`]: what producers say of theirs.
 //! - [`traces`]: spans to a collector; `collector`: the way there.
-//! - [`request_id`]: the id of a request.
+//! - [`request_id`]: the id of a request; [`actions`]: what operators did, as lines of the log.
+//! - [`warnings`]: what goes wrong often, told once a minute and kind.
 
+pub mod actions;
 mod collector;
 pub mod labels;
 pub mod logs;
@@ -30,6 +32,7 @@ pub mod spans;
 mod tests;
 pub mod trace_context;
 pub mod traces;
+pub mod warnings;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -99,6 +102,15 @@ impl Telemetry {
         loop {
             ticks.tick().await;
             self.registry.upkeep();
+        }
+    }
+
+    /// Logs what goes wrong often, at most once a minute and kind; runs as [`Telemetry::upkeep`].
+    pub async fn warn(&self) {
+        let mut ticks = tokio::time::interval(warnings::LOOK_EVERY);
+        loop {
+            let now = ticks.tick().await;
+            self.meters.warnings().tell(now);
         }
     }
 }

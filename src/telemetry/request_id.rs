@@ -58,8 +58,9 @@ impl RequestId {
 }
 
 /// For the operators' listeners, where nothing is hot.
-pub async fn answer(request: Request, next: Next) -> Response {
+pub async fn answer(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
+    request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).await;
     id.put(response.headers_mut());
     response

@@ -6,7 +6,7 @@ use std::io::{BufReader, Write as _};
 use serde_json::Value;
 
 use crate::support::http::{Response, connect, encode, read_response, send};
-use crate::support::process::{Gateway, arn, local};
+use crate::support::process::{Gateway, arn, command, local, run};
 use crate::support::ws::Client;
 use crate::support::{SOON, eventually};
 
@@ -153,14 +153,20 @@ fn log(environment: &[(&str, &str)]) -> Vec<Value> {
     for private in PRIVATE {
         assert!(!log.contains(private), "{private} is in the log:\n{log}");
     }
-    let lines = log.lines().filter(|line| line.starts_with('{'));
-    let lines: Vec<Value> = lines
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
-        .collect();
-    // All but what it says at its start, for people.
-    let announced = log.lines().count() - lines.len();
-    assert!(announced < 10 && !lines.is_empty(), "{log}");
-    lines
+    parsed(&log)
+}
+
+/// Every line of a log, which must each be JSON.
+fn parsed(log: &str) -> Vec<Value> {
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    log.lines().map(parse).collect()
+}
+
+/// The fields of the first line with this message.
+fn fields<'a>(lines: &'a [Value], message: &str) -> &'a Value {
+    let is_it = |line: &&Value| line["fields"]["message"] == message;
+    let found = lines.iter().find(is_it);
+    &found.unwrap_or_else(|| panic!("no line says {message:?}: {lines:#?}"))["fields"]
 }
 
 #[test]
@@ -188,4 +194,137 @@ fn debug_logs_have_the_request_id_and_no_event_either() {
     assert_eq!(first["fields"]["status"], 202);
     assert_eq!(first["span"]["http.route"], "/v1/channels/{channel}/events");
     assert_eq!(first["span"]["http.request.method"], "POST");
+}
+
+#[test]
+fn the_start_is_told_as_json_too() {
+    let lines = log(&[]);
+    let told = |about: &str| {
+        let line = lines.iter().find(|line| line["fields"]["about"] == about);
+        let line = line.unwrap_or_else(|| panic!("nothing about {about}: {lines:#?}"));
+        line["fields"]["message"]
+            .as_str()
+            .expect("a text")
+            .to_owned()
+    };
+    assert!(told("upstream").starts_with("LOCAL MODE"));
+    assert!(told("try").starts_with("curl http://127.0.0.1:"));
+    // One that cannot start says so in the same form.
+    let mut command = command();
+    command.args(["serve", "--log-format", "json"]);
+    command.env("CUEGATE__QUOTA__CHANNEL_TPS", "many");
+    let ended = run(&mut command, "");
+    assert_eq!(ended.code, Some(2));
+    let lines = parsed(&ended.err);
+    let message = lines[0]["fields"]["message"].as_str().expect("a text");
+    assert!(message.contains("quota.channel_tps"), "{message}");
+}
+
+#[test]
+fn who_did_what_is_in_the_log() {
+    let mut gateway =
+        Gateway::start_as(&local("", &[("quiz", "")]), &[], &["--log-format", "json"]);
+    let json = ("content-type", "application/json");
+    let ask = |id: &str, method, path: &str, body: &str| {
+        send(
+            gateway.producers,
+            method,
+            path,
+            &[json, (ID, id)],
+            body.as_bytes(),
+        )
+        .status
+    };
+    let event = event();
+    let operate =
+        |id: &str, method, path: &str| send(gateway.admin, method, path, &[(ID, id)], b"").status;
+    assert_eq!(ask("r1", "POST", "/v1/channels/quiz/pause", ""), 204);
+    assert_eq!(ask("r2", "POST", "/v1/channels/quiz/events", &event), 202);
+    let cancel = format!("/v1/channels/quiz/events/{}", PRIVATE[3]);
+    assert_eq!(ask("r3", "DELETE", &cancel, ""), 204);
+    let typed = r#"{"data":1,"type":"t"}"#;
+    assert_eq!(ask("r4", "POST", "/v1/channels/quiz/events", typed), 202);
+    let purge = "/v1/channels/quiz/events?type=t";
+    assert_eq!(ask("r5", "DELETE", purge, ""), 200);
+    assert_eq!(ask("r6", "POST", "/v1/channels/quiz/resume", ""), 204);
+    assert_eq!(operate("r7", "POST", "/admin/dead-letters"), 200);
+    assert_eq!(operate("r8", "DELETE", "/admin/dead-letters"), 200);
+    assert_eq!(operate("r9", "POST", "/admin/reload"), 200);
+    gateway.process.signal("TERM");
+    let (_, log) = gateway.process.wait(SOON);
+    for private in PRIVATE {
+        assert!(!log.contains(private), "{private} is in the log:\n{log}");
+    }
+    let lines = parsed(&log);
+    for (message, id, figure) in [
+        ("channel paused", "r1", None),
+        ("an event was cancelled", "r3", None),
+        ("queued events purged", "r5", Some(("events", 1))),
+        ("channel resumed", "r6", None),
+        ("dead letters replayed", "r7", Some(("accepted", 0))),
+        ("dead letters purged", "r8", Some(("letters", 0))),
+        ("configuration reload requested", "r9", None),
+    ] {
+        let fields = fields(&lines, message);
+        assert_eq!(fields["key"], "anyone", "{fields}");
+        assert_eq!(fields["request_id"], id, "{fields}");
+        if message.contains("channel") || message.contains("event") {
+            assert_eq!(fields["channel"], "quiz", "{fields}");
+        }
+        if let Some((name, value)) = figure {
+            assert_eq!(fields[name], value, "{fields}");
+        }
+    }
+}
+
+#[test]
+fn losses_and_refused_keys_are_warned_of_once() {
+    // The SHA-256 of `key`.
+    let keys = r#"
+[[api_key]]
+name = "quiz-backend"
+sha256 = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"
+channels = ["*"]
+scopes = ["publish", "control"]
+"#;
+    let config = local(keys, &[("quiz", "ttl_ms = 1")]);
+    let gateway = Gateway::start_as(&config, &[], &["--log-format", "json"]);
+    let ask = |key: &str, method, path: &str, body: &str| {
+        let bearer = format!("Bearer {key}");
+        let headers = [
+            ("content-type", "application/json"),
+            ("authorization", bearer.as_str()),
+        ];
+        send(gateway.producers, method, path, &headers, body.as_bytes()).status
+    };
+    assert_eq!(ask("key", "POST", "/v1/channels/quiz/pause", ""), 204);
+    let events = format!("[{0},{0},{0}]", r#"{"data":1}"#);
+    assert_eq!(ask("key", "POST", "/v1/channels/quiz/events", &events), 202);
+    for _ in 0..3 {
+        assert_eq!(ask("no-such-key", "GET", "/v1/channels/quiz", ""), 401);
+    }
+    assert_eq!(ask("key", "GET", "/v1/channels/quiz", ""), 403);
+    gateway.process.logged("events expired");
+    gateway.process.logged("were refused for their key");
+    let lines = parsed(&gateway.process.log());
+    let warned = |part: &str| -> Vec<&Value> {
+        let of = |line: &&Value| {
+            line["fields"]["message"]
+                .as_str()
+                .is_some_and(|m| m.contains(part))
+        };
+        lines.iter().filter(of).collect()
+    };
+    let expired = warned("events expired");
+    assert_eq!(expired.len(), 1, "{lines:#?}");
+    assert_eq!(expired[0]["level"], "WARN");
+    assert_eq!(expired[0]["fields"]["latest"], arn("quiz"));
+    let refused = warned("were refused for their key");
+    assert_eq!(refused.len(), 1, "{lines:#?}");
+    assert!(
+        refused[0]["fields"]["count"]
+            .as_u64()
+            .is_some_and(|n| n >= 1)
+    );
+    assert!(!gateway.process.log().contains("no-such-key"));
 }

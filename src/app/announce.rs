@@ -1,0 +1,112 @@
+//! What the start says: where everything is, and in words that no one can miss whether payloads
+//! reach viewers.
+//!
+//! For people it is a block of lines; with JSON logs each of them is a line of the log.
+
+use std::net::SocketAddr;
+
+use crate::config::{JournalMode, Settings, check};
+use crate::telemetry::logs::LogFormat;
+
+/// What there is to say.
+pub(super) struct Start<'a> {
+    pub settings: &'a Settings,
+    /// Where producers are listened to.
+    pub producers: SocketAddr,
+    /// The emulator's address, in local mode.
+    pub emulator: Option<SocketAddr>,
+    /// Events that the journal brought back.
+    pub kept: usize,
+    /// The process before this one did not end cleanly.
+    pub unclean: bool,
+}
+
+/// Says it.
+pub(super) fn start(format: LogFormat, start: &Start<'_>) {
+    let version = env!("CARGO_PKG_VERSION");
+    match format {
+        LogFormat::Human => {
+            eprintln!("cuegate {version}");
+            for (about, text) in start.lines() {
+                eprintln!("  {about:<10} {text}");
+            }
+        }
+        LogFormat::Json => {
+            tracing::info!(version, "cuegate starts");
+            for (about, text) in start.lines() {
+                tracing::info!(about, "{text}");
+            }
+        }
+    }
+    if start.unclean {
+        let (kept, hold_ms) = (start.kept, start.settings.restart_hold.as_millis());
+        tracing::warn!(
+            kept,
+            hold_ms,
+            "the last process on this journal did not end cleanly; its calls may still count, so none is made for hold_ms"
+        );
+    }
+}
+
+impl Start<'_> {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let settings = self.settings;
+        let (producers, scheme) = (self.producers, self.scheme());
+        let mut lines = vec![
+            ("producers", format!("{scheme}://{producers}")),
+            (
+                "metrics",
+                format!("http://{}/metrics", settings.metrics_listen),
+            ),
+            ("admin", format!("http://{}", settings.admin_listen)),
+            ("upstream", self.upstream()),
+            ("journal", self.journal()),
+            ("keys", check::callers(settings)),
+        ];
+        if let Some(endpoint) = &settings.otlp_endpoint {
+            lines.push(("traces", format!("to {endpoint}")));
+        }
+        if let (Some(_), Some(channel)) = (self.emulator, settings.channels.first())
+            && !settings.needs_proof()
+        {
+            let name = &channel.name;
+            let event = r#"'{"data":{"hello":"viewers"}}'"#;
+            lines.push((
+                "try",
+                format!("curl {scheme}://{producers}/v1/channels/{name}/events --json {event}"),
+            ));
+        }
+        lines
+    }
+
+    fn scheme(&self) -> &'static str {
+        match &self.settings.server.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
+    fn upstream(&self) -> String {
+        if let Some(emulator) = self.emulator {
+            return format!(
+                "LOCAL MODE: the emulator at http://{emulator}; nothing reaches AWS or a viewer"
+            );
+        }
+        let endpoint = self.settings.upstream.endpoint_url.as_deref();
+        let endpoint = endpoint.unwrap_or("the real Amazon IVS API");
+        format!("AWS: {endpoint}; every payload reaches real viewers")
+    }
+
+    fn journal(&self) -> String {
+        let (dir, kept) = (self.settings.journal.dir.display(), self.kept);
+        let survives = match self.settings.journal.mode {
+            JournalMode::Off => {
+                return "OFF: events are in memory only; what is queued is lost with the process"
+                    .to_owned();
+            }
+            JournalMode::Os => "process",
+            JournalMode::Fsync => "machine",
+        };
+        format!("{dir}: what is accepted survives the {survives}; {kept} events from before")
+    }
+}
