@@ -140,6 +140,7 @@ impl Control {
             match tls.read_changes(&mut tried.certificates) {
                 Ok(false) => {}
                 Ok(true) => {
+                    self.telemetry.meters().certificate_expires(tls.expires_s());
                     tracing::info!("certificates were read again: their files have changed");
                 }
                 Err(error) => {

@@ -147,6 +147,9 @@ pub async fn serve(
         },
     );
 
+    if let Some(tls) = &security.tls {
+        telemetry.meters().certificate_expires(tls.expires_s());
+    }
     let upkeep = tokio::spawn({
         let telemetry = Arc::clone(&telemetry);
         async move { telemetry.upkeep().await }

@@ -30,6 +30,7 @@ pub struct Tls {
 struct Loaded {
     config: Arc<ServerConfig>,
     files: Stamped,
+    expires_s: u32,
 }
 
 impl Tls {
@@ -58,6 +59,12 @@ impl Tls {
         let loaded = load(&self.settings)?;
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
         Ok(true)
+    }
+
+    /// When the first certificate of the chain that clients are shown ends, in seconds since 1970.
+    #[must_use]
+    pub fn expires_s(&self) -> u32 {
+        self.loaded().expires_s
     }
 
     /// The handshake, and whose certificate the client showed.
@@ -106,6 +113,13 @@ fn load(settings: &TlsSettings) -> Result<Loaded, Error> {
     let chain = read("server.tls_cert", &settings.cert)?;
     let chain = certificates(&chain)
         .ok_or_else(|| fault("server.tls_cert", &settings.cert, "no certificates as PEM"))?;
+    let expires_s = expiry(&chain).ok_or_else(|| {
+        fault(
+            "server.tls_cert",
+            &settings.cert,
+            "a certificate cannot be read",
+        )
+    })?;
     let key = read("server.tls_key", &settings.key)?;
     let key = PrivateKeyDer::from_pem_slice(&key)
         .map_err(|_| fault("server.tls_key", &settings.key, "no private key as PEM"))?;
@@ -140,7 +154,20 @@ fn load(settings: &TlsSettings) -> Result<Loaded, Error> {
     Ok(Loaded {
         config: Arc::new(config),
         files,
+        expires_s,
     })
+}
+
+/// When the first of these certificates ends, in seconds since 1970.
+fn expiry(chain: &[CertificateDer<'_>]) -> Option<u32> {
+    let end = |certificate| {
+        let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        let end_s = certificate.validity().not_after.timestamp();
+        // Before 1970 or after 2106: as early, or as late, as can be told.
+        Some(u32::try_from(end_s.max(0)).unwrap_or(u32::MAX))
+    };
+    let ends: Option<Vec<u32>> = chain.iter().map(|certificate| end(certificate)).collect();
+    ends?.into_iter().min()
 }
 
 /// At least one, or none is good.

@@ -31,6 +31,7 @@ pub struct Meters {
     accounts: RwLock<HashMap<String, HashMap<String, AccountMeters>>>,
     other_accounts: AccountMeters,
     reload_successful: Gauge,
+    certificate_expiry: Gauge,
     put_metadata_duration: Histogram,
     payload_size: Histogram,
     payload_events: Histogram,
@@ -110,6 +111,7 @@ impl Meters {
             accounts: RwLock::default(),
             other_accounts: AccountMeters::new(r, OTHER_ACCOUNTS, OTHER_ACCOUNTS),
             reload_successful: r.gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL, &[]),
+            certificate_expiry: r.gauge(&names::TLS_CERTIFICATE_EXPIRY, &[]),
             put_metadata_duration: r.histogram(&names::PUT_METADATA_DURATION, &[]),
             payload_size: r.histogram(&names::PAYLOAD_SIZE, &[]),
             payload_events: r.histogram(&names::PAYLOAD_EVENTS_COUNT, &[]),
@@ -244,6 +246,11 @@ impl Meters {
     /// Says whether the last load of the configuration was applied.
     pub fn reloaded(&self, successful: bool) {
         self.reload_successful.set(f64::from(u8::from(successful)));
+    }
+
+    /// Says when the certificate that producers are shown ends, in seconds since 1970.
+    pub fn certificate_expires(&self, at_s: u32) {
+        self.certificate_expiry.set(f64::from(at_s));
     }
 }
 

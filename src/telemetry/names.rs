@@ -172,6 +172,8 @@ metrics! {
         HTTP_SECONDS, "Time to answer a request of a producer.");
     CONFIG_LAST_RELOAD_SUCCESSFUL = gauge("cuegate_config_last_reload_successful", NONE,
         "1 if the last load of the configuration was applied, 0 if it was refused.");
+    TLS_CERTIFICATE_EXPIRY = gauge("cuegate_tls_certificate_expiry_timestamp_seconds", NONE,
+        "When the certificate of the producers' address ends, in seconds since the Unix epoch; 0 without TLS.");
     UPSTREAM_INFO = gauge("cuegate_upstream_info", &["mode"],
         "1 for the upstream in use: local is the emulator, aws the real API.");
     BUILD_INFO = gauge("cuegate_build_info", &["version"],

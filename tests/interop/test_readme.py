@@ -150,6 +150,34 @@ class Readme(unittest.TestCase):
             wait_until("tail shows it", lambda: "as it is\n" in tail.text())
         self.assertEqual(gateway.stop(), 0, gateway.text())
 
+    def test_the_player(self):
+        (snippet,) = [text for language, text in blocks(GATEWAY) if language == "js"]
+        ours = "metadata.live-video.net"
+        plain = re.search(r"^`(\{.*\})`$", GATEWAY, re.MULTILINE)[1]
+        cues = [
+            {"owner": "segmentmetadata", "text": '{"v":1,"n":5,"e":[{"d":"IVS\'s own"}]}'},
+            {"owner": ours, "text": plain},
+            {"owner": ours, "text": plain},
+            {"owner": ours, "text": "as it is"},
+            {"owner": ours, "text": "null"},
+            {"owner": ours, "text": "[1,2]"},
+            "seek",
+            {"owner": ours, "text": plain},
+        ]
+        stage = f"""
+            const PlayerEventType = {{ TEXT_METADATA_CUE: "cue", SEEK_COMPLETED: "seek" }};
+            const listeners = {{}}, shown = [], others = [];
+            const player = {{ addEventListener: (name, listener) => {{ listeners[name] = listener; }} }};
+            const show = (...item) => shown.push(item), foreign = (text) => others.push(text);
+            {snippet}
+            for (const cue of {json.dumps(cues)}) cue === "seek" ? listeners.seek() : listeners.cue(cue);
+            console.log(JSON.stringify({{ shown, others }}));
+        """
+        ended = subprocess.run(["node", "-e", stage], capture_output=True, text=True, timeout=60)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        items = [["quiz.answer", {"answer": "B"}, None, None], ["vote", 3, "a", "sum"]]
+        self.assertEqual(json.loads(ended.stdout), {"shown": items * 2, "others": ["as it is", "null", "[1,2]"]})
+
     def test_sizing(self):
         setting, *rest = of("test_sizing")
         setting, command = setting.split(" ", 1)

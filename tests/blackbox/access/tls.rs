@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -17,6 +18,7 @@ use tokio_rustls::rustls::{
 
 use super::*;
 use crate::support::eventually;
+use crate::support::metrics::same;
 
 /// An authority that issues certificates.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -38,9 +40,15 @@ impl Authority {
 
     /// For this machine, by this name.
     fn issue(&self, name: &str) -> Issued {
+        self.issue_until(name, 2100)
+    }
+
+    /// The same, with a certificate that ends with this year's beginning.
+    fn issue_until(&self, name: &str, year: i32) -> Issued {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).expect("names");
         params.distinguished_name.push(DnType::CommonName, name);
+        params.not_after = date_time_ymd(year, 1, 1);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Issued {
@@ -186,7 +194,13 @@ fn over_tls_and_with_new_certificates() {
     };
     assert_eq!(shown(), ("202".to_owned(), vec![first.der()]));
     // A key that does not go with its certificate changes nothing.
-    let second = authority.issue("cuegate");
+    let ends = || {
+        gateway
+            .scrape()
+            .get("cuegate_tls_certificate_expiry_timestamp_seconds")
+    };
+    assert!(same(ends(), 4_102_444_800.0), "the year 2100: {}", ends());
+    let second = authority.issue_until("cuegate", 2099);
     std::fs::write(directory.path().join("key.pem"), &second.key).expect("a file");
     gateway
         .process
@@ -195,6 +209,10 @@ fn over_tls_and_with_new_certificates() {
     second.write(directory.path());
     eventually("the new certificate", || {
         (shown().1 == vec![second.der()]).then_some(())
+    });
+    // The year 2099.
+    eventually("its end is told", || {
+        same(ends(), 4_070_908_800.0).then_some(())
     });
 
     // The commands speak it, where they are told whom to believe.

@@ -18,6 +18,11 @@ pub const METRICS: &[(&str, &str, &[&str])] = &[
     ("cuegate_queue_bytes", "gauge", &[]),
     ("cuegate_journal_bytes", "gauge", &[]),
     ("cuegate_journal_errors_total", "counter", &[]),
+    (
+        "cuegate_tls_certificate_expiry_timestamp_seconds",
+        "gauge",
+        &[],
+    ),
     ("cuegate_dead_letters", "gauge", &[]),
     ("cuegate_oldest_event_age_seconds", "gauge", &["channel"]),
     ("cuegate_queue_eta_seconds", "gauge", &["channel"]),
