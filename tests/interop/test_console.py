@@ -37,8 +37,8 @@ class Console(unittest.TestCase):
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.quit)
 
-    def start(self, channels, rest=""):
-        gateway = Gateway(channels, rest)
+    def start(self, channels, rest="", **variables):
+        gateway = Gateway(channels, rest, **variables)
         self.addCleanup(gateway.close)
         self.addCleanup(self.browser.look_as_usual)
         self.gateway = gateway
@@ -75,6 +75,8 @@ class Console(unittest.TestCase):
         self.browser.choose("#merge", "replace")
         self.browser.choose("#priority", "high")
         self.browser.write("#ttl", "60000")
+        self.browser.write("#id", "from-the-console")
+        self.assertIn("the emulator takes it", self.browser.text("#real"))
         self.browser.click("#send")
         self.browser.says("#outcome", "Delivered: the payload that carries it came out after")
         self.browser.says(".payload.is-mine .mine", "Your test event, after")
@@ -339,6 +341,60 @@ class Console(unittest.TestCase):
 
     def asked_for_a_key(self, asked):
         wait_until(f"a key is asked for: {asked}", lambda: self.browser.one("#unlock").is_displayed() == asked)
+        self.assertEqual(self.browser.one("#main").is_displayed(), not asked)
+
+    def test_an_event_with_an_id_and_a_time(self):
+        self.start({"quiz": 'envelope_fields = ["id"]'})
+        self.open("#/channel/quiz")
+        self.browser.write("#id", "cue-1")
+        self.browser.run("document.getElementById('at').value = '2020-01-02T03:04:05'")
+        self.browser.click("#send")
+        self.browser.says("#outcome", "Delivered: the payload that carries it came out after")
+        self.assertEqual(json.loads(self.gateway.emulator.taken("quiz")[-1])["e"], [{"d": {"hello": "viewers"}, "i": "cue-1"}])
+        # The same id again is a duplicate, and no payload is waited for.
+        self.browser.click("#send")
+        self.browser.says("#outcome", "A duplicate")
+        # A time ahead is kept: the event is scheduled.
+        self.browser.write("#id", "cue-2")
+        self.browser.run("""
+            const soon = new Date(Date.now() + 3600e3 - new Date().getTimezoneOffset() * 60e3);
+            document.getElementById('at').value = soon.toISOString().slice(0, 19);
+        """)
+        self.browser.click("#send")
+        wait_until("it is scheduled", lambda: self.gateway.status("quiz")["queued"] == 1)
+        self.check_quiet()
+
+    def test_a_real_channel_is_called_real(self):
+        self.start({"quiz": ""}, "", CUEGATE__UPSTREAM__MODE="aws", CUEGATE__UPSTREAM__ENDPOINT_URL="http://127.0.0.1:9", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")
+        # By its address: nothing is known of the gateway when the page is made.
+        self.open("#/channel/quiz")
+        self.browser.says("#mode", "every payload reaches real viewers")
+        self.assertIn("its viewers receive the event", self.browser.text("#real"))
+        self.check_quiet()
+
+    def test_a_failed_call_is_shown_until_it_is_over(self):
+        self.start({"quiz": ""})
+        shown = lambda error, state: self.browser.run("""
+            const fetch_ = window.fetch;
+            const [at, state] = arguments;
+            window.fetch = async (path, options) => {
+              const response = await fetch_(path, options);
+              if (!path.endsWith("/channels/quiz")) return response;
+              const report = await response.json();
+              report.state = state;
+              report.totals.accepted = 4711;
+              report.last_error = { code: null, status: 503, message: "broken", at_ms: at };
+              return new Response(JSON.stringify(report));
+            };
+        """, error, state)
+        for age_ms, state, visible in [(1000, "live", True), (120_000, "failing", True), (120_000, "live", False)]:
+            with self.subTest(age_ms=age_ms, state=state):
+                self.open("#/channel/quiz")
+                shown(self.browser.run("return Date.now()") - age_ms, state)
+                # The report above is drawn.
+                self.browser.says("main", "4,711")
+                notes = self.browser.run("return [...document.querySelectorAll('.note.bad')].filter((note) => !note.hidden).map((note) => note.textContent)")
+                self.assertEqual(any("broken" in note for note in notes), visible, notes)
 
     def test_a_hidden_page_asks_nothing(self):
         self.start({"quiz": ""})

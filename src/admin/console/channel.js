@@ -10,6 +10,8 @@ import { sendPanel } from "/send.js";
 
 /** Seconds of the chart. */
 const CHART = 120;
+/** How long the last failed call of a channel that is live again is shown, in ms. */
+const RECOVERED = 60_000;
 /** Looks between two at what changes slowly. */
 const SLOW = 3;
 
@@ -24,7 +26,7 @@ const ENDS = [
 export function channelView(name, overview) {
   const rates = new Rates();
   const payloads = payloadsPanel(name);
-  const send = sendPanel(name, payloads, overview);
+  const send = sendPanel(name, payloads);
   const letters = lettersView({ channel: name });
   const refusals = recentTable("Nothing of this channel was refused of late.");
   const chart = chartOf();
@@ -44,6 +46,7 @@ export function channelView(name, overview) {
   purge.addEventListener("click", purgeAll);
 
   async function look() {
+    send.setMode(overview()?.mode);
     draw(await call(channelPath(name)));
     if (looks++ % SLOW) return;
     const { recent } = await call("/admin/refusals");
@@ -69,7 +72,8 @@ export function channelView(name, overview) {
       etaOf(now), span(now.oldest_age_ms),
       `${now.tokens.available} of ${now.tokens.limit}`,
     ]);
-    error.hidden = !now.last_error;
+    const recovered = now.state === "live" && now.last_error && Date.now() - now.last_error.at_ms > RECOVERED;
+    error.hidden = !now.last_error || recovered;
     if (now.last_error) {
       const { code, status, message, at_ms } = now.last_error;
       set(error, `Last failed call, ${time(at_ms)}: ${[code, status, message].filter(Boolean).join(", ")}`);

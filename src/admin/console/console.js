@@ -76,6 +76,8 @@ async function look() {
 /** Shows the form for a key, or that there is one. */
 function wantKey(wanted) {
   byId("unlock").hidden = !wanted;
+  // What is behind the key is not to be seen beside the question for it.
+  for (const id of ["main", "figures"]) byId(id).hidden = wanted;
   byId("forget").hidden = wanted || !hasKey();
 }
 

@@ -12,30 +12,37 @@ const LATE = 5000;
 const MERGES = ["", "replace", "sum", "max", "min", "patch"];
 const PRIORITIES = ["high", "normal", "low"];
 
-export function sendPanel(channel, payloads, overview) {
+export function sendPanel(channel, payloads) {
   const data = h("textarea", { id: "data", rows: 3, required: true, spellcheck: "false", autocomplete: "off", "aria-describedby": "data-help" });
   data.value = '{"hello":"viewers"}';
   const text = (id, more = {}) => h("input", { id, autocomplete: "off", spellcheck: "false", maxlength: 128, ...more });
   const type = text("type", { maxlength: 64 });
   const key = text("key");
+  const id = text("id");
+  const at = text("at", { type: "datetime-local", step: 1, maxlength: null });
   const ttl = text("ttl", { type: "number", min: 1, max: 86_400_000, step: 1, placeholder: "default", inputmode: "numeric" });
   const merge = choice("merge", MERGES, "");
   const priority = choice("priority", PRIORITIES, "normal");
   const button = h("button", { type: "submit", class: "primary", id: "send" }, "Send test event");
   const outcome = h("p", { class: "outcome", role: "status", id: "outcome" });
   const warning = h("p", { class: "note", id: "real" });
-  set(warning, overview()?.mode === "aws" ? "This channel is real: its viewers receive the event." : "Sent as any producer's event; the emulator takes it.");
+
+  /** Says who receives the event. What is not known is real. */
+  function setMode(mode) {
+    set(warning, mode === "local" ? "Sent as any producer's event; the emulator takes it." : "This channel is real: its viewers receive the event.");
+  }
 
   let turn = 0;
 
   /** The event as JSON text, so that its numbers keep their digits. */
   function event() {
     const members = [["data", data.value.trim()]];
-    for (const [name, field] of [["type", type], ["key", key], ["merge", merge]]) {
+    for (const [name, field] of [["type", type], ["id", id], ["key", key], ["merge", merge]]) {
       if (field.value) members.push([name, JSON.stringify(field.value)]);
     }
     if (priority.value !== "normal") members.push(["priority", JSON.stringify(priority.value)]);
     if (ttl.value) members.push(["ttl_ms", ttl.value]);
+    if (at.value) members.push(["at", JSON.stringify(new Date(at.value).toISOString())]);
     return `{${members.map(([name, value]) => `"${name}":${value}`).join(",")}}`;
   }
 
@@ -70,6 +77,10 @@ export function sendPanel(channel, payloads, overview) {
     try {
       const path = channelPath(channel, `/events?wait=delivered&timeout_ms=${WAIT}`);
       const answer = await call(path, { method: "POST", body: event(), patience: WAIT + LATE });
+      if (answer.duplicates > 0) {
+        payloads.unwatch(watcher);
+        return tellMine("bad", "A duplicate: an event with this id was accepted before. Nothing is sent.");
+      }
       if (answer.pending > 0) return tellMine("", "Accepted, and still queued. Its payload is shown when it comes.");
       ended(answer.ended, tellMine);
       // A payload may be a moment behind the answer; later ones are somebody else's.
@@ -89,15 +100,16 @@ export function sendPanel(channel, payloads, overview) {
 
   const form = h("form", { class: "send", novalidate: true, on: { submit: (e) => { e.preventDefault(); submit(); } } },
     field("Data (JSON)", data, "wide-field", h("small", { id: "data-help" }, "Ctrl+Enter sends.")),
-    field("Type", type), field("Key", key), field("Merge (needs a key)", merge),
-    field("Priority", priority), field("TTL, ms", ttl),
+    field("Type", type), field("Id", id), field("Key", key), field("Merge (needs a key)", merge),
+    field("Priority", priority), field("TTL, ms", ttl), field("At (your local time)", at),
     h("div", { class: "wide-field actions" }, button), outcome);
   data.addEventListener("keydown", (e) => {
     if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) form.requestSubmit();
   });
   const node = h("section", { class: "panel", "aria-labelledby": "send-title" },
     h("div", { class: "head" }, h("h2", { id: "send-title" }, "Send a test event")), warning, form);
-  return { node };
+  setMode(null);
+  return { node, setMode };
 }
 
 /** Whether an item is the event, or has it merged into it. */
