@@ -150,23 +150,7 @@ pub async fn serve(
     if let Some(tls) = &security.tls {
         telemetry.meters().certificate_expires(tls.expires_s());
     }
-    let upkeep = tokio::spawn({
-        let telemetry = Arc::clone(&telemetry);
-        async move { telemetry.upkeep().await }
-    });
-    let warnings = tokio::spawn({
-        let telemetry = Arc::clone(&telemetry);
-        async move { telemetry.warn().await }
-    });
-    let streams = tokio::spawn({
-        let gateway = Arc::clone(&gateway);
-        async move { gateway.watch_streams().await }
-    });
-    let files = tokio::spawn(security::watch(Arc::clone(&control)));
-    let credentials = tokio::spawn({
-        let gateway = Arc::clone(&gateway);
-        async move { gateway.watch_credentials().await }
-    });
+    let background = background(&telemetry, &gateway, &control);
     let operators_door = serve_operators(
         operators,
         admin::metrics_router(telemetry.clone(), control.clone()),
@@ -208,15 +192,30 @@ pub async fn serve(
     let _ = tokio::time::timeout(CLOSE_GRACE, doors).await;
     gateway.stop();
     journal.close(clean);
-    streams.abort();
-    credentials.abort();
-    files.abort();
-    upkeep.abort();
-    warnings.abort();
+    background.iter().for_each(JoinHandle::abort);
     if let Some(local) = local {
         local.task.abort();
     }
     Ok(())
+}
+
+/// What goes on beside producers and calls, for as long as the process serves.
+fn background(
+    telemetry: &Arc<Telemetry>,
+    gateway: &Arc<Gateway>,
+    control: &Arc<Control>,
+) -> [JoinHandle<()>; 5] {
+    let of_telemetry = || Arc::clone(telemetry);
+    let of_gateway = || Arc::clone(gateway);
+    let (upkeep, warnings) = (of_telemetry(), of_telemetry());
+    let (streams, credentials) = (of_gateway(), of_gateway());
+    [
+        tokio::spawn(async move { upkeep.upkeep().await }),
+        tokio::spawn(async move { warnings.warn().await }),
+        tokio::spawn(async move { streams.watch_streams().await }),
+        tokio::spawn(async move { credentials.watch_credentials().await }),
+        tokio::spawn(security::watch(Arc::clone(control))),
+    ]
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
