@@ -41,6 +41,24 @@ const CASES: &[Case] = &[
         merged: 2,
         items: r#"{"d":9007199254740993.3,"k":"k","m":"sum"}"#,
     },
+    // What comes to zero is a number too, whatever its exponents were.
+    Case {
+        events: &[
+            r#"{"data":1e5,"key":"k","merge":"sum"}"#,
+            r#"{"data":-1e5,"key":"k","merge":"sum"}"#,
+            r#"{"data":"beside"}"#,
+        ],
+        merged: 1,
+        items: r#"{"d":0,"k":"k","m":"sum"},{"d":"beside"}"#,
+    },
+    Case {
+        events: &[
+            r#"{"data":{"a":20e1,"b":1.5e3},"key":"k","merge":"sum"}"#,
+            r#"{"data":{"a":-2e2,"b":-1.5e3},"key":"k","merge":"sum"}"#,
+        ],
+        merged: 1,
+        items: r#"{"d":{"a":0,"b":0},"k":"k","m":"sum"}"#,
+    },
     Case {
         events: &[
             r#"{"data":{"a":1,"b":2},"key":"k","merge":"sum"}"#,
