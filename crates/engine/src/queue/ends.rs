@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::changes::Change;
-use super::ids::Whereabouts;
+use super::ids::{FORGET_MAX, Whereabouts};
 use super::item::{Item, Place, Stage};
 use super::ledger::{DeadLetter, End};
 use super::shares::Left;
@@ -72,11 +72,35 @@ impl Queue {
         }
         self.expire_outs(now);
         if let Some(ids) = self.ids.get_mut() {
-            ids.forget(now, self.policy.dedup_max_ids);
+            ids.forget(now, self.policy.dedup_max_ids, FORGET_MAX);
             if ids.is_empty() {
                 self.ids.release();
             }
         }
+    }
+
+    /// Makes room where memory is short: forgets ids of events that have ended, first those whose
+    /// windows are over, then the oldest of the others, until `bytes` bytes are free as
+    /// [`Queue::footprint`] counts them. Returns how many are: 0 when no id is left that may be
+    /// forgotten. Ids of queued events are never forgotten.
+    ///
+    /// One call forgets 512 ids at most (0.2 ms under the channel's lock), so it may free less than
+    /// `bytes`: call it again for more, with the lock free in between. With `bytes` = 0 only what
+    /// has expired goes, which every other call does as well and [`Queue::timer`] asks for.
+    ///
+    /// An id that is forgotten early may be accepted again within its window. A journal does not
+    /// hear of it: after a restart the id is remembered, as far as the policy says.
+    pub fn forget_ids(&mut self, now: Time, bytes: usize) -> usize {
+        let before = self.ids.bytes();
+        self.advance(now);
+        if let Some(ids) = self.ids.get_mut() {
+            let expired = before.saturating_sub(ids.bytes());
+            ids.free(bytes.saturating_sub(expired), FORGET_MAX);
+            if ids.is_empty() {
+                self.ids.release();
+            }
+        }
+        before.saturating_sub(self.ids.bytes())
     }
 
     /// Ends an event that is in no payload.

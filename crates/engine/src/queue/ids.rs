@@ -2,13 +2,27 @@
 //!
 //! An id is known for the dedup window after it was accepted, and to a cancel in any case as
 //! long as its event is queued. Of those whose events ended, at most `dedup_max_ids` are
-//! remembered, those that ended first forgotten first.
+//! remembered; those whose windows end first are forgotten first. Forgetting is bounded a call,
+//! so that nothing holds the channel's lock for long.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use crate::queue::End;
-use crate::time::Time;
+use crate::time::{Span, Time};
+
+/// Most ids that one call forgets: 0.1 ms at 0.4 µs an id. More than a call can add but for a
+/// full payload, so that what is over leaves faster than it comes.
+pub(super) const FORGET_MAX: usize = 256;
+
+/// How late an id may be forgotten after its window: ids that end one after another are forgotten
+/// together, so that a channel wakes its account once a second at most.
+const COARSE: Span = Span::SECOND;
+
+/// The pause between two calls while more is to be forgotten than one may: 256,000 ids a second,
+/// with the lock free for nine tenths of the time.
+const PAUSE: Span = Span::from_millis(1);
 
 /// Where the event of an id is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +55,20 @@ struct Entry {
     until: Time,
 }
 
+impl Entry {
+    const fn is_queued(&self) -> bool {
+        matches!(self.at, Whereabouts::Queued(_))
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ids {
     entries: HashMap<Arc<str>, Entry>,
-    /// Ids whose events ended, in that order: at most `dedup_max_ids`. They need not reach
-    /// the end of their windows in the same order; one that has waits here, unknown to all,
-    /// for those before it.
-    settled: VecDeque<(Time, Arc<str>, u64)>,
+    /// Ids whose events ended, the end of the window first, then in the order they ended. An
+    /// element counts only while the id's entry has ended with that window.
+    settled: BinaryHeap<Reverse<(Time, u64, Arc<str>)>>,
+    /// How many have ended so far.
+    ranks: u64,
     bytes: usize,
 }
 
@@ -55,23 +76,58 @@ pub(crate) struct Ids {
 const ENTRY_BYTES: usize = 128;
 
 impl Ids {
-    /// Forgets what the window and the bound no longer cover.
-    pub(crate) fn forget(&mut self, now: Time, max_ids: usize) {
-        while let Some((until, _, _)) = self.settled.front() {
-            if *until > now && self.settled.len() <= max_ids {
+    /// Forgets what the window and the bound no longer cover, at most `most` ids.
+    pub(crate) fn forget(&mut self, now: Time, max_ids: usize, most: usize) {
+        for _ in 0..most {
+            let is_over = |Reverse((until, ..)): &Reverse<(Time, u64, Arc<str>)>| *until <= now;
+            if self.settled.len() <= max_ids && !self.settled.peek().is_some_and(is_over) {
                 break;
             }
-            if let Some((_, id, seq)) = self.settled.pop_front()
-                && self.entries.get(&id).is_some_and(|entry| entry.seq == seq)
-            {
-                self.remove(&id);
-            }
+            self.forget_first();
         }
     }
 
-    /// Whether no id is known. (What is settled is then stale.)
+    /// Forgets the id whose window ends first of those whose events ended; whether there was one.
+    fn forget_first(&mut self) -> bool {
+        let Some(Reverse((until, _, id))) = self.settled.pop() else {
+            return false;
+        };
+        if self.is_settled(&id, until) {
+            self.remove(&id);
+        }
+        true
+    }
+
+    /// Forgets ids whose events ended until `bytes` bytes are free, at most `most`; the answer
+    /// is how many bytes are.
+    pub(super) fn free(&mut self, bytes: usize, most: usize) -> usize {
+        let before = self.bytes;
+        for _ in 0..most {
+            if before - self.bytes >= bytes || !self.forget_first() {
+                break;
+            }
+        }
+        before - self.bytes
+    }
+
+    /// When [`Ids::forget`] has something to do, a little late; `now`: when it was last called.
+    pub(super) fn next_forgotten(&self, now: Time, max_ids: usize) -> Option<Time> {
+        let Reverse((until, ..)) = self.settled.peek()?;
+        if *until <= now || self.settled.len() > max_ids {
+            Some(now + PAUSE)
+        } else {
+            Some(*until + COARSE)
+        }
+    }
+
+    /// Whether nothing is remembered.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.settled.is_empty()
+    }
+
+    fn is_settled(&self, id: &str, until: Time) -> bool {
+        let entry = self.entries.get(id);
+        entry.is_some_and(|entry| !entry.is_queued() && entry.until == until)
     }
 
     fn remove(&mut self, id: &str) {
@@ -82,8 +138,7 @@ impl Ids {
 
     /// Forgets an id unless its event is queued.
     pub(crate) fn forget_ended(&mut self, id: &str) {
-        let queued = |entry: &Entry| matches!(entry.at, Whereabouts::Queued(_));
-        if self.entries.get(id).is_some_and(|entry| !queued(entry)) {
+        if self.entries.get(id).is_some_and(|entry| !entry.is_queued()) {
             self.remove(id);
         }
     }
@@ -95,7 +150,7 @@ impl Ids {
 
     pub(crate) fn find(&self, now: Time, id: &str) -> Option<Whereabouts> {
         let entry = self.entries.get(id)?;
-        let known = entry.until > now || matches!(entry.at, Whereabouts::Queued(_));
+        let known = entry.until > now || entry.is_queued();
         known.then_some(entry.at)
     }
 
@@ -119,7 +174,10 @@ impl Ids {
         };
         entry.at = at;
         if entry.until > now {
-            self.settled.push_back((entry.until, Arc::clone(id), seq));
+            let until = entry.until;
+            self.ranks += 1;
+            self.settled
+                .push(Reverse((until, self.ranks, Arc::clone(id))));
         } else {
             self.remove(id);
         }
@@ -134,9 +192,15 @@ impl Ids {
     /// Ids that are duplicates though their events ended, and whether those were taken back,
     /// in the order they will be forgotten.
     pub(crate) fn remembered(&self, now: Time) -> impl Iterator<Item = (&Arc<str>, Time, bool)> {
-        self.settled.iter().filter_map(move |(until, id, seq)| {
-            let entry = self.entries.get(id).filter(|entry| entry.seq == *seq)?;
-            (*until > now).then_some((id, *until, entry.at == Whereabouts::Cancelled))
+        let known = |Reverse((until, _, id)): &&Reverse<(Time, u64, Arc<str>)>| {
+            *until > now && self.is_settled(id, *until)
+        };
+        let mut known: Vec<_> = self.settled.iter().filter(known).collect();
+        known.sort_unstable_by_key(|Reverse((until, rank, _))| (*until, *rank));
+        known.into_iter().map(|Reverse((until, _, id))| {
+            let entry = self.entries.get(id);
+            let cancelled = entry.is_some_and(|entry| entry.at == Whereabouts::Cancelled);
+            (id, *until, cancelled)
         })
     }
 
@@ -152,24 +216,16 @@ impl Ids {
         for entry in self.entries.values_mut() {
             entry.until = entry.until.min(latest);
         }
-        for (until, ..) in &mut self.settled {
-            *until = latest.min(*until);
-        }
+        let settled = std::mem::take(&mut self.settled).into_vec();
+        let clamped = |Reverse((until, rank, id)): Reverse<(Time, u64, Arc<str>)>| {
+            Reverse((latest.min(until), rank, id))
+        };
+        self.settled = settled.into_iter().map(clamped).collect();
     }
 
-    /// Forgets every settled id that is unknown by now, not only the first ones: looks at all.
+    /// Forgets every settled id that is unknown by now, however many they are.
     pub(crate) fn tidy(&mut self, now: Time) {
-        let settled = std::mem::take(&mut self.settled);
-        for (until, id, seq) in settled {
-            if self.entries.get(&id).is_none_or(|entry| entry.seq != seq) {
-                continue;
-            }
-            if until > now {
-                self.settled.push_back((until, id, seq));
-            } else {
-                self.remove(&id);
-            }
-        }
+        self.forget(now, usize::MAX, usize::MAX);
     }
 
     #[cfg(test)]

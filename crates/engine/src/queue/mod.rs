@@ -246,17 +246,20 @@ impl Queue {
             None => !self.stuck && self.order.waiting.iter().any(|totals| totals.count > 0),
             Some(told) => !told.full && self.is_full(),
         };
-        news || self
-            .next_timer()
-            .is_some_and(|timer| timer < self.told_timer)
+        let timer = self.next_timer().into_iter().chain(self.next_forgotten());
+        news || timer.min().is_some_and(|timer| timer < self.told_timer)
     }
 
     fn next_timer(&mut self) -> Option<Time> {
         self.order.get_mut()?.next_timer()
     }
 
-    /// When this queue next changes by itself: an `at`, a rise, an expiry. Ask for
-    /// [`Queue::demand`] then.
+    fn next_forgotten(&self) -> Option<Time> {
+        self.ids.next_forgotten(self.now, self.policy.dedup_max_ids)
+    }
+
+    /// When this queue next changes by itself: an `at`, a rise, an expiry, or ids whose windows
+    /// are over (up to a second late). Ask for [`Queue::demand`] then.
     pub fn timer(&mut self) -> Option<Time> {
         let items = self.next_timer();
         let again = self
@@ -265,7 +268,8 @@ impl Queue {
             .filter(|out| out.again)
             .map(|out| out.deadline)
             .min();
-        let next = items.into_iter().chain(again).min();
+        let times = items.into_iter().chain(again).chain(self.next_forgotten());
+        let next = times.min();
         self.told_timer = next.unwrap_or(Time::NEVER);
         next
     }

@@ -78,8 +78,7 @@ impl Rebuild {
     /// Forgets ids that a queue would have forgotten by `now`, as [`Queue::rebuild`] does: so
     /// that a long journal needs no more memory than its queue did.
     pub fn forget(&mut self, now: Time, dedup_max_ids: usize) {
-        self.ids.tidy(now);
-        self.ids.forget(now, dedup_max_ids);
+        self.ids.forget(now, dedup_max_ids, usize::MAX);
     }
 
     /// The events still queued, by their places.

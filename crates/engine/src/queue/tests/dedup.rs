@@ -191,3 +191,118 @@ fn purging() {
         .concat(),
     );
 }
+
+/// A queue with the ids of so many delivered events, all accepted at 1,000 ms.
+fn with_ids(ids: usize, policy: &ChannelPolicy) -> Queue {
+    let policy = ChannelPolicy {
+        queue_max_events: 1 << 20,
+        queue_max_bytes: 1 << 30,
+        ..policy.clone()
+    };
+    let mut queue = Queue::new(Arc::new(policy), 1024, 1, Span::ZERO);
+    for number in 0..ids {
+        let event = event("1").id(&format!("i{number}"));
+        queue.accept(ms(1000), event).expect("taken");
+    }
+    while let Some(payload) = queue.take(ms(1000)) {
+        queue.settle(ms(1000), payload.id, Outcome::Delivered);
+    }
+    queue
+}
+
+#[test]
+fn ids_are_forgotten_by_themselves_and_few_at_a_time() {
+    let mut queue = with_ids(100_000, &window(5000, 1 << 20));
+    // The event of the first window to end is the last to end.
+    queue
+        .accept(ms(1000), event("1").id("late"))
+        .expect("taken");
+    queue
+        .accept(ms(4000), event("2").id("next"))
+        .expect("taken");
+    assert_eq!(queue.cancel(ms(4000), "next"), Cancelled::Done);
+    assert_eq!(queue.cancel(ms(4001), "late"), Cancelled::Done);
+    let an_id = "i12345".len() + 128;
+    assert!(queue.footprint() > 100_000 * (an_id - 6));
+    let mut calls = 0;
+    let mut at = ms(0);
+    while queue.footprint() > "next".len() + 128 {
+        let before = queue.footprint();
+        at = queue.timer().expect("something is to be forgotten");
+        queue.demand(at);
+        assert!(
+            before - queue.footprint() <= 256 * an_id,
+            "too many at once"
+        );
+        calls += 1;
+    }
+    assert!((ms(7000)..ms(8000)).contains(&at), "{at}");
+    assert!(calls <= 400, "{calls}");
+    assert_eq!(queue.timer(), Some(ms(10_000)), "a second late");
+    queue.demand(ms(10_000));
+    assert!(queue.is_idle());
+    assert_eq!(queue.timer(), None);
+}
+
+#[test]
+fn fewer_ids_are_remembered_at_once_and_go_a_few_at_a_time() {
+    let mut queue = with_ids(10_000, &window(1 << 30, 10_000));
+    queue.set_policy(Arc::new(window(1 << 30, 100)), 1024);
+    let mut at = ms(1000);
+    let mut left = queue.footprint();
+    while left > 100 * (128 + 6) {
+        at = queue.timer().expect("something is to be forgotten");
+        queue.demand(at);
+        assert!(left - queue.footprint() <= 256 * (128 + 6));
+        left = queue.footprint();
+    }
+    assert!(at < ms(1100), "{at}");
+}
+
+#[test]
+fn the_oldest_ids_make_room() {
+    let mut queue = with_ids(1000, &window(1 << 30, 10_000));
+    let queued = event("1").id("queued");
+    queue.accept(ms(1000), queued.clone()).expect("taken");
+    queue.accept(ms(1001), event("2").id("new")).expect("taken");
+    assert_eq!(queue.cancel(ms(1001), "new"), Cancelled::Done);
+    let before = queue.footprint();
+    let freed = queue.forget_ids(ms(1001), 1000);
+    // An id of "i0" to "i7" costs 130 bytes.
+    assert_eq!(freed, 8 * 130);
+    assert_eq!(queue.footprint(), before - freed);
+    assert_eq!(queue.forget_ids(ms(1001), 0), 0);
+    let again = queue.accept(ms(1001), event("1").id("i0"));
+    assert_eq!(again, Ok(Admission::Accepted));
+    let again = queue.accept(ms(1001), event("1").id("i999"));
+    assert_eq!(again, Ok(Admission::Duplicate));
+    let mut calls = 0;
+    while queue.forget_ids(ms(1001), usize::MAX) > 0 {
+        calls += 1;
+    }
+    assert_eq!(calls, 4, "256 a call");
+    // What is queued is known still.
+    let again = queue.accept(ms(1001), queued);
+    assert_eq!(again, Ok(Admission::Duplicate));
+    assert_eq!(queue.cancel(ms(1001), "queued"), Cancelled::Done);
+    assert_eq!(queue.cancel(ms(1001), "new"), Cancelled::NeverSeen);
+}
+
+#[test]
+fn whoever_drives_the_queue_hears_of_ids() {
+    let policy = ChannelPolicy {
+        offline: crate::policy::Offline::Drop,
+        ..window(1000, 10)
+    };
+    let mut queue = Queue::new(Arc::new(policy), 1024, 1, Span::ZERO);
+    queue.set_link(crate::call::Link {
+        health: Health::Offline,
+        next_call: ms(9000),
+        interval: Span::ZERO,
+    });
+    assert_eq!((queue.demand(ms(1000)), queue.timer()), (None, None));
+    queue.accept(ms(1000), event("1").id("a")).expect("taken");
+    assert!(queue.wake(), "an event that never was queued leaves its id");
+    assert_eq!(queue.timer(), Some(ms(3000)));
+    assert!(!queue.wake());
+}

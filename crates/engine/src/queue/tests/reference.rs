@@ -177,10 +177,13 @@ impl Reference {
             .count()
             > self.policy.dedup_max_ids
         {
-            let first = self
+            // Of windows that end at the same time the first that ended: the list has that order.
+            let (first, _) = self
                 .ids
                 .iter()
-                .position(|known| known.cancelled.is_some())
+                .enumerate()
+                .filter(|(_, known)| known.cancelled.is_some())
+                .min_by_key(|(_, known)| known.until)
                 .expect("one");
             self.ids.remove(first);
         }
