@@ -204,16 +204,17 @@ fn background(
     telemetry: &Arc<Telemetry>,
     gateway: &Arc<Gateway>,
     control: &Arc<Control>,
-) -> [JoinHandle<()>; 5] {
+) -> [JoinHandle<()>; 6] {
     let of_telemetry = || Arc::clone(telemetry);
     let of_gateway = || Arc::clone(gateway);
     let (upkeep, warnings) = (of_telemetry(), of_telemetry());
-    let (streams, credentials) = (of_gateway(), of_gateway());
+    let (streams, credentials, clock) = (of_gateway(), of_gateway(), of_gateway());
     [
         tokio::spawn(async move { upkeep.upkeep().await }),
         tokio::spawn(async move { warnings.warn().await }),
         tokio::spawn(async move { streams.watch_streams().await }),
         tokio::spawn(async move { credentials.watch_credentials().await }),
+        tokio::spawn(async move { clock.watch_clock().await }),
         tokio::spawn(security::watch(Arc::clone(control))),
     ]
 }

@@ -149,9 +149,10 @@ fn export(journal: &Inspection, clock: &Clock, out: &mut impl Write) -> Result<(
 }
 
 fn line(channel: &str, kept: &Kept, clock: &Clock) -> Option<String> {
-    let now = clock.now();
-    let begins = kept.due.max(now);
-    let ttl_ms = kept.deadline.since(begins).micros() / 1000;
+    let (now, origin) = (clock.now(), clock.wall_origin());
+    let (due, deadline) = kept.placed(now, origin);
+    let ttl_ms = deadline.since(due.max(now)).micros() / 1000;
+    let at = kept.scheduled.filter(|_| due > now);
     let data = match &kept.data {
         Data::Json(text) => RawValue::from_string(text.to_string()),
         Data::Verbatim(text) => serde_json::value::to_raw_value(&**text),
@@ -165,7 +166,7 @@ fn line(channel: &str, kept: &Kept, clock: &Clock) -> Option<String> {
         merge: kept.merge.map(engine::Merge::name),
         priority: kept.priority.name(),
         ttl_ms: Some(ttl_ms).filter(|ms| *ms > 0)?,
-        at: (kept.due > now).then(|| clock.wall_us(kept.due) / 1000),
+        at: at.map(|scheduled| scheduled.at.micros() / 1000),
     };
     serde_json::to_string(&line).ok()
 }

@@ -11,6 +11,7 @@ use engine::{Change, ChannelId, Ledger, Payload, Queue};
 use tokio::sync::broadcast;
 
 use super::account::Account;
+use super::clock::Clock;
 use super::origins::Origins;
 use super::shared::Shared;
 use crate::arn::ChannelArn;
@@ -84,6 +85,8 @@ pub(super) struct State {
     pub paused: bool,
     /// The moment of the newest notice about its stream, in ms since 1970.
     pub noticed_ms: Option<i64>,
+    /// Events were placed anew: the journal writes all of them anew.
+    anew: bool,
     /// The requests of what is queued, while traces are exported.
     origins: Option<Box<Origins>>,
 }
@@ -95,6 +98,14 @@ impl State {
         if let Some(origin) = origin.filter(|_| !numbers.is_empty()) {
             let origins = self.origins.get_or_insert_default();
             origins.add(numbers, origin, &self.queue);
+        }
+    }
+
+    /// Places events with an `at` by the wall clock as it is believed now.
+    fn follow(&mut self, clock: &Clock) {
+        let origin = clock.wall_origin();
+        if origin != self.queue.wall_origin() {
+            self.anew |= self.queue.set_wall_origin(clock.now(), origin);
         }
     }
 
@@ -115,6 +126,7 @@ impl Channel {
             last_error: None,
             paused: false,
             noticed_ms: None,
+            anew: false,
             origins: None,
         };
         Self {
@@ -169,10 +181,12 @@ impl Channel {
 
     /// Locks the channel for work on it.
     pub(super) fn lock<'a>(self: &'a Arc<Self>, shared: &'a Shared) -> Locked<'a> {
+        let mut state = self.lock_state();
+        state.follow(&shared.clock);
         Locked {
             channel: self,
             shared,
-            state: self.lock_state(),
+            state,
         }
     }
 
@@ -244,6 +258,7 @@ impl Source for Channel {
         let mut state = self.lock_state();
         Taken {
             changes: state.queue.take_changes(),
+            anew: std::mem::take(&mut state.anew),
             is_idle: state.queue.is_idle(),
         }
     }
@@ -251,6 +266,7 @@ impl Source for Channel {
     fn snapshot(&self) -> Vec<Change> {
         let mut state = self.lock_state();
         state.queue.take_changes();
+        state.anew = false;
         state.queue.snapshot()
     }
 }
@@ -295,7 +311,7 @@ impl Drop for Locked<'_> {
             let error = self.state.last_error.as_deref();
             self.shared.bury(self.channel.arn.as_str(), &dead, error);
         }
-        if self.state.queue.has_changes() {
+        if self.state.queue.has_changes() || self.state.anew {
             self.ticket();
         }
         let state = &mut *self.state;

@@ -384,6 +384,35 @@ impl Gateway {
         channel.account.set_paused(self.now(), channel.id, paused);
     }
 
+    /// Looks after the wall clock for as long as it runs: when it was set, the events that wait
+    /// for a moment of it are placed anew.
+    pub async fn watch_clock(&self) {
+        let mut applied = self.shared.clock.wall_origin();
+        loop {
+            tokio::time::sleep(CLOCK_LOOK).await;
+            self.shared.clock.look();
+            let origin = self.shared.clock.wall_origin();
+            if origin == applied {
+                continue;
+            }
+            let by_ms = origin.micros().saturating_sub(applied.micros()) / 1000;
+            tracing::warn!(
+                by_ms,
+                "the wall clock was set; events with an `at` are placed anew"
+            );
+            applied = origin;
+            for (nth, channel) in self.registry.channels().into_iter().enumerate() {
+                // Whoever locks a channel places its events anew.
+                if channel.with(&self.shared, |state| !state.queue.is_empty()) {
+                    channel.wake();
+                }
+                if nth % CHANNELS_AT_ONCE == CHANNELS_AT_ONCE - 1 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
     /// Every payload of a channel delivered from now on.
     #[must_use]
     pub fn payloads(&self, channel: &Arc<Channel>) -> broadcast::Receiver<Arc<Delivered>> {
@@ -515,6 +544,13 @@ impl Gateway {
         self.registry.stop();
     }
 }
+
+/// How often the wall clock is looked at: what was scheduled is placed anew within a second of a
+/// step, also on a busy machine.
+const CLOCK_LOOK: Duration = Duration::from_millis(250);
+
+/// Channels that are looked at before other tasks may run: a fraction of a millisecond.
+const CHANNELS_AT_ONCE: usize = 256;
 
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);

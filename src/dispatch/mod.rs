@@ -37,7 +37,9 @@ mod waiters;
 
 pub use account::Account;
 pub use channel::{Channel, Delivered, LastError};
-pub use clock::Clock;
+#[cfg(test)]
+pub(crate) use clock::manual;
+pub use clock::{BootId, Clock, Moment};
 pub use gateway::{Gateway, Refused, Standing};
 pub use letters::{DeadLetters, Letter, LetterFilter};
 pub use replay::{NotReplayed, Replayed};

@@ -76,7 +76,7 @@ impl Origins {
 mod tests {
     use std::sync::Arc;
 
-    use engine::{ChannelPolicy, Data, Event, Merge, Outcome, Span, Time};
+    use engine::{ChannelPolicy, Data, Event, Merge, Outcome, Span, Time, Wall};
 
     use super::*;
 
@@ -138,7 +138,7 @@ mod tests {
         let mut channel = Channel::new();
         channel.offer(vec![event(), event()]);
         channel.offer(vec![Event {
-            at: Some(Time::ZERO + Span::from_millis(1000)),
+            at: Some(Wall::from_micros(1_000_000)),
             ..event()
         }]);
         channel.offer(vec![event()]);
@@ -168,7 +168,7 @@ mod tests {
         let mut channel = Channel::new();
         let later = Time::ZERO + Span::from_millis(1000);
         channel.offer(vec![Event {
-            at: Some(later),
+            at: Some(Wall::from_micros(1_000_000)),
             ..event()
         }]);
         for _ in 0..10 * ENTRIES_MIN {

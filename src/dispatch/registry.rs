@@ -93,8 +93,8 @@ impl Registry {
             let first_n = shared.clock.epoch_ms().max(shared.journal.n_floor());
             let (policy, payload_max) = (Arc::clone(policy), account.payload_max());
             let queue = if shared.journal.is_on() {
-                let now = shared.clock.now();
-                Queue::rebuild(policy, payload_max, first_n, interval, now, kept)
+                let (now, origin) = (shared.clock.now(), shared.clock.wall_origin());
+                Queue::rebuild(policy, payload_max, first_n, interval, now, origin, kept)
             } else {
                 Queue::new(policy, payload_max, first_n, interval)
             };

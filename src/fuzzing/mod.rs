@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::body::HttpBody;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
-use engine::{ChannelPolicy, OnUnknown, Queue, Rebuild, Span, Time};
+use engine::{ChannelPolicy, OnUnknown, Queue, Rebuild, Span, Wall};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config;
@@ -26,7 +26,8 @@ use crate::ingest::event::Addressing;
 use crate::ingest::limits::{HEADERS_MAX, WS_ACK_EVERY, WS_BATCH_BYTES};
 use crate::ingest::offer::Tally;
 use crate::ingest::{aws, http, websocket};
-use crate::journal::{Shelf, record, tail};
+use crate::journal::record::{self, Entry, Reading};
+use crate::journal::{Shelf, tail};
 
 pub use limits::*;
 
@@ -58,7 +59,7 @@ const ADDRESSINGS: [Addressing; 2] = [Addressing::Path, Addressing::Event];
 const NOW_MS: i64 = 1_800_000_000_000;
 
 fn with_reader<T>(read: impl FnOnce(&mut Reader<'_>) -> T) -> T {
-    let time_of = |ms: i64| Time::from_micros(u64::try_from(ms).unwrap_or(0).saturating_mul(1000));
+    let time_of = |ms: i64| Wall::from_micros(ms.saturating_mul(1000));
     read(&mut Reader {
         now_ms: NOW_MS,
         at_max_ahead_ms: 86_400_000,
@@ -211,7 +212,13 @@ pub(super) fn journal_block(block: &[u8]) {
     for on_unknown in [OnUnknown::Retry, OnUnknown::Drop] {
         let mut rebuild = Rebuild::default();
         // What was read before the damage stays.
-        let _ = record::decode(block, &clock, |change| rebuild.apply(change));
+        let mut reading = Reading::new(&clock);
+        reading.learn(block);
+        let _ = record::decode(block, &reading, |entry| {
+            if let Entry::Change(change) = entry {
+                rebuild.apply(change);
+            }
+        });
         let events = rebuild.len();
         assert_eq!(rebuild.events().len(), events);
         let policy = Arc::new(ChannelPolicy {
@@ -220,11 +227,12 @@ pub(super) fn journal_block(block: &[u8]) {
         });
         let now = clock.now();
         let interval = Span::from_millis(200);
-        let mut queue = Queue::rebuild(policy, 1024, 1, interval, now, rebuild);
+        let origin = clock.wall_origin();
+        let mut queue = Queue::rebuild(policy, 1024, 1, interval, now, origin, rebuild);
         let _ = queue.demand(now);
         let _ = queue.take(now);
         if let Some(snapshot) = record::encode(&queue.snapshot(), &clock) {
-            let again = record::decode(&snapshot, &clock, drop);
+            let again = record::decode(&snapshot, &reading, drop);
             assert!(again.is_ok(), "{again:?}");
         }
     }

@@ -114,7 +114,7 @@ fn inputs_get_deep() {
     assert!(share(inputs::events(), read) > 20);
     assert!(
         share(inputs::block(), |block| {
-            record::decode(block, &Clock::new(), drop).is_ok()
+            record::decode(block, &Reading::new(&Clock::new()), drop).is_ok()
         }) > 150
     );
     assert!(share(inputs::log(), |log| tail::tail(log) == tail::Tail::Whole) > 50);

@@ -230,7 +230,7 @@ mod tests {
         Reader {
             now_ms: 0,
             at_max_ahead_ms: 1000,
-            time_of: &|_| engine::Time::ZERO,
+            time_of: &|_| engine::Wall::default(),
             scratch: String::new(),
         }
     }

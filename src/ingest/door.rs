@@ -12,6 +12,8 @@ use super::draft::Reader;
 use super::refusal::Refusal;
 use crate::access::{Access, BodyBudget, Caller, Denied};
 use crate::config::{Scope, Settings};
+use engine::Wall;
+
 use crate::dispatch::{Channel, Clock, Gateway};
 use crate::telemetry::actions::Actor;
 use crate::telemetry::warnings::Warning;
@@ -192,7 +194,9 @@ pub fn with_reader<T>(
     read: impl FnOnce(&mut Reader<'_>) -> T,
 ) -> T {
     let ahead = settings.limits.at_max_ahead.as_millis();
-    let time_of = |ms: i64| clock.at(u64::try_from(ms).unwrap_or(0));
+    // What is compared with an `at` is what the wall clock says now.
+    clock.look();
+    let time_of = |ms: i64| Wall::from_micros(ms.saturating_mul(1000));
     read(&mut Reader {
         now_ms: i64::try_from(clock.epoch_ms()).unwrap_or(i64::MAX),
         at_max_ahead_ms: u64::try_from(ahead).unwrap_or(u64::MAX),

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use engine::{Data, Event, Merge, Priority, Time};
+use engine::{Data, Event, Merge, Priority, Wall};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -20,8 +20,8 @@ pub struct Reader<'a> {
     pub now_ms: i64,
     /// How far ahead `at` may be, in ms.
     pub at_max_ahead_ms: u64,
-    /// The engine's time for a moment of the wall clock.
-    pub time_of: &'a dyn Fn(i64) -> Time,
+    /// A moment of the wall clock, from ms since the epoch.
+    pub time_of: &'a dyn Fn(i64) -> Wall,
     /// Reused between events.
     pub scratch: String,
 }

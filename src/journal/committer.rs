@@ -77,6 +77,8 @@ pub struct Taken {
     pub changes: Vec<Change>,
     /// Nothing is alive, and no id remembered.
     pub is_idle: bool,
+    /// What was written before no longer tells the whole: a snapshot takes its place.
+    pub anew: bool,
 }
 
 /// What is on disk of a channel.
@@ -188,7 +190,7 @@ impl Committer {
         let mut batch = self.store.batch();
         let mut is_empty = true;
         for (source, news) in taken {
-            if news.changes.is_empty() && !news.is_idle {
+            if news.changes.is_empty() && !news.is_idle && !news.anew {
                 continue;
             }
             let log = self
@@ -446,6 +448,9 @@ impl Log {
             let had_any = self.blocks.bytes > 0;
             self.clear(source.arn(), batch);
             return had_any.then_some(0);
+        }
+        if news.anew {
+            return Some(self.write_snapshot(source, batch, clock));
         }
         let block = record::encode(&news.changes, clock)?;
         let bytes = block.len() as u64;

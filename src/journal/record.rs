@@ -1,23 +1,46 @@
-//! Changes of a queue as bytes: a block is a version and one record after another.
+//! Changes of a queue as bytes: a block is a version, a header, and one record after another.
 //!
-//! Moments are on the wall clock in µs since 1970, because the engine's clock does not
-//! outlive the process. postcard writes no names, so a record may only ever gain variants
-//! at its end; anything else is another [`VERSION`].
+//! The header says when the block was written, on the clock of that boot and on the wall's, and
+//! the records' moments are µs from then. So the wall clock may be set at any time: how much
+//! time has passed is only asked of it after the machine booted. What is itself a moment of the
+//! wall clock, an `at`, is in µs since 1970. postcard writes no names, so a record may only ever
+//! gain variants at its end; anything else is another [`VERSION`].
+//!
+//! In version 1 there was no header, and every moment was on the wall clock.
 
 use std::collections::HashSet;
 
-use engine::{Change, Data, End, Kept, Merge, Priority, Time};
+use engine::{Change, Data, End, Kept, Merge, Priority, Scheduled, Time, Wall};
 use serde::{Deserialize, Serialize};
 
 use crate::dispatch::Clock;
+pub(crate) use when::Reading;
+use when::{Header, offset};
+
+mod when;
 
 /// The first byte of every block.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
+/// What an older program wrote.
+const WALL_TIMES: u8 = 1;
+
+/// What a block holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A change of the queue.
+    Change(Change),
+    /// The channel was paused, at that moment.
+    Paused(Time),
+    /// The channel was resumed.
+    Resumed,
+}
+
+/// `S`: how an event says that it has an `at`.
 #[derive(Debug, Serialize, Deserialize)]
-enum Record<'a> {
+enum Record<'a, S> {
     #[serde(borrow)]
-    Queued(Event<'a>),
+    Queued(Event<'a, S>),
     Ended {
         seq: u64,
         cancelled: bool,
@@ -38,10 +61,14 @@ enum Record<'a> {
         until: i64,
         cancelled: bool,
     },
+    Paused {
+        since: i64,
+    },
+    Resumed,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Event<'a> {
+struct Event<'a, S> {
     seq: u64,
     place_seq: u64,
     due: i64,
@@ -49,7 +76,7 @@ struct Event<'a> {
     ttl_ms: u32,
     dedup_until: Option<i64>,
     rises: Option<i64>,
-    scheduled: bool,
+    scheduled: S,
     sent: bool,
     verbatim: bool,
     data: &'a str,
@@ -61,11 +88,20 @@ struct Event<'a> {
     level: &'a str,
 }
 
+/// [`Scheduled`]: moments of the wall clock in µs since 1970, others from the header's.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct At {
+    at: i64,
+    accepted: i64,
+    latest_at: Option<i64>,
+    latest_accepted: i64,
+}
+
 /// A block that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error(
-        "it is of version {0}, this program reads version {VERSION}: use the program that wrote it"
+        "it is of version {0}, this program reads versions up to {VERSION}: use the program that wrote it"
     )]
     Version(u8),
     #[error("it is empty")]
@@ -79,15 +115,36 @@ pub(crate) enum Unreadable {
 /// A block of these changes; none if nothing of them need be kept. What came and went within
 /// them leaves only its id.
 pub(crate) fn encode(changes: &[Change], clock: &Clock) -> Option<Vec<u8>> {
+    encode_all(changes, None, clock)
+}
+
+/// The same with what became of a pause: since when, or that it is over.
+pub(crate) fn encode_all(
+    changes: &[Change],
+    pause: Option<Option<Time>>,
+    clock: &Clock,
+) -> Option<Vec<u8>> {
     let passing = passing(changes);
-    let mut block = vec![VERSION];
-    for change in changes {
-        if let Some(record) = record(change, &passing, clock) {
-            // Writing into memory fails for want of memory only.
-            block = postcard::to_extend(&record, block).ok()?;
-        }
+    let moment = clock.moment();
+    let from = |time: Time| offset(time, moment.now);
+    let header = Header {
+        boot: moment.boot,
+        wall: moment.wall.micros(),
+    };
+    // Writing into memory fails for want of memory only.
+    let mut block = postcard::to_extend(&header, vec![VERSION]).ok()?;
+    let empty = block.len();
+    let pause = pause.map(|since| match since {
+        Some(since) => Record::Paused { since: from(since) },
+        None => Record::Resumed,
+    });
+    let records = changes
+        .iter()
+        .filter_map(|change| record(change, &passing, &from));
+    for record in records.chain(pause) {
+        block = postcard::to_extend(&record, block).ok()?;
     }
-    (block.len() > 1).then_some(block)
+    (block.len() > empty).then_some(block)
 }
 
 /// Events without an id that were queued and ended within these changes.
@@ -106,12 +163,16 @@ fn passing(changes: &[Change]) -> HashSet<u64> {
     ended.filter(|seq| queued.contains(seq)).collect()
 }
 
-fn record<'a>(change: &'a Change, passing: &HashSet<u64>, clock: &Clock) -> Option<Record<'a>> {
+fn record<'a>(
+    change: &'a Change,
+    passing: &HashSet<u64>,
+    from: &impl Fn(Time) -> i64,
+) -> Option<Record<'a, Option<At>>> {
     Some(match change {
         Change::Queued(kept) if passing.contains(&kept.seq) => return None,
         Change::Ended { seq, .. } if passing.contains(seq) => return None,
         Change::Packed { seqs, .. } if seqs.iter().all(|seq| passing.contains(seq)) => return None,
-        Change::Queued(kept) => Record::Queued(event(kept, clock)),
+        Change::Queued(kept) => Record::Queued(event(kept, from)),
         Change::Ended { seq, end } => Record::Ended {
             seq: *seq,
             cancelled: *end == End::Cancelled,
@@ -129,24 +190,29 @@ fn record<'a>(change: &'a Change, passing: &HashSet<u64>, clock: &Clock) -> Opti
             cancelled,
         } => Record::Remembered {
             id,
-            until: clock.wall_us(*until),
+            until: from(*until),
             cancelled: *cancelled,
         },
     })
 }
 
-fn event<'a>(kept: &'a Kept, clock: &Clock) -> Event<'a> {
+fn event<'a>(kept: &'a Kept, from: &impl Fn(Time) -> i64) -> Event<'a, Option<At>> {
     Event {
         seq: kept.seq,
         place_seq: kept.place_seq,
-        due: clock.wall_us(kept.due),
-        deadline: clock.wall_us(kept.deadline),
+        due: from(kept.due),
+        deadline: from(kept.deadline),
         ttl_ms: kept.ttl_ms,
-        dedup_until: kept.dedup_until.map(|until| clock.wall_us(until)),
+        dedup_until: kept.dedup_until.map(from),
         rises: Some(kept.rises)
             .filter(|rises| *rises != Time::NEVER)
-            .map(|rises| clock.wall_us(rises)),
-        scheduled: kept.scheduled,
+            .map(from),
+        scheduled: kept.scheduled.map(|scheduled| At {
+            at: scheduled.at.micros(),
+            accepted: from(scheduled.accepted),
+            latest_at: scheduled.latest_at.map(Wall::micros),
+            latest_accepted: from(scheduled.latest_accepted),
+        }),
         sent: kept.sent,
         verbatim: matches!(kept.data, Data::Verbatim(_)),
         data: kept.data.text(),
@@ -159,27 +225,72 @@ fn event<'a>(kept: &'a Kept, clock: &Clock) -> Event<'a> {
     }
 }
 
-/// The changes of a block, in order.
+/// What a block holds, in order.
 pub(crate) fn decode(
     block: &[u8],
-    clock: &Clock,
-    mut each: impl FnMut(Change),
+    reading: &Reading,
+    mut each: impl FnMut(Entry),
 ) -> Result<(), Unreadable> {
-    let (&version, mut rest) = block.split_first().ok_or(Unreadable::Empty)?;
-    if version != VERSION {
-        return Err(Unreadable::Version(version));
+    let (&version, rest) = block.split_first().ok_or(Unreadable::Empty)?;
+    match version {
+        VERSION => {
+            let (header, rest) = postcard::take_from_bytes::<Header>(rest)?;
+            let age = reading.age(header);
+            let time = |offset: i64| reading.time(age, offset);
+            let scheduled = |event: &Event<'_, Option<At>>| {
+                event.scheduled.map(|scheduled| Scheduled {
+                    at: Wall::from_micros(scheduled.at),
+                    accepted: time(scheduled.accepted),
+                    latest_at: scheduled.latest_at.map(Wall::from_micros),
+                    latest_accepted: time(scheduled.latest_accepted),
+                })
+            };
+            records(rest, &time, &scheduled, &mut each)
+        }
+        WALL_TIMES => {
+            let time = |wall: i64| Wall::from_micros(wall).time(reading.wall_origin);
+            records(rest, &time, &scheduled_by_wall, &mut each)
+        }
+        other => Err(Unreadable::Version(other)),
     }
+}
+
+/// Of version 1: when the events were accepted is not known, but that they had an `at`.
+fn scheduled_by_wall(event: &Event<'_, bool>) -> Option<Scheduled> {
+    let ttl = i64::from(event.ttl_ms).saturating_mul(1000);
+    let begins = event.deadline.saturating_sub(ttl);
+    event.scheduled.then_some(Scheduled {
+        at: Wall::from_micros(event.due),
+        accepted: Time::ZERO,
+        latest_at: Some(Wall::from_micros(begins)),
+        latest_accepted: Time::ZERO,
+    })
+}
+
+fn records<'a, S: Deserialize<'a>>(
+    mut rest: &'a [u8],
+    time: &impl Fn(i64) -> Time,
+    scheduled: &impl Fn(&Event<'a, S>) -> Option<Scheduled>,
+    each: &mut impl FnMut(Entry),
+) -> Result<(), Unreadable> {
     while !rest.is_empty() {
-        let (record, after) = postcard::take_from_bytes::<Record<'_>>(rest)?;
-        each(change(record, clock)?);
+        let (record, after) = postcard::take_from_bytes::<Record<'a, S>>(rest)?;
+        each(entry(record, time, scheduled)?);
         rest = after;
     }
     Ok(())
 }
 
-fn change(record: Record<'_>, clock: &Clock) -> Result<Change, Unreadable> {
-    Ok(match record {
-        Record::Queued(event) => Change::Queued(kept(&event, clock)?),
+fn entry<'a, S>(
+    record: Record<'a, S>,
+    time: &impl Fn(i64) -> Time,
+    scheduled: &impl Fn(&Event<'a, S>) -> Option<Scheduled>,
+) -> Result<Entry, Unreadable> {
+    Ok(Entry::Change(match record {
+        Record::Queued(event) => {
+            let scheduled = scheduled(&event);
+            Change::Queued(kept(&event, time, scheduled)?)
+        }
         Record::Ended { seq, cancelled } => Change::Ended {
             seq,
             // Of an end, only a cancellation shows afterwards.
@@ -202,18 +313,23 @@ fn change(record: Record<'_>, clock: &Clock) -> Result<Change, Unreadable> {
             cancelled,
         } => Change::Remembered {
             id: id.into(),
-            until: clock.time_of(until),
+            until: time(until),
             cancelled,
         },
-    })
+        Record::Paused { since } => return Ok(Entry::Paused(time(since))),
+        Record::Resumed => return Ok(Entry::Resumed),
+    }))
 }
 
-fn kept(event: &Event<'_>, clock: &Clock) -> Result<Kept, Unreadable> {
+fn kept<S>(
+    event: &Event<'_, S>,
+    time: &impl Fn(i64) -> Time,
+    scheduled: Option<Scheduled>,
+) -> Result<Kept, Unreadable> {
     let merge = match event.merge {
         None => None,
         Some(name) => Some(Merge::from_name(name).ok_or(Unreadable::Word)?),
     };
-    let time = |wall: i64| -> Time { clock.time_of(wall) };
     Ok(Kept {
         seq: event.seq,
         place_seq: event.place_seq,
@@ -222,7 +338,7 @@ fn kept(event: &Event<'_>, clock: &Clock) -> Result<Kept, Unreadable> {
         ttl_ms: event.ttl_ms,
         dedup_until: event.dedup_until.map(time),
         rises: event.rises.map_or(Time::NEVER, time),
-        scheduled: event.scheduled,
+        scheduled,
         sent: event.sent,
         data: if event.verbatim {
             Data::Verbatim(event.data.into())
@@ -241,3 +357,6 @@ fn kept(event: &Event<'_>, clock: &Clock) -> Result<Kept, Unreadable> {
 fn priority(name: &str) -> Result<Priority, Unreadable> {
     Priority::from_name(name).ok_or(Unreadable::Word)
 }
+
+#[cfg(test)]
+mod tests;

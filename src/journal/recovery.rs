@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use engine::Rebuild;
+use engine::{Rebuild, Time};
 
 use super::directory::OpenError;
-use super::record;
+use super::record::{self, Entry, Reading};
 use super::store::{Mark, Store};
 use crate::arn::ChannelArn;
 use crate::dispatch::Clock;
@@ -16,6 +16,8 @@ pub struct RecoveredChannel {
     pub arn: ChannelArn,
     /// Its queue, to be built with the present rules.
     pub queue: Rebuild,
+    /// Since when it is paused, if it is.
+    pub paused: Option<Time>,
     pub(super) blocks: Blocks,
 }
 
@@ -68,6 +70,8 @@ pub(super) fn read_some(
     mut damaged: impl FnMut(OpenError),
 ) -> Result<Recovery, OpenError> {
     let mut recovery = Recovery::default();
+    let mut reading = Reading::new(clock);
+    store.scan(|_, _, block| reading.learn(block))?;
     store.scan(|arn, number, block| {
         let Ok(arn) = arn.parse::<ChannelArn>() else {
             let what = format_args!("{arn:?} is no channel's ARN");
@@ -76,7 +80,11 @@ pub(super) fn read_some(
         let channel = recovery.channel(arn, number);
         channel.blocks.next = number + 1;
         channel.blocks.bytes += block.len() as u64;
-        let decoded = record::decode(block, clock, |change| channel.queue.apply(change));
+        let decoded = record::decode(block, &reading, |entry| match entry {
+            Entry::Change(change) => channel.queue.apply(change),
+            Entry::Paused(since) => channel.paused = Some(since),
+            Entry::Resumed => channel.paused = None,
+        });
         if let Err(error) = decoded {
             let arn = channel.arn.as_str();
             damaged(OpenError::block(store.path(), arn, number, &error));
@@ -99,6 +107,7 @@ impl Recovery {
             self.channels.push(RecoveredChannel {
                 arn,
                 queue: Rebuild::default(),
+                paused: None,
                 blocks: Blocks {
                     first,
                     next: first,

@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::time::Time;
+use crate::time::Wall;
 
 /// The data of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,8 +135,9 @@ pub struct Event {
     pub priority: Priority,
     /// Time to live from `max(accepted, at)`, in ms; none: the channel's default.
     pub ttl_ms: Option<u32>,
-    /// Not before this moment. (The `expirytime` of `CloudEvents` becomes `ttl_ms` at the edge.)
-    pub at: Option<Time>,
+    /// Not before this moment of the wall clock, also when that clock is set while the event
+    /// waits. (The `expirytime` of `CloudEvents` becomes `ttl_ms` at the edge.)
+    pub at: Option<Wall>,
     /// Whoever waits for this event's end; 0: nobody. Comes back in [`crate::Ended`].
     pub waiter: u64,
     /// Whose share of the queue it takes; none: nobody's. Not remembered by a journal.

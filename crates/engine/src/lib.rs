@@ -23,7 +23,7 @@ pub use policy::{
 };
 pub use queue::{
     Admission, Cancelled, Change, Dead, DeadLetter, Depth, End, Ended, Kept, Ledger, Payload,
-    PayloadId, Queue, Rebuild, Refusal, Settled,
+    PayloadId, Queue, Rebuild, Refusal, Scheduled, Settled,
 };
 pub use scheduler::{AccountStatus, ChannelStatus, Next, Scheduler};
-pub use time::{Span, Time};
+pub use time::{Span, Time, Wall};

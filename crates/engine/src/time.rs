@@ -14,6 +14,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 
+/// A moment of the wall clock, in microseconds since 1970. The engine reads no clock: it is told
+/// which of these is [`Time::ZERO`], and told again when the wall clock is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wall(i64);
+
 /// A span of time in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(u64);
@@ -40,6 +45,28 @@ impl Time {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Wall {
+    /// The moment `micros` µs after 1970 began, or before it.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970.
+    #[must_use]
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// The same moment on the monotonic clock, where [`Time::ZERO`] was at `origin`. A moment
+    /// before that becomes the origin.
+    #[must_use]
+    pub const fn time(self, origin: Self) -> Time {
+        let micros = self.0.saturating_sub(origin.0);
+        Time(if micros < 0 { 0 } else { micros.unsigned_abs() })
     }
 }
 

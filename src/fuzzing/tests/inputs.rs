@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use engine::{Change, Data, End, Kept, Merge, Priority, Time};
+use engine::{Change, Data, End, Kept, Merge, Priority, Scheduled, Time, Wall};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -300,12 +300,28 @@ fn number() -> impl Strategy<Value = u64> {
 }
 
 fn time() -> impl Strategy<Value = Time> {
-    // A day and an hour after its origin is when the clock of a process starts.
-    let start = 25 * 3_600_000_000_u64;
+    let start = Clock::new().now().micros();
     prop_oneof![
         4 => (start - 1_000_000..start + 100_000_000).prop_map(Time::from_micros),
         1 => any::<u64>().prop_map(Time::from_micros),
     ]
+}
+
+fn scheduled() -> impl Strategy<Value = Option<Scheduled>> {
+    let now = Clock::new().moment().wall.micros();
+    let at = move || {
+        let near = (now - 1_000_000..now + 100_000_000).boxed();
+        prop_oneof![4 => near, 1 => any::<i64>()].prop_map(Wall::from_micros)
+    };
+    let scheduled = (at(), time(), option::of(at()), time()).prop_map(
+        |(at, accepted, latest_at, latest_accepted)| Scheduled {
+            at,
+            accepted,
+            latest_at,
+            latest_accepted,
+        },
+    );
+    option::of(scheduled)
 }
 
 fn kept() -> impl Strategy<Value = Kept> {
@@ -326,7 +342,7 @@ fn kept() -> impl Strategy<Value = Kept> {
             any::<u32>(),
             option::of(time()),
         ),
-        (time(), any::<bool>(), any::<bool>(), data, merge),
+        (time(), scheduled(), any::<bool>(), data, merge),
         (text(), text(), text(), priority(), priority()),
     )
         .prop_map(|(numbers, (rises, scheduled, sent, data, merge), texts)| {

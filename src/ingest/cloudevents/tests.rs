@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ingest::refusal::Code;
-use engine::{Data, Event, Time};
+use engine::{Data, Event, Wall};
 use proptest::prelude::*;
 
 /// 2026-11-22T20:00:00Z.
@@ -12,7 +12,7 @@ fn reader() -> Reader<'static> {
     Reader {
         now_ms: NOW_MS,
         at_max_ahead_ms: 86_400_000,
-        time_of: &|ms| Time::from_micros(u64::try_from((ms - NOW_MS) * 1000).unwrap_or(0)),
+        time_of: &|ms| Wall::from_micros((ms - NOW_MS) * 1000),
         scratch: String::new(),
     }
 }
@@ -55,14 +55,14 @@ fn structured_events() {
         (with(r#","data":1,"expirytime":"2026-11-22T20:00:05Z""#), expected("1", |event| event.ttl_ms = Some(5000))),
         (with(r#","data":1,"expirytime":"2026-11-22T20:00:05Z","cueat":"2026-11-22T20:00:03Z""#), expected("1", |event| {
             event.ttl_ms = Some(2000);
-            event.at = Some(Time::from_micros(3_000_000));
+            event.at = Some(Wall::from_micros(3_000_000));
         })),
         (with(r#","data":1,"expirytime":"2026-11-22T20:00:05Z","cueat":"2020-01-01T00:00:00Z""#), expected("1", |event| {
             event.ttl_ms = Some(5000);
-            event.at = Some(Time::ZERO);
+            event.at = Some(Wall::from_micros((1_577_836_800_000 - NOW_MS) * 1000));
         })),
-        (with(r#","data":1,"cueat":"1795377601000""#), expected("1", |event| event.at = Some(Time::from_micros(1_000_000)))),
-        (with(r#","data":1,"cueat":1795377601000"#), expected("1", |event| event.at = Some(Time::from_micros(1_000_000)))),
+        (with(r#","data":1,"cueat":"1795377601000""#), expected("1", |event| event.at = Some(Wall::from_micros(1_000_000)))),
+        (with(r#","data":1,"cueat":1795377601000"#), expected("1", |event| event.at = Some(Wall::from_micros(1_000_000)))),
     ];
     for (text, event) in cases {
         assert_eq!(parse(&text, Addressing::Path), Ok((event, None)), "{text}");
@@ -144,7 +144,7 @@ fn binary_mode() {
         (vec![id, ("ce-cuekey", "a%20b%C3%A9")], b"1", BinaryBody::Json, Ok(expected("1", key("a bé")))),
         (vec![id, ("ce-cuekey", r#""a \"b\"""#)], b"1", BinaryBody::Json, Ok(expected("1", key("a \"b\"")))),
         (vec![id, ("ce-other", "x")], b"1", BinaryBody::Json, Ok(expected("1", same))),
-        (vec![id, ("ce-cueat", "1795377601000")], b"1", BinaryBody::Json, Ok(expected("1", |event| event.at = Some(Time::from_micros(1_000_000))))),
+        (vec![id, ("ce-cueat", "1795377601000")], b"1", BinaryBody::Json, Ok(expected("1", |event| event.at = Some(Wall::from_micros(1_000_000))))),
         (vec![], b"1", BinaryBody::Json, Err(Code::Malformed)),
         (vec![id], b"", BinaryBody::Json, Err(Code::Malformed)),
         (vec![id], b"1 2", BinaryBody::Json, Err(Code::Malformed)),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ingest::refusal::Code;
-use engine::{Data, Time};
+use engine::{Data, Wall};
 use proptest::prelude::*;
 
 /// 2026-11-22T20:00:00Z.
@@ -12,7 +12,7 @@ fn reader() -> Reader<'static> {
     Reader {
         now_ms: NOW_MS,
         at_max_ahead_ms: 86_400_000,
-        time_of: &|ms| Time::from_micros(u64::try_from((ms - NOW_MS) * 1000).unwrap_or(0)),
+        time_of: &|ms| Wall::from_micros((ms - NOW_MS) * 1000),
         scratch: String::new(),
     }
 }
@@ -55,12 +55,12 @@ fn what_is_accepted() {
         (r#"{"data":1,"ttl_ms":86400000}"#.into(), event("1", |event| event.ttl_ms = Some(86_400_000))),
         (r#"{"data":1,"ttl_ms":1e3}"#.into(), event("1", |event| event.ttl_ms = Some(1000))),
         (r#"{"data":1,"ttl_ms":1000.0}"#.into(), event("1", |event| event.ttl_ms = Some(1000))),
-        (r#"{"data":1,"at":"2026-11-22T20:00:01Z"}"#.into(), event("1", |event| event.at = Some(Time::from_micros(1_000_000)))),
-        (r#"{"data":1,"at":"2026-11-22T21:00:00.250+01:00"}"#.into(), event("1", |event| event.at = Some(Time::from_micros(250_000)))),
-        (format!(r#"{{"data":1,"at":{}}}"#, NOW_MS + 86_400_000), event("1", |event| event.at = Some(Time::from_micros(86_400_000_000)))),
-        (r#"{"data":1,"at":0}"#.into(), event("1", |event| event.at = Some(Time::ZERO))),
-        (r#"{"data":1,"at":-5}"#.into(), event("1", |event| event.at = Some(Time::ZERO))),
-        (r#"{"data":1,"at":"1969-01-01T00:00:00Z"}"#.into(), event("1", |event| event.at = Some(Time::ZERO))),
+        (r#"{"data":1,"at":"2026-11-22T20:00:01Z"}"#.into(), event("1", |event| event.at = Some(Wall::from_micros(1_000_000)))),
+        (r#"{"data":1,"at":"2026-11-22T21:00:00.250+01:00"}"#.into(), event("1", |event| event.at = Some(Wall::from_micros(250_000)))),
+        (format!(r#"{{"data":1,"at":{}}}"#, NOW_MS + 86_400_000), event("1", |event| event.at = Some(Wall::from_micros(86_400_000_000)))),
+        (r#"{"data":1,"at":0}"#.into(), event("1", |event| event.at = Some(Wall::from_micros(-NOW_MS * 1000)))),
+        (r#"{"data":1,"at":-5}"#.into(), event("1", |event| event.at = Some(Wall::from_micros((-5 - NOW_MS) * 1000)))),
+        (r#"{"data":1,"at":"1969-01-01T00:00:00Z"}"#.into(), event("1", |event| event.at = Some(Wall::from_micros((-31_536_000_000 - NOW_MS) * 1000)))),
         (format!(r#"{{"data":1,"type":"{}"}}"#, long(64)), event("1", |event| event.kind = Some(long(64).into()))),
         (format!(r#"{{"data":1,"id":"{}"}}"#, long(128)), event("1", |event| event.id = Some(long(128).into()))),
         (format!(r#"{{"data":1,"key":"{}"}}"#, long(128)), event("1", |event| event.key = Some(long(128).into()))),

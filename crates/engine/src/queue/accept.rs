@@ -13,6 +13,7 @@ use crate::queue::Queue;
 use crate::queue::changes::Change;
 use crate::queue::item::{Item, Place, Stage};
 use crate::queue::ledger::{DeadLetter, End};
+use crate::queue::scheduled::Scheduled;
 use crate::time::{Span, Time};
 
 /// What became of an event that was not refused.
@@ -92,7 +93,7 @@ impl Queue {
             self.drop_offline(&event);
             return Ok(Admission::Accepted);
         }
-        let due = event.at.map_or(now, |at| at.max(now));
+        let due = self.due(&event, now);
         let ttl_ms = event.ttl_ms.unwrap_or(self.policy.ttl_ms);
         let ttl = Span::from_millis(u64::from(ttl_ms));
         let arriving = Arriving {
@@ -154,7 +155,7 @@ impl Queue {
         let seq = self.take_seq();
         // It is no item at any time; its id ends before anybody could look for one.
         let until = self.remember(event.id.as_ref(), seq, u32::MAX, now);
-        let due = event.at.map_or(now, |at| at.max(now));
+        let due = self.due(event, now);
         self.keep_dead_on_arrival(event, due, DeadLetter::Offline);
         let end = End::DeadLettered(DeadLetter::Offline);
         self.record_end(event.id.as_ref(), seq, event.waiter, end);
@@ -165,6 +166,12 @@ impl Queue {
                 cancelled: false,
             });
         }
+    }
+
+    /// `max(accepted, at)`.
+    fn due(&self, event: &Event, now: Time) -> Time {
+        let at = event.at.map(|at| at.time(self.wall_origin));
+        at.map_or(now, |at| at.max(now))
     }
 
     const fn take_seq(&mut self) -> u64 {
@@ -189,6 +196,10 @@ impl Queue {
             item.waiter = event.waiter;
             item.deadline = arriving.deadline;
             item.ttl_ms = arriving.ttl_ms;
+            if let Some(scheduled) = &mut item.scheduled {
+                scheduled.latest_at = event.at;
+                scheduled.latest_accepted = arriving.now;
+            }
             item.hurry(arriving.now);
             item.measure(&policy);
         });
@@ -373,7 +384,9 @@ impl Queue {
                 due: arriving.due,
                 seq,
             },
-            scheduled: arriving.due > arriving.now,
+            scheduled: event
+                .at
+                .map(|at| Box::new(Scheduled::new(at, arriving.now))),
             id_seq: seq,
             deadline: arriving.deadline,
             ttl_ms: arriving.ttl_ms,

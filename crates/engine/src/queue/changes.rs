@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Queue;
 use super::item::Item;
 use super::ledger::End;
+use super::scheduled::Scheduled;
 use crate::event::{Data, Merge, Priority};
 use crate::time::Time;
 
@@ -68,8 +69,8 @@ pub struct Kept {
     pub place_seq: u64,
     /// `max(accepted, at)` of the event that gave it its place.
     pub due: Time,
-    /// That event had an `at` that was still to come: `due` is a moment the producer named.
-    pub scheduled: bool,
+    /// Set if that event had an `at`: `due` moves when the wall clock is set.
+    pub scheduled: Option<Scheduled>,
     /// It leaves before this moment or has expired.
     pub deadline: Time,
     /// Time to live of the latest event in it, in ms.
@@ -103,7 +104,7 @@ impl Kept {
             seq: item.id_seq,
             place_seq: item.place.seq,
             due: item.place.due,
-            scheduled: item.scheduled,
+            scheduled: item.scheduled.as_deref().copied(),
             deadline: item.deadline,
             ttl_ms: item.ttl_ms,
             data: item.data.clone(),

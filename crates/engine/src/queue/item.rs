@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::envelope::Parts;
 use crate::event::{Data, Merge, Priority};
 use crate::policy::ChannelPolicy;
+use crate::queue::scheduled::Scheduled;
 use crate::time::Time;
 
 /// Order within a priority: when the event is due, then who came first.
@@ -42,8 +43,8 @@ pub(super) struct Item {
     /// As it is now: it rises with age.
     pub level: Priority,
     pub place: Place,
-    /// Its place is at an `at` that was still to come when it was accepted.
-    pub scheduled: bool,
+    /// Its place is at an `at`, or was when the clock was last set.
+    pub scheduled: Option<Box<Scheduled>>,
     /// The acceptance that gave it its id: a merge changes it.
     pub id_seq: u64,
     /// The item leaves before this moment or has expired.
@@ -102,7 +103,8 @@ impl Item {
     /// What happens to it next, and when.
     pub(super) fn next_timer(&self) -> Time {
         match self.stage {
-            Stage::Scheduled => self.place.due,
+            // A clock that was set back may move `at` behind the end of a merged event's time.
+            Stage::Scheduled => self.place.due.min(self.deadline),
             Stage::Blocked | Stage::Waiting => self.rises.min(self.deadline),
             Stage::Packed => Time::NEVER,
         }

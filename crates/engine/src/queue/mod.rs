@@ -10,6 +10,7 @@
 //! - `shares`: what each producer holds of it;
 //! - `ends`: cancelling, expiry, and the one place that counts an event out;
 //! - `ids`, `ledger`, `item`: what is remembered; `part`: and what an idle queue does without;
+//! - `scheduled`: events with an `at`, and a wall clock that is set;
 //! - `changes`, `rebuild`: what a journal keeps, and a queue made of it;
 //! - `dead`: dead letters with all they said.
 
@@ -24,6 +25,7 @@ mod order;
 mod pack;
 mod part;
 mod rebuild;
+mod scheduled;
 mod shares;
 #[cfg(test)]
 mod tests;
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use crate::call::{Demand, Health, Link};
 use crate::event::Event;
 use crate::policy::ChannelPolicy;
-use crate::time::{Span, Time};
+use crate::time::{Span, Time, Wall};
 
 pub use accept::{Admission, Refusal};
 pub use changes::{Change, Kept};
@@ -41,6 +43,7 @@ pub use dead::Dead;
 pub use ledger::{DeadLetter, End, Ledger};
 pub use pack::{Payload, PayloadId, Settled};
 pub use rebuild::Rebuild;
+pub use scheduled::Scheduled;
 
 use ids::Ids;
 use item::Stage;
@@ -106,6 +109,8 @@ pub struct Queue {
     shares: Part<Shares>,
     /// The latest moment anybody told.
     now: Time,
+    /// The wall clock at [`Time::ZERO`], as it was last told.
+    wall_origin: Wall,
     next_seq: u64,
     next_n: u64,
     next_payload: u64,
@@ -147,6 +152,7 @@ impl Queue {
             bytes: 0,
             shares: Part::NONE,
             now: Time::ZERO,
+            wall_origin: Wall::default(),
             next_seq: 0,
             next_n,
             next_payload: 0,

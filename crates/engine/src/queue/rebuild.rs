@@ -15,10 +15,11 @@ use super::item::{Item, Place, Stage};
 use super::ledger::{DeadLetter, End};
 use super::pack::Out;
 use super::part::Part;
+use super::scheduled::Scheduled;
 use super::{NUMBERS, Queue};
 use crate::event::Data;
 use crate::policy::{ChannelPolicy, OnUnknown};
-use crate::time::{Span, Time};
+use crate::time::{Span, Time, Wall};
 
 /// A day in ms: no event lives longer.
 const TTL_MAX_MS: u32 = 86_400_000;
@@ -198,7 +199,8 @@ impl Rebuild {
 }
 
 impl Queue {
-    /// The queue that these changes make, at `now`; the rest is as for [`Queue::new`]. It
+    /// The queue that these changes make, at `now`, with the wall clock at `wall_origin` when
+    /// [`Time::ZERO`] was; the rest is as for [`Queue::new`]. It
     /// records its own changes from the start, and what ended meanwhile ends when time is
     /// next looked at: ask for [`Queue::demand`] once.
     ///
@@ -211,12 +213,14 @@ impl Queue {
         next_n: u64,
         interval: Span,
         now: Time,
+        wall_origin: Wall,
         rebuild: Rebuild,
     ) -> Self {
         let next_n = next_n.max(rebuild.next_n).min(NUMBERS);
         let mut queue = Self::new(policy, payload_max, next_n, interval);
         queue.keep_changes();
         queue.now = now;
+        queue.wall_origin = wall_origin;
         queue.next_seq = rebuild.next_seq;
         queue.ids = Part::new(rebuild.ids);
         queue.ids.clamp(now + queue.policy.dedup_window);
@@ -252,7 +256,7 @@ impl Queue {
 
     /// An event as it was, at its place.
     fn put_back(&mut self, kept: Kept) -> u32 {
-        let mut item = kept.into_item(self.now);
+        let mut item = kept.into_item(self.now, self.wall_origin);
         item.measure(&self.policy);
         self.bytes += item.bytes();
         let (id, seq) = (item.id.clone(), item.id_seq);
@@ -269,10 +273,15 @@ impl Kept {
         (self.place_seq, self.seq)
     }
 
-    /// The item at `now`. The wall clock may have stepped back since: what was due is due,
+    /// The item at `now`. How much time has passed is not always known: what was due is due,
     /// and nothing lives longer than its TTL from here on.
-    fn into_item(self, now: Time) -> Item {
-        let due = if self.scheduled {
+    fn into_item(self, now: Time, wall_origin: Wall) -> Item {
+        let scheduled = self.scheduled.map(|scheduled| Scheduled {
+            accepted: scheduled.accepted.min(now),
+            latest_accepted: scheduled.latest_accepted.min(now),
+            ..scheduled
+        });
+        let due = if scheduled.is_some() && !self.sent {
             self.due
         } else {
             self.due.min(now)
@@ -291,9 +300,9 @@ impl Kept {
                 due,
                 seq: self.place_seq,
             },
-            scheduled: self.scheduled,
+            scheduled: scheduled.map(Box::new),
             id_seq: self.seq,
-            deadline: self.deadline.min(due.max(now) + life),
+            deadline: self.deadline,
             ttl_ms,
             rises: self.rises,
             timer: Time::NEVER,
@@ -309,6 +318,8 @@ impl Kept {
             prev: None,
             next: None,
         };
+        item.place_anew(now, wall_origin);
+        item.deadline = item.deadline.min(item.place.due.max(now) + life);
         item.hurry(now);
         item
     }

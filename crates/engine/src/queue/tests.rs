@@ -16,6 +16,7 @@ mod reference;
 mod settling;
 mod shares;
 mod torn;
+mod wall_clock;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -25,7 +26,7 @@ use super::{Admission, Cancelled, End, PayloadId, Queue, Refusal};
 use crate::call::{Demand, Health, Outcome};
 use crate::event::{Data, Event, Merge, Priority, Producer};
 use crate::policy::{ChannelPolicy, Envelope};
-use crate::time::{Span, Time};
+use crate::time::{Span, Time, Wall};
 
 /// One step of a script. Times are in ms.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ enum Step {
     Ends(Vec<(u64, End)>),
     Link(Health, u64, u64),
     Policy(ChannelPolicy, usize),
+    /// The wall clock is set: it was so many ms at 0.
+    WallOrigin(i64),
     /// Events and bytes queued.
     Holds(usize, usize),
     /// `ready_at`, `oldest` and `full`.
@@ -61,6 +64,11 @@ use Step::*;
 
 fn ms(at: u64) -> Time {
     Time::from_micros(at * 1000)
+}
+
+/// The wall clock that was 0 at [`Time::ZERO`].
+fn wall(time: Time) -> Wall {
+    Wall::from_micros(i64::try_from(time.micros()).expect("a moment of a test"))
 }
 
 fn array() -> ChannelPolicy {
@@ -102,7 +110,7 @@ trait Say: Sized {
         self.say(|event| event.ttl_ms = Some(ttl_ms))
     }
     fn at(self, at_ms: u64) -> Self {
-        self.say(|event| event.at = Some(ms(at_ms)))
+        self.say(|event| event.at = Some(wall(ms(at_ms))))
     }
     /// Sent by this producer, which may hold so many percent.
     fn by(self, id: u32, percent: u8) -> Self {
@@ -196,6 +204,9 @@ impl Run {
                 interval: Span::from_millis(interval),
             }),
             Policy(policy, payload_max) => queue.set_policy(Arc::new(policy), payload_max),
+            WallOrigin(ms) => {
+                queue.set_wall_origin(now, Wall::from_micros(ms * 1000));
+            }
             Holds(events, bytes) => {
                 let depth = queue.depth(now);
                 assert_eq!((depth.events, depth.bytes), (events, bytes));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::{
     Admission, Cancelled, ChannelPolicy, Data, Envelope, EnvelopeFields, Event, Merge, Offline,
-    OnUnknown, Overflow, Priority, Span, Time,
+    OnUnknown, Overflow, Priority, Span, Time, Wall,
 };
 
 use crate::driver::Driver;
@@ -139,7 +139,8 @@ impl Producer {
             .and_then(|key| key[1..].parse().ok())
             .unwrap_or(0);
         let channel = &mut driver.channels[self.id as usize];
-        let due = event.at.map_or(now, |at| at.max(now)).micros();
+        let at = event.at.map(|at| at.time(Wall::default()));
+        let due = at.map_or(now, |at| at.max(now)).micros();
         let ttl = u64::from(event.ttl_ms.unwrap_or(channel.queue.policy().ttl_ms)) * 1000;
         let pad = usize::try_from(random.within(0..80)).expect("small");
         let data = format!(r#"[{key},{seq},{due},{},"{:x<pad$}"]"#, due + ttl, "");
@@ -220,7 +221,8 @@ impl Producer {
                 event.ttl_ms = Some(random.pick(&[50, 500, 3000, 30_000]));
             }
             if random.chance(1500) {
-                event.at = Some(now + Span::from_micros(random.within(0..20 * SECOND)));
+                let at = now + Span::from_micros(random.within(0..20 * SECOND));
+                event.at = Some(Wall::from_micros(at.micros().cast_signed()));
             }
         });
         if let Some(id) = new_id {

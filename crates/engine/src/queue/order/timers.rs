@@ -1,13 +1,15 @@
 //! What time does to queued items: they become due, rise, and expire.
 
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use slab::Slab;
 
 use super::{Order, SLACK};
 use crate::policy::ChannelPolicy;
 use crate::queue::item::{Item, Stage};
-use crate::time::Time;
+use crate::queue::order::{Totals, slot};
+use crate::time::{Time, Wall};
 
 impl Order {
     pub(super) fn set_timer(&mut self, index: u32) {
@@ -64,6 +66,52 @@ impl Order {
             self.set_timer(index);
         }
         None
+    }
+
+    /// Places everything anew that has an `at`; whether anything moved. Looks at all items: the
+    /// wall clock is rarely set.
+    pub(in crate::queue) fn place_anew(
+        &mut self,
+        now: Time,
+        wall_origin: Wall,
+        policy: &ChannelPolicy,
+    ) -> bool {
+        let mut moved = false;
+        for (_, item) in &mut self.items {
+            let level = item.level;
+            if item.stage != Stage::Packed && item.place_anew(now, wall_origin) {
+                moved = true;
+                self.held[level.index()].sub(item.bytes());
+                self.held[item.level.index()].add(item.bytes());
+            }
+        }
+        if moved {
+            self.line_up(policy);
+        }
+        moved
+    }
+
+    /// Makes candidates, totals and timers from the items' places and the lines of their keys.
+    fn line_up(&mut self, policy: &ChannelPolicy) {
+        self.ready.iter_mut().for_each(BinaryHeap::clear);
+        self.timers.clear();
+        self.waiting = [Totals::default(); 3];
+        self.alone = 0;
+        let mut held = Vec::with_capacity(self.items.len());
+        for (index, item) in &mut self.items {
+            if item.stage != Stage::Packed {
+                held.push(slot(index));
+            }
+            if item.stage == Stage::Waiting {
+                item.stage = Stage::Blocked;
+            }
+        }
+        for &index in &held {
+            if self.items[index as usize].prev.is_none() {
+                self.unblock(Some(index), policy);
+            }
+            self.set_timer(index);
+        }
     }
 
     fn raise(&mut self, index: u32, policy: &ChannelPolicy) {

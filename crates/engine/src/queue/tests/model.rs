@@ -75,7 +75,7 @@ fn payload_max(random: &mut Random) -> usize {
     random.pick(&[70, 100, 100, 200, 1024])
 }
 
-fn some_event(random: &mut Random, now: Time, waiter: u64) -> Event {
+fn some_event(random: &mut Random, now: Time, origin: Wall, waiter: u64) -> Event {
     let merge = random.pick(&[
         None,
         None,
@@ -118,11 +118,12 @@ fn some_event(random: &mut Random, now: Time, waiter: u64) -> Event {
     }
     if random.chance(20) {
         let ahead = Span::from_millis(random.below(500));
-        event.at = Some(if random.chance(20) {
+        let at = if random.chance(20) {
             now - ahead
         } else {
             now + ahead
-        });
+        };
+        event.at = Some(Wall::from_micros(wall(at).micros() + origin.micros()));
     }
     event
 }
@@ -132,6 +133,8 @@ struct Pair {
     queue: Queue,
     model: Reference,
     now: Time,
+    /// The wall clock at 0.
+    origin: Wall,
     /// Payloads taken, by n, and whether their call is in flight. Those that a crash has left
     /// have no call that could end.
     calls: Vec<(u64, Option<PayloadId>, bool)>,
@@ -164,6 +167,7 @@ impl Pair {
             model: Reference::new(policy, payload_max, n, link),
             queue,
             now: ms(1000),
+            origin: Wall::default(),
             calls: Vec::new(),
             in_flight_max: random.size(1..4),
             journal,
@@ -214,7 +218,7 @@ impl Pair {
                 self.model.link = link;
             }
             98 => self.journal_step(),
-            _ if self.random.chance(80) => {
+            _ if self.random.chance(60) => {
                 let (mut policy, limit) = (policy(&mut self.random), payload_max(&mut self.random));
                 // What is remembered by number alone and by time alone does not mix.
                 policy.dedup_window = self.model.policy.dedup_window;
@@ -228,14 +232,23 @@ impl Pair {
                 self.queue.set_policy(Arc::clone(&policy), limit);
                 (self.model.policy, self.model.payload_max) = (policy, limit);
             }
-            _ => {}
+            _ => self.set_wall_clock(),
         }
         self.compare();
     }
 
+    fn set_wall_clock(&mut self) {
+        let micros = self.random.below(1_200_000).cast_signed() - 600_000;
+        self.origin = Wall::from_micros(self.origin.micros() + micros);
+        self.say(format_args!("the wall clock is set by {micros} µs"));
+        self.queue.set_wall_origin(self.now, self.origin);
+        self.model.set_wall_origin(self.now, self.origin);
+        self.write_anew();
+    }
+
     fn accept(&mut self) {
         self.waiter += 1;
-        let event = some_event(&mut self.random, self.now, self.waiter);
+        let event = some_event(&mut self.random, self.now, self.origin, self.waiter);
         self.say(format_args!("accept {event:?}"));
         let answer = self.queue.accept(self.now, event.clone());
         assert_eq!(answer, self.model.accept(self.now, event), "accept");

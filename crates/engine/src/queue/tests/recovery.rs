@@ -18,7 +18,15 @@ fn rebuilt(
         rebuild.apply(change);
     }
     let interval = Span::from_millis(200);
-    Queue::rebuild(Arc::new(policy), payload_max, next_n, interval, at, rebuild)
+    Queue::rebuild(
+        Arc::new(policy),
+        payload_max,
+        next_n,
+        interval,
+        at,
+        Wall::default(),
+        rebuild,
+    )
 }
 
 /// Runs `before` from 1,000 ms on, builds the queue again at `at` ms, runs `after`.
@@ -436,7 +444,7 @@ fn what_fits_nothing_is_ignored() {
         seq,
         place_seq: seq,
         due: ms(1000),
-        scheduled: false,
+        scheduled: None,
         deadline: ms(9000),
         ttl_ms: 8000,
         data: Data::Json(data.into()),

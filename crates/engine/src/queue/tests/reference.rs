@@ -12,7 +12,7 @@ use crate::call::{Link, Outcome};
 use crate::event::{Data, Event, Merge, Priority};
 use crate::policy::{ChannelPolicy, Envelope, Offline, OnUnknown};
 use crate::queue::{Cancelled, Dead, DeadLetter, End, Ledger};
-use crate::time::{Span, Time};
+use crate::time::{Span, Time, Wall};
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -20,8 +20,14 @@ pub(super) struct Entry {
     /// Order of acceptance.
     seq: u64,
     id_seq: u64,
+    /// The `at` of the event that gave it its place, and when that was accepted.
+    at: Option<Wall>,
+    accepted: Time,
+    /// When the latest event in it was; `event` has its `at`.
+    latest_accepted: Time,
     due: Time,
     deadline: Time,
+    ttl: Span,
     level: Priority,
     rises: Time,
     packed: bool,
@@ -67,6 +73,8 @@ pub(super) struct Reference {
     pub policy: Arc<ChannelPolicy>,
     pub payload_max: usize,
     pub link: Link,
+    /// The wall clock at 0.
+    origin: Wall,
     pub ledger: Ledger,
     pub ended: Vec<(u64, End)>,
     pub dead: Vec<Dead>,
@@ -89,6 +97,7 @@ impl Reference {
             policy,
             payload_max,
             link,
+            origin: Wall::default(),
             n,
             ledger: Ledger::default(),
             ended: Vec::new(),
@@ -111,6 +120,31 @@ impl Reference {
         in_flight.sort_unstable();
         for n in in_flight {
             self.settle(now, n, Outcome::Unknown);
+        }
+    }
+
+    /// The wall clock is set. What has an `at` and was never sent waits for it again if it is
+    /// still to come, and goes if it has come.
+    pub(super) fn set_wall_origin(&mut self, now: Time, origin: Wall) {
+        self.advance(now);
+        self.origin = origin;
+        for entry in &mut self.waiting {
+            let Some(at) = entry.at.filter(|_| !entry.sent) else {
+                continue;
+            };
+            let due = at.time(origin).max(entry.accepted);
+            if due == entry.due || due.max(entry.due) <= now {
+                continue;
+            }
+            let latest = entry.event.at.map_or(Time::ZERO, |at| at.time(origin));
+            entry.due = due;
+            entry.deadline = latest.max(entry.latest_accepted) + entry.ttl;
+            entry.level = entry.event.priority;
+            entry.rises = if entry.level == Priority::High {
+                Time::NEVER
+            } else {
+                midway(due, entry.deadline)
+            };
         }
     }
 

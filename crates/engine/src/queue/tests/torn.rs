@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::call::Rejection;
 use crate::policy::OnUnknown;
-use crate::queue::{Change, DeadLetter, Kept, Rebuild};
+use crate::queue::{Change, DeadLetter, Kept, Rebuild, Scheduled};
 
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![
@@ -67,7 +67,7 @@ fn merge() -> impl Strategy<Value = Option<Merge>> {
 fn kept() -> impl Strategy<Value = Kept> {
     let numbers = (number(), number(), any::<u32>());
     let times = (time(), time(), time(), proptest::option::of(time()));
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (scheduled(), any::<bool>(), any::<bool>());
     let words = (text(), short(), short(), short());
     let kinds = (merge(), priority(), priority());
     (numbers, times, flags, words, kinds).prop_map(
@@ -94,6 +94,21 @@ fn kept() -> impl Strategy<Value = Kept> {
             level: kinds.2,
         },
     )
+}
+
+fn scheduled() -> impl Strategy<Value = Option<Scheduled>> {
+    let at = || prop_oneof![10 => 0..30_000_000_i64, 1 => any::<i64>()].prop_map(Wall::from_micros);
+    let latest_at = proptest::option::of(at());
+    let scheduled =
+        (at(), time(), latest_at, time()).prop_map(|(at, accepted, latest_at, latest_accepted)| {
+            Scheduled {
+                at,
+                accepted,
+                latest_at,
+                latest_accepted,
+            }
+        });
+    proptest::option::of(scheduled)
 }
 
 fn end() -> impl Strategy<Value = End> {
@@ -205,7 +220,7 @@ proptest! {
         rebuild.forget(now, policy.dedup_max_ids);
         let count = rebuild.len();
         let mut queue =
-            Queue::rebuild(Arc::new(policy), LIMIT, next_n, Span::from_millis(200), now, rebuild);
+            Queue::rebuild(Arc::new(policy), LIMIT, next_n, Span::from_millis(200), now, Wall::default(), rebuild);
         prop_assert_eq!(queue.ledger().recovered, count as u64);
         let snapshot = queue.snapshot();
         let mut copy = queue.clone();

@@ -45,6 +45,17 @@ impl Pair {
         journal.all.extend(changes);
     }
 
+    /// What is recorded is replaced by what is there, as after a wall clock was set.
+    pub(super) fn write_anew(&mut self) {
+        self.write_down();
+        self.snapshot();
+        if let Some(journal) = &mut self.journal
+            && let Some(snapshot) = &journal.snapshot
+        {
+            journal.all.clone_from(snapshot);
+        }
+    }
+
     fn snapshot(&mut self) {
         if let Some(journal) = &mut self.journal {
             journal.snapshot = Some(self.queue.snapshot());
@@ -109,6 +120,7 @@ impl Pair {
             self.model.n,
             self.queue.link().interval,
             self.now,
+            self.origin,
             rebuild,
         );
         queue.set_link(self.queue.link());

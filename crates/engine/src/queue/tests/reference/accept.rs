@@ -38,7 +38,7 @@ impl Reference {
             return Ok(Admission::Duplicate);
         }
         let offline = self.link.health == Health::Offline && now < self.link.next_call;
-        let due = event.at.unwrap_or(now).max(now);
+        let due = event.at.map_or(now, |at| at.time(self.origin)).max(now);
         let ttl = Span::from_millis(u64::from(event.ttl_ms.unwrap_or(self.policy.ttl_ms)));
         let rises = if event.priority == Priority::High {
             Time::NEVER
@@ -48,8 +48,12 @@ impl Reference {
         let mut entry = Entry {
             seq: self.seq,
             id_seq: self.seq,
+            at: event.at,
+            accepted: now,
+            latest_accepted: now,
             due,
             deadline: due + ttl,
+            ttl,
             level: event.priority,
             rises,
             packed: false,
@@ -77,6 +81,8 @@ impl Reference {
             entry.event.data = data;
             self.waiting[at] = Entry {
                 seq: old.seq,
+                at: old.at,
+                accepted: old.accepted,
                 due: old.due,
                 level: old.level,
                 sent: old.sent,
