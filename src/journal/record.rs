@@ -30,10 +30,17 @@ const WALL_TIMES: u8 = 1;
 pub(crate) enum Entry {
     /// A change of the queue.
     Change(Change),
-    /// The channel was paused, at that moment.
-    Paused(Time),
-    /// The channel was resumed.
-    Resumed,
+    /// The channel was paused or resumed.
+    Pause(Pause),
+}
+
+/// Whether a channel is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// It is, since that moment.
+    Since(Time),
+    /// No longer.
+    Over,
 }
 
 /// `S`: how an event says that it has an `at`.
@@ -90,7 +97,7 @@ struct Event<'a, S> {
 
 /// [`Scheduled`]: moments of the wall clock in µs since 1970, others from the header's.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct At {
+struct Moments {
     at: i64,
     accepted: i64,
     latest_at: Option<i64>,
@@ -118,10 +125,10 @@ pub(crate) fn encode(changes: &[Change], clock: &Clock) -> Option<Vec<u8>> {
     encode_all(changes, None, clock)
 }
 
-/// The same with what became of a pause: since when, or that it is over.
+/// The same with what became of the channel's pause.
 pub(crate) fn encode_all(
     changes: &[Change],
-    pause: Option<Option<Time>>,
+    pause: Option<Pause>,
     clock: &Clock,
 ) -> Option<Vec<u8>> {
     let passing = passing(changes);
@@ -134,9 +141,9 @@ pub(crate) fn encode_all(
     // Writing into memory fails for want of memory only.
     let mut block = postcard::to_extend(&header, vec![VERSION]).ok()?;
     let empty = block.len();
-    let pause = pause.map(|since| match since {
-        Some(since) => Record::Paused { since: from(since) },
-        None => Record::Resumed,
+    let pause = pause.map(|pause| match pause {
+        Pause::Since(since) => Record::Paused { since: from(since) },
+        Pause::Over => Record::Resumed,
     });
     let records = changes
         .iter()
@@ -167,7 +174,7 @@ fn record<'a>(
     change: &'a Change,
     passing: &HashSet<u64>,
     from: &impl Fn(Time) -> i64,
-) -> Option<Record<'a, Option<At>>> {
+) -> Option<Record<'a, Option<Moments>>> {
     Some(match change {
         Change::Queued(kept) if passing.contains(&kept.seq) => return None,
         Change::Ended { seq, .. } if passing.contains(seq) => return None,
@@ -196,7 +203,7 @@ fn record<'a>(
     })
 }
 
-fn event<'a>(kept: &'a Kept, from: &impl Fn(Time) -> i64) -> Event<'a, Option<At>> {
+fn event<'a>(kept: &'a Kept, from: &impl Fn(Time) -> i64) -> Event<'a, Option<Moments>> {
     Event {
         seq: kept.seq,
         place_seq: kept.place_seq,
@@ -207,7 +214,7 @@ fn event<'a>(kept: &'a Kept, from: &impl Fn(Time) -> i64) -> Event<'a, Option<At
         rises: Some(kept.rises)
             .filter(|rises| *rises != Time::NEVER)
             .map(from),
-        scheduled: kept.scheduled.map(|scheduled| At {
+        scheduled: kept.scheduled.map(|scheduled| Moments {
             at: scheduled.at.micros(),
             accepted: from(scheduled.accepted),
             latest_at: scheduled.latest_at.map(Wall::micros),
@@ -237,7 +244,7 @@ pub(crate) fn decode(
             let (header, rest) = postcard::take_from_bytes::<Header>(rest)?;
             let age = reading.age(header);
             let time = |offset: i64| reading.time(age, offset);
-            let scheduled = |event: &Event<'_, Option<At>>| {
+            let scheduled = |event: &Event<'_, Option<Moments>>| {
                 event.scheduled.map(|scheduled| Scheduled {
                     at: Wall::from_micros(scheduled.at),
                     accepted: time(scheduled.accepted),
@@ -316,8 +323,8 @@ fn entry<'a, S>(
             until: time(until),
             cancelled,
         },
-        Record::Paused { since } => return Ok(Entry::Paused(time(since))),
-        Record::Resumed => return Ok(Entry::Resumed),
+        Record::Paused { since } => return Ok(Entry::Pause(Pause::Since(time(since)))),
+        Record::Resumed => return Ok(Entry::Pause(Pause::Over)),
     }))
 }
 

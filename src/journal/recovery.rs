@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::{Rebuild, Time};
 
 use super::directory::OpenError;
-use super::record::{self, Entry, Reading};
+use super::record::{self, Entry, Pause, Reading};
 use super::store::{Mark, Store};
 use crate::arn::ChannelArn;
 use crate::dispatch::Clock;
@@ -82,8 +82,8 @@ pub(super) fn read_some(
         channel.blocks.bytes += block.len() as u64;
         let decoded = record::decode(block, &reading, |entry| match entry {
             Entry::Change(change) => channel.queue.apply(change),
-            Entry::Paused(since) => channel.paused = Some(since),
-            Entry::Resumed => channel.paused = None,
+            Entry::Pause(Pause::Since(since)) => channel.paused = Some(since),
+            Entry::Pause(Pause::Over) => channel.paused = None,
         });
         if let Err(error) = decoded {
             let arn = channel.arn.as_str();

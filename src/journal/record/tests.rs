@@ -109,10 +109,10 @@ fn a_pause_is_kept() {
     let machine = Machine::new();
     let first = machine.start();
     machine.pass_ms(5000);
-    let since = Some(first.now());
+    let since = first.now();
     machine.pass_ms(2000);
-    let paused = encode_all(&[], Some(since), &first).expect("a block");
-    let resumed = encode_all(&[], Some(None), &first).expect("a block");
+    let paused = encode_all(&[], Some(Pause::Since(since)), &first).expect("a block");
+    let resumed = encode_all(&[], Some(Pause::Over), &first).expect("a block");
     assert_eq!(encode_all(&[], None, &first), None);
     machine.set_by_ms(HOUR_MS);
     // Longer than any event lives.
@@ -121,11 +121,11 @@ fn a_pause_is_kept() {
     let ago = Span::from_millis(2000 + 40 * 86_400_000);
     assert_eq!(
         entries(&paused, &second).expect("readable"),
-        [Entry::Paused(second.now() - ago)]
+        [Entry::Pause(Pause::Since(second.now() - ago))]
     );
     assert_eq!(
         entries(&resumed, &second).expect("readable"),
-        [Entry::Resumed]
+        [Entry::Pause(Pause::Over)]
     );
 }
 

@@ -6,6 +6,7 @@ pub mod metrics;
 pub mod payloads;
 pub mod ports;
 pub mod process;
+pub mod wall_clock;
 pub mod ws;
 
 use std::time::{Duration, Instant};

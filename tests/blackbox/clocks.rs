@@ -1,0 +1,171 @@
+//! A wall clock that is set by an hour before, while and after events wait: what is promised in
+//! time holds. Needs libfaketime, as `run-tests` has it; without it there is nothing to see.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use crate::support::payloads::{data, played};
+use crate::support::process::{Gateway, local};
+use crate::support::wall_clock::WallClock;
+use crate::support::{SOON, eventually};
+
+/// In seconds.
+const HOUR: i32 = 3600;
+
+/// Lives of a gateway on one journal, under one wall clock.
+struct Lives {
+    clock: WallClock,
+    directory: tempfile::TempDir,
+}
+
+impl Lives {
+    fn new() -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let clock = WallClock::new(directory.path().join("clock"))?;
+        Some(Self { clock, directory })
+    }
+
+    fn start(&self) -> Gateway {
+        let dir = self.directory.path().join("journal");
+        let rest = format!(
+            "[journal]\ndir = \"{}\"\n[channel_defaults]\nttl_ms = 600000\n",
+            dir.display()
+        );
+        let config = local(&rest, &[("quiz", "")]);
+        Gateway::start_with(&config, &self.clock.environment())
+    }
+
+    /// Sets the clock so many seconds off under a gateway, and waits until it says so.
+    fn set(&self, gateway: &Gateway, seconds: i32) {
+        let told = || {
+            gateway
+                .process
+                .log()
+                .matches("the wall clock was set")
+                .count()
+        };
+        let before = told();
+        self.clock.set(seconds);
+        eventually("it says that the clock was set", || {
+            (told() > before).then_some(())
+        });
+    }
+}
+
+fn kill(mut gateway: Gateway) {
+    gateway.process.kill();
+    gateway.process.wait(SOON);
+}
+
+/// The true wall clock, in ms.
+fn real_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.expect("after 1970").as_millis()).expect("this century")
+}
+
+fn ten(nth: i64) -> String {
+    let events = (0..10).map(|i| format!(r#"{{"data":{0},"id":"i{0}"}}"#, nth * 10 + i));
+    format!("[{}]", events.collect::<Vec<_>>().join(","))
+}
+
+/// Events and ids of before and after the step are there in the next life, and in the one after.
+#[test]
+fn events_and_ids_outlive_a_clock_that_is_set() {
+    for (before, during, after) in [(-HOUR, 0, 0), (0, HOUR, -HOUR)] {
+        let Some(lives) = Lives::new() else { return };
+        lives.clock.set(before);
+        let first = lives.start();
+        first.pause("quiz");
+        first.publish("quiz", &ten(0));
+        lives.set(&first, during);
+        first.publish("quiz", &ten(1));
+        kill(first);
+        lives.clock.set(after);
+        let second = lives.start();
+        second.pause("quiz");
+        let metrics = second.scrape();
+        let expired = metrics.get(r#"cuegate_events_expired_total{channel="quiz"}"#);
+        assert!(
+            expired < 0.5,
+            "{before} {during} {after}: {expired} expired"
+        );
+        for nth in 0..2 {
+            let again = second.publish("quiz", &ten(nth));
+            assert_eq!(
+                again["duplicates"], 10,
+                "{before} {during} {after}: {again}"
+            );
+        }
+        second.resume("quiz");
+        second.drained("quiz");
+        let taken = second.taken("quiz");
+        assert_eq!(data(taken.iter().map(String::as_str)).len(), 20);
+        kill(second);
+        let third = lives.start();
+        let again = third.publish("quiz", &ten(0));
+        assert_eq!(
+            again["duplicates"], 10,
+            "{before} {during} {after}: {again}"
+        );
+    }
+}
+
+/// `at` is a moment of the wall clock, and stays so.
+#[test]
+fn a_scheduled_event_follows_a_clock_that_is_set() {
+    let Some(lives) = Lives::new() else { return };
+    let hour = i64::from(HOUR) * 1000;
+    lives.clock.set(-HOUR);
+    let gateway = lives.start();
+    // Half an hour ahead by the wrong clock: by the right one it is overdue.
+    let overdue = real_ms() - hour / 2;
+    gateway.publish("quiz", &format!(r#"{{"data":"overdue","at":{overdue}}}"#));
+    assert_eq!(gateway.status("quiz")["queued"], 1);
+    lives.set(&gateway, 0);
+    let set = Instant::now();
+    gateway.drained("quiz");
+    assert!(
+        set.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        set.elapsed()
+    );
+    assert_eq!(gateway.taken("quiz").len(), 1);
+
+    // One that comes soon, and then only in an hour: over a kill, too.
+    let soon = real_ms() + 3000;
+    gateway.publish("quiz", &format!(r#"{{"data":"soon","at":{soon}}}"#));
+    lives.set(&gateway, -HOUR);
+    let wait = u64::try_from(soon + 300 - real_ms()).unwrap_or(0);
+    std::thread::sleep(Duration::from_millis(wait));
+    assert_eq!(gateway.taken("quiz").len(), 1, "it is an hour ahead");
+    kill(gateway);
+    let gateway = lives.start();
+    assert_eq!(gateway.status("quiz")["queued"], 1);
+    lives.set(&gateway, 0);
+    gateway.drained("quiz");
+    assert_eq!(gateway.taken("quiz").len(), 1);
+}
+
+#[test]
+fn numbers_of_payloads_never_go_back() {
+    let Some(lives) = Lives::new() else { return };
+    lives.clock.set(HOUR);
+    let mut texts = Vec::new();
+    for off in [0, -HOUR, HOUR] {
+        let gateway = lives.start();
+        gateway.publish("quiz", r#"{"data":1}"#);
+        gateway.drained("quiz");
+        lives.set(&gateway, off);
+        gateway.publish("quiz", r#"{"data":2}"#);
+        gateway.drained("quiz");
+        texts.extend(gateway.taken("quiz"));
+        kill(gateway);
+    }
+    let numbers: Vec<_> = played(texts.iter().map(String::as_str))
+        .iter()
+        .map(|payload: &Value| payload["n"].as_u64())
+        .collect();
+    assert_eq!(numbers.len(), 6, "{numbers:?}");
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+}
