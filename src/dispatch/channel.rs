@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use engine::{Change, ChannelId, Ledger, Payload, Queue};
+use engine::{ChannelId, Ledger, Payload, Queue, Time};
 use tokio::sync::broadcast;
 
 use super::account::Account;
@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::origins::Origins;
 use super::shared::Shared;
 use crate::arn::ChannelArn;
-use crate::journal::{Source, Taken, Ticket};
+use crate::journal::{Pause, Source, Taken, Ticket};
 use crate::telemetry::Meters;
 use crate::telemetry::spans::Origin;
 use crate::telemetry::warnings::Warning;
@@ -82,7 +82,10 @@ pub(super) struct State {
     lost: Lost,
     pub payloads: Option<Payloads>,
     pub last_error: Option<Box<LastError>>,
-    pub paused: bool,
+    /// Since when an operator has it paused.
+    paused: Option<Time>,
+    /// The journal has not heard yet that it was paused or resumed.
+    pause_changed: bool,
     /// The moment of the newest notice about its stream, in ms since 1970.
     pub noticed_ms: Option<i64>,
     /// Events were placed anew: the journal writes all of them anew.
@@ -99,6 +102,24 @@ impl State {
             let origins = self.origins.get_or_insert_default();
             origins.add(numbers, origin, &self.queue);
         }
+    }
+
+    /// Since when an operator has it paused.
+    pub const fn paused(&self) -> Option<Time> {
+        self.paused
+    }
+
+    /// Notes that it is paused since then, or no longer; a second pause changes nothing.
+    pub const fn set_paused(&mut self, since: Option<Time>) {
+        if self.paused.is_some() != since.is_some() {
+            self.paused = since;
+            self.pause_changed = true;
+        }
+    }
+
+    /// What the journal hears of a pause.
+    fn pause(&self) -> Pause {
+        self.paused.map_or(Pause::Over, Pause::Since)
     }
 
     /// Places events with an `at` by the wall clock as it is believed now.
@@ -124,7 +145,8 @@ impl Channel {
             lost: Lost::default(),
             payloads: None,
             last_error: None,
-            paused: false,
+            paused: None,
+            pause_changed: false,
             noticed_ms: None,
             anew: false,
             origins: None,
@@ -258,16 +280,24 @@ impl Source for Channel {
         let mut state = self.lock_state();
         Taken {
             changes: state.queue.take_changes(),
+            alive: state.queue.footprint(),
             anew: std::mem::take(&mut state.anew),
-            is_idle: state.queue.is_idle(),
+            pause: std::mem::take(&mut state.pause_changed).then(|| state.pause()),
+            is_idle: state.queue.is_idle() && state.paused.is_none(),
         }
     }
 
-    fn snapshot(&self) -> Vec<Change> {
+    fn snapshot(&self) -> Taken {
         let mut state = self.lock_state();
         state.queue.take_changes();
-        state.anew = false;
-        state.queue.snapshot()
+        (state.anew, state.pause_changed) = (false, false);
+        Taken {
+            changes: state.queue.snapshot(),
+            pause: state.paused.map(Pause::Since),
+            is_idle: state.queue.is_idle() && state.paused.is_none(),
+            alive: state.queue.footprint(),
+            anew: false,
+        }
     }
 }
 

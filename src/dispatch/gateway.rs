@@ -110,14 +110,16 @@ impl Gateway {
         gateway
             .shared
             .set_timeouts(settings.upstream.call_timeout, abandon);
-        gateway.take_back(&settings, recovery);
+        let paused = gateway.take_back(&settings, recovery);
         gateway.apply(settings);
+        gateway.tell_paused(&paused);
         Arc::new(gateway)
     }
 
     /// Opens the channels of the journal, whether they are listed (still) or not: what was
-    /// accepted is delivered.
-    fn take_back(&self, settings: &Settings, recovery: Recovery) {
+    /// accepted is delivered. The answer is which are paused, and since when.
+    fn take_back(&self, settings: &Settings, recovery: Recovery) -> Vec<(Arc<Channel>, Time)> {
+        let mut paused = Vec::new();
         for kept in recovery.channels {
             let policy = settings
                 .channels
@@ -129,6 +131,11 @@ impl Gateway {
                 .make(&self.shared, settings, &kept.arn, policy, kept.queue);
             match made {
                 Ok(channel) => {
+                    // Before its account hears of it.
+                    if let Some(since) = kept.paused {
+                        self.set_paused(&channel, Some(since));
+                        paused.push((Arc::clone(&channel), since));
+                    }
                     // Its first group tells the journal that it is there again.
                     channel.lock(&self.shared).ticket();
                     // A queue that only has payloads to send again does not call by itself.
@@ -139,6 +146,7 @@ impl Gateway {
                 }
             }
         }
+        paused
     }
 
     /// Puts changed settings in force. Queues and tokens stay as they are.
@@ -369,19 +377,42 @@ impl Gateway {
         self.durable(purge.1).await.map(|()| purge.0)
     }
 
-    /// Stops calls for a channel; its events wait, and expire.
-    pub fn pause(&self, channel: &Arc<Channel>) {
-        self.set_paused(channel, true);
+    /// Stops calls for a channel; its events wait, and expire. It holds at once, and over
+    /// restarts from the commit of the ticket on.
+    pub fn pause(&self, channel: &Arc<Channel>) -> Ticket {
+        self.set_paused(channel, Some(self.now()))
     }
 
     /// Lets calls for a channel go on.
-    pub fn resume(&self, channel: &Arc<Channel>) {
-        self.set_paused(channel, false);
+    pub fn resume(&self, channel: &Arc<Channel>) -> Ticket {
+        self.set_paused(channel, None)
     }
 
-    fn set_paused(&self, channel: &Arc<Channel>, paused: bool) {
-        channel.with(&self.shared, |state| state.paused = paused);
-        channel.account.set_paused(self.now(), channel.id, paused);
+    fn set_paused(&self, channel: &Arc<Channel>, since: Option<Time>) -> Ticket {
+        let now = self.now();
+        // Both under the channel's lock, so that of two requests at once the same is the last
+        // everywhere. Nobody locks a channel while a scheduler is locked.
+        let set = channel.change(&self.shared, |state| {
+            state.set_paused(since);
+            channel.account.set_paused(now, channel.id, since.is_some());
+        });
+        set.1
+    }
+
+    /// Tells which channels are paused since before the start.
+    fn tell_paused(&self, paused: &[(Arc<Channel>, Time)]) {
+        let now = self.now();
+        for (channel, since) in paused.iter().take(PAUSES_TOLD) {
+            let for_s = now.since(*since).as_duration().as_secs();
+            tracing::warn!(channel = %channel.name(), for_s, "the channel is paused since before the start; resume it when it may send");
+        }
+        if paused.len() > PAUSES_TOLD {
+            let channels = paused.len();
+            tracing::warn!(
+                channels,
+                "so many channels are paused since before the start"
+            );
+        }
     }
 
     /// Looks after the wall clock for as long as it runs: when it was set, the events that wait
@@ -544,6 +575,10 @@ impl Gateway {
         self.registry.stop();
     }
 }
+
+/// Paused channels that are told by name at a start: more would push everything else out of
+/// sight.
+const PAUSES_TOLD: usize = 20;
 
 /// How often the wall clock is looked at: what was scheduled is placed anew within a second of a
 /// step, also on a busy machine.

@@ -139,7 +139,7 @@ impl Registry {
                 return true;
             }
             channel.with(shared, |state| {
-                if !state.queue.is_idle() || state.paused {
+                if !state.queue.is_idle() || state.paused().is_some() {
                     return true;
                 }
                 *self.retired.lock().unwrap_or_else(PoisonError::into_inner) +=

@@ -35,6 +35,9 @@ pub struct ChannelReport {
     /// Age of the oldest event that is due, in ms.
     #[schema(required = true)]
     pub oldest_age_ms: Option<u64>,
+    /// How long an operator has had it paused, in ms.
+    #[schema(required = true)]
+    pub paused_ms: Option<u64>,
     /// Calls that could be made now.
     pub tokens: Tokens,
     /// The limits in force.
@@ -118,7 +121,8 @@ impl ChannelReport {
             Self {
                 channel: channel.name(),
                 arn: channel.arn.to_string(),
-                state: state_of(status.health, state.paused).label(),
+                state: state_of(status.health, state.paused().is_some()).label(),
+                paused_ms: state.paused().map(|since| now.since(since).millis_ceil()),
                 queued: depth.events,
                 bytes: depth.bytes,
                 eta_ms: depth.eta.millis_ceil(),
@@ -228,7 +232,11 @@ fn add(sums: &mut ChannelSnapshot, shared: &Shared, now: Time, channel: &Arc<Cha
             .max(age.as_duration().as_secs_f64());
         sums.eta_seconds = sums.eta_seconds.max(depth.eta.as_duration().as_secs_f64());
         sums.tokens_available += u64::from(status.tokens_available);
-        sums.count(state_of(status.health, state.paused));
+        let paused = state.paused().map(|since| now.since(since).as_duration());
+        sums.paused_seconds = sums
+            .paused_seconds
+            .max(paused.unwrap_or_default().as_secs_f64());
+        sums.count(state_of(status.health, paused.is_some()));
         depth.bytes as u64
     })
 }

@@ -213,7 +213,8 @@ pub(super) async fn purge(
 
 /// Stops sending to a channel.
 ///
-/// Events are still accepted, and expire as ever. A pause is not remembered across restarts.
+/// Events are still accepted, and expire as ever. A pause survives restarts and reloads; with
+/// `journal.mode = "off"` it ends with the process.
 #[utoipa::path(
     post, path = "/v1/channels/{channel}/pause", tag = openapi::CHANNELS, operation_id = "pause",
     params(params::Channel), responses(answers::Done)
@@ -225,8 +226,10 @@ pub(super) async fn pause(
     path: ChannelPath,
 ) -> Result<StatusCode, Refusal> {
     let channel = door.channel(&caller, Scope::Control, &named(path)?)?;
-    door.gateway.pause(&channel);
+    let kept = door.gateway.pause(&channel);
+    // It holds from here on, whatever becomes of the journal.
     request.by(&caller).did(Action::Paused, &channel.name());
+    door.gateway.durable(kept).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -242,8 +245,9 @@ pub(super) async fn resume(
     path: ChannelPath,
 ) -> Result<StatusCode, Refusal> {
     let channel = door.channel(&caller, Scope::Control, &named(path)?)?;
-    door.gateway.resume(&channel);
+    let kept = door.gateway.resume(&channel);
     request.by(&caller).did(Action::Resumed, &channel.name());
+    door.gateway.durable(kept).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

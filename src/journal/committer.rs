@@ -14,7 +14,7 @@ use engine::Change;
 
 use super::directory::{Directory, OpenError};
 use super::gate::{Gate, Group};
-use super::record;
+use super::record::{self, Pause};
 use super::recovery::{Blocks, Recovery};
 use super::space::{self, Space, Verdict};
 use super::store::{self, Mark, Store};
@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Settled channels whose ids have been forgotten since are looked for this often.
 const SWEEP: Duration = Duration::from_secs(30);
 
-/// Blocks may outgrow a channel's last snapshot by this much, and by its own size, before
+/// Blocks may outgrow what is alive of a channel by this much, and by its own size, before
 /// the next one: at most twice the bytes are written, and a channel leaves at most this and
 /// twice what is alive.
 const SLACK_BYTES: u64 = 4096;
@@ -56,7 +56,7 @@ pub trait Source: Send + Sync {
     fn take(&self) -> Taken;
 
     /// Everything that is alive; changes until now are part of it and are not asked again.
-    fn snapshot(&self) -> Vec<Change>;
+    fn snapshot(&self) -> Taken;
 }
 
 /// Small things that are kept one by one until they are removed: dead letters.
@@ -75,10 +75,20 @@ pub trait Shelf: Send + Sync {
 pub struct Taken {
     /// What changed.
     pub changes: Vec<Change>,
-    /// Nothing is alive, and no id remembered.
+    /// The channel was paused or resumed.
+    pub pause: Option<Pause>,
+    /// Bytes of memory of what is alive: on disk it is less.
+    pub alive: usize,
+    /// Nothing is alive, no id remembered, and the channel is not paused.
     pub is_idle: bool,
     /// What was written before no longer tells the whole: a snapshot takes its place.
     pub anew: bool,
+}
+
+impl Taken {
+    fn is_nothing(&self) -> bool {
+        self.changes.is_empty() && self.pause.is_none() && !self.is_idle && !self.anew
+    }
 }
 
 /// What is on disk of a channel.
@@ -190,7 +200,7 @@ impl Committer {
         let mut batch = self.store.batch();
         let mut is_empty = true;
         for (source, news) in taken {
-            if news.changes.is_empty() && !news.is_idle && !news.anew {
+            if news.is_nothing() {
                 continue;
             }
             let log = self
@@ -452,9 +462,11 @@ impl Log {
         if news.anew {
             return Some(self.write_snapshot(source, batch, clock));
         }
-        let block = record::encode(&news.changes, clock)?;
+        let block = record::encode(&news.changes, news.pause, clock)?;
         let bytes = block.len() as u64;
-        if self.blocks.bytes + bytes > 2 * self.base + SLACK_BYTES {
+        // What was alive at the last snapshot may be gone.
+        let alive = self.base.min(news.alive as u64);
+        if self.blocks.bytes + bytes > 2 * alive + SLACK_BYTES {
             return Some(self.write_snapshot(source, batch, clock));
         }
         self.put(source.arn(), block, batch);
@@ -469,7 +481,8 @@ impl Log {
         clock: &Clock,
     ) -> u64 {
         self.clear(source.arn(), batch);
-        let block = record::encode(&source.snapshot(), clock).unwrap_or_default();
+        let alive = source.snapshot();
+        let block = record::encode(&alive.changes, alive.pause, clock).unwrap_or_default();
         let bytes = block.len() as u64;
         if bytes > 0 {
             self.put(source.arn(), block, batch);

@@ -39,6 +39,7 @@ pub use committer::{Shelf, Source, Taken};
 pub use directory::OpenError;
 pub use gate::{Failing, Room, Ticket};
 pub use inspect::{Inspection, inspect, salvage};
+pub use record::Pause;
 pub use recovery::{RecoveredChannel, Recovery};
 
 use crate::config::JournalMode;

@@ -119,18 +119,9 @@ pub(crate) enum Unreadable {
     Word,
 }
 
-/// A block of these changes; none if nothing of them need be kept. What came and went within
-/// them leaves only its id.
-pub(crate) fn encode(changes: &[Change], clock: &Clock) -> Option<Vec<u8>> {
-    encode_all(changes, None, clock)
-}
-
-/// The same with what became of the channel's pause.
-pub(crate) fn encode_all(
-    changes: &[Change],
-    pause: Option<Pause>,
-    clock: &Clock,
-) -> Option<Vec<u8>> {
+/// A block of these changes, and of what became of the channel's pause; none if nothing of them
+/// need be kept. What came and went within them leaves only its id.
+pub(crate) fn encode(changes: &[Change], pause: Option<Pause>, clock: &Clock) -> Option<Vec<u8>> {
     let passing = passing(changes);
     let moment = clock.moment();
     let from = |time: Time| offset(time, moment.now);

@@ -166,6 +166,8 @@ metrics! {
         "Calls the channel could make at once.");
     CHANNEL_STATE = gauge("cuegate_channel_state", &["channel", "state"],
         "How many channels under this label are in the state: 1 or 0 for an alias.");
+    CHANNEL_PAUSED = gauge("cuegate_channel_paused_seconds", CHANNEL,
+        "How long the channel has been paused, over restarts too; 0 if it is not.");
     CONNECTIONS = gauge("cuegate_connections", &["transport"],
         "Open connections of producers.");
     HTTP_REQUEST_DURATION = histogram("cuegate_http_request_duration_seconds", &["route", "status"],

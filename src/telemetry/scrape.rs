@@ -33,6 +33,7 @@ struct ChannelSeries {
     queue_events: Gauge,
     oldest_event_age: Gauge,
     eta: Gauge,
+    paused: Gauge,
     tokens_available: Gauge,
     states: [Gauge; ChannelState::ALL.len()],
 }
@@ -113,6 +114,7 @@ impl ChannelSeries {
             queue_events: gauge(&names::QUEUE_EVENTS),
             oldest_event_age: gauge(&names::OLDEST_EVENT_AGE),
             eta: gauge(&names::QUEUE_ETA),
+            paused: gauge(&names::CHANNEL_PAUSED),
             tokens_available: gauge(&names::CHANNEL_TOKENS_AVAILABLE),
             states: ChannelState::ALL
                 .map(|state| registry.gauge(&names::CHANNEL_STATE, &[label, state.label()])),
@@ -126,6 +128,7 @@ impl ChannelSeries {
         self.queue_events.set(float(channel.queue_events));
         self.oldest_event_age.set(channel.oldest_event_age_seconds);
         self.eta.set(channel.eta_seconds);
+        self.paused.set(channel.paused_seconds);
         self.tokens_available.set(float(channel.tokens_available));
         for (gauge, channels) in self.states.iter().zip(channel.states) {
             gauge.set(float(channels));

@@ -42,6 +42,8 @@ pub struct ChannelSnapshot {
     pub oldest_event_age_seconds: f64,
     /// Until an event accepted now would leave, in seconds; of several channels the longest.
     pub eta_seconds: f64,
+    /// How long it is paused, in seconds; 0 if it is not. Of several channels the longest.
+    pub paused_seconds: f64,
     /// Free tokens; of several channels the sum.
     pub tokens_available: u64,
     /// How many of the channels are in each state, by [`ChannelState::ALL`].

@@ -29,6 +29,7 @@ mod metrics;
 mod observed;
 mod offline;
 mod ordering;
+mod pause;
 mod publish;
 mod put_metadata;
 mod reload;

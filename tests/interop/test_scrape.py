@@ -23,6 +23,7 @@ NOT_ZERO = {
     "cuegate_account_up",
     "cuegate_channel_state",
     "cuegate_channel_tokens_available",
+    "cuegate_channel_paused_seconds",
     "cuegate_config_last_reload_successful",
     "cuegate_upstream_info",
     "cuegate_build_info",

@@ -32,6 +32,7 @@ export function channelView(name, overview) {
   const chart = chartOf();
   const state = h("span");
   const arn = h("p", { class: "arn" });
+  const pausedFor = h("p", { class: "note", id: "paused", hidden: true });
   const error = h("p", { class: "note bad", hidden: true });
   const tiles = tableOf(["In", "Out", "Queued", "Bytes", "ETA", "Oldest", "Tokens"], "tiles");
   const totals = h("dl", { class: "pairs" });
@@ -72,6 +73,8 @@ export function channelView(name, overview) {
       etaOf(now), span(now.oldest_age_ms),
       `${now.tokens.available} of ${now.tokens.limit}`,
     ]);
+    pausedFor.hidden = now.paused_ms === null;
+    set(pausedFor, `Paused for ${span(now.paused_ms ?? 0)}. A restart does not end it.`);
     const recovered = now.state === "live" && now.last_error && Date.now() - now.last_error.at_ms > RECOVERED;
     error.hidden = !now.last_error || recovered;
     if (now.last_error) {
@@ -134,7 +137,7 @@ export function channelView(name, overview) {
       h("div", { class: "head" },
         h("h1", { id: "channel-title" }, name), state,
         h("div", { class: "actions" }, toggle, purge)),
-      arn, done, error, tiles.node, chart.node),
+      arn, done, pausedFor, error, tiles.node, chart.node),
     h("div", { class: "columns" },
       h("div", {}, payloads.node),
       h("div", {}, send.node,

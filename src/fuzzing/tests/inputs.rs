@@ -371,7 +371,7 @@ pub fn block() -> Inputs {
         }),
     ];
     vec(change, 1..12)
-        .prop_map(|changes| record::encode(&changes, &Clock::new()).unwrap_or_default())
+        .prop_map(|changes| record::encode(&changes, None, &Clock::new()).unwrap_or_default())
         .boxed()
 }
 

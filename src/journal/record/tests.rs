@@ -111,9 +111,9 @@ fn a_pause_is_kept() {
     machine.pass_ms(5000);
     let since = first.now();
     machine.pass_ms(2000);
-    let paused = encode_all(&[], Some(Pause::Since(since)), &first).expect("a block");
-    let resumed = encode_all(&[], Some(Pause::Over), &first).expect("a block");
-    assert_eq!(encode_all(&[], None, &first), None);
+    let paused = encode(&[], Some(Pause::Since(since)), &first).expect("a block");
+    let resumed = encode(&[], Some(Pause::Over), &first).expect("a block");
+    assert_eq!(encode(&[], None, &first), None);
     machine.set_by_ms(HOUR_MS);
     // Longer than any event lives.
     machine.pass_ms(40 * 86_400_000);
@@ -177,13 +177,13 @@ impl Life {
         if moved {
             self.blocks.clear();
             self.blocks
-                .extend(encode(&self.queue.snapshot(), &self.clock));
+                .extend(encode(&self.queue.snapshot(), None, &self.clock));
         }
     }
 
     fn write(&mut self) {
         let changes = self.queue.take_changes();
-        self.blocks.extend(encode(&changes, &self.clock));
+        self.blocks.extend(encode(&changes, None, &self.clock));
     }
 
     /// The process is killed, and another starts at once.

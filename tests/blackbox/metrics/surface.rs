@@ -47,6 +47,7 @@ pub const METRICS: &[(&str, &str, &[&str])] = &[
     ),
     ("cuegate_account_up", "gauge", &["account", "region"]),
     ("cuegate_channel_tokens_available", "gauge", &["channel"]),
+    ("cuegate_channel_paused_seconds", "gauge", &["channel"]),
     ("cuegate_channel_state", "gauge", &["channel", "state"]),
     ("cuegate_connections", "gauge", &["transport"]),
     (
