@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use engine::{Admission, Cancelled, ChannelId, ChannelPolicy, Event, Queue, Refusal, Time};
+use engine::{Admission, Cancelled, ChannelPolicy, Event, Queue, Refusal, Time};
 use tokio::sync::broadcast;
 
 use super::channel::{Channel, Delivered};
@@ -289,27 +289,33 @@ impl Gateway {
             .iter()
             .map(|channel| channel.lock(&self.shared))
             .collect();
-        let mut trials: Vec<(ChannelId, Queue)> = channels
-            .iter()
-            .zip(&locked)
-            .map(|(channel, state)| (channel.id, state.queue.clone()))
-            .collect();
         let now = self.now();
+        let origin = Origin::current();
+        let firsts: Vec<u64> = locked
+            .iter_mut()
+            .map(|state| {
+                state.queue.begin(now);
+                state.queue.next_sequence()
+            })
+            .collect();
         let mut admissions = Vec::with_capacity(events.len());
         for (index, (channel, event)) in events.into_iter().enumerate() {
-            let Ok(at) = trials.binary_search_by_key(&channel.id, |(id, _)| *id) else {
+            let Ok(at) = channels.binary_search_by_key(&channel.id, |channel| channel.id) else {
                 continue;
             };
-            match trials[at].1.accept(now, event) {
+            match locked[at].queue.accept(now, event) {
                 Ok(admission) => admissions.push(admission),
-                Err(refusal) => return Ok(Err((index, refusal))),
+                Err(refusal) => {
+                    for state in &mut locked {
+                        state.queue.roll_back();
+                    }
+                    return Ok(Err((index, refusal)));
+                }
             }
         }
         let mut standings = Standing::default();
-        let origin = Origin::current();
-        for (state, (_, trial)) in locked.iter_mut().zip(trials) {
-            let first = state.queue.next_sequence();
-            state.queue = trial;
+        for (state, first) in locked.iter_mut().zip(firsts) {
+            state.queue.commit();
             state.note(origin, first);
             let ticket = state.ticket();
             let standing = standing(&mut state.queue, now);

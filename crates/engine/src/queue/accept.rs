@@ -13,6 +13,8 @@ use crate::queue::Queue;
 use crate::queue::changes::Change;
 use crate::queue::item::{Item, Place, Stage};
 use crate::queue::ledger::{DeadLetter, End};
+use crate::queue::order::Order;
+use crate::queue::part::Part;
 use crate::queue::scheduled::Scheduled;
 use crate::time::{Span, Time};
 
@@ -136,10 +138,10 @@ impl Queue {
         };
         let item_size = self.policy.envelope.item_size(self.policy.fields, parts);
         let size = self.policy.envelope.size_alone(parts, item_size);
-        if size > self.payload_max {
+        if size > self.payload_max() {
             return Err(Refusal::TooLarge {
                 size,
-                limit: self.payload_max,
+                limit: self.payload_max(),
             });
         }
         if size == 0 {
@@ -186,7 +188,8 @@ impl Queue {
             return false;
         };
         let seq = self.take_seq();
-        let item = &self.order.items[index as usize];
+        self.note_change(index);
+        let item = &self.order.items[index];
         let earlier = (item.id.clone(), item.id_seq, item.waiter, item.bytes());
         let policy = Arc::clone(&self.policy);
         self.order.change(index, &policy, |item| {
@@ -203,7 +206,7 @@ impl Queue {
             item.hurry(arriving.now);
             item.measure(&policy);
         });
-        self.bytes = self.bytes - earlier.3 + self.order.items[index as usize].bytes();
+        self.bytes = self.bytes - earlier.3 + self.order.items[index].bytes();
         self.hand_over(index, event, earlier.3);
         self.record_end(earlier.0.as_ref(), earlier.1, earlier.2, End::Merged);
         let until = self.remember(event.id.as_ref(), seq, index, arriving.now);
@@ -213,17 +216,21 @@ impl Queue {
 
     /// What was merged into is its latest producer's.
     fn hand_over(&mut self, index: u32, event: &Event, before: usize) {
-        let item = &mut self.order.items[index as usize];
-        let (place, after) = ((index, item.place.seq), item.bytes());
+        let item = &self.order.items[index];
+        let after = item.bytes();
         let latest = event.producer.map(|producer| producer.id);
-        let earlier = std::mem::replace(&mut item.producer, latest);
-        if let Some(producer) = latest.filter(|_| earlier == latest) {
-            self.shares.resize(producer, before, after);
+        let earlier = item.producer;
+        if earlier == latest {
+            if let Some(producer) = latest {
+                self.shares.resize(producer, before, after);
+            }
             return;
         }
+        self.leave_line(index);
+        self.order.items[index].producer = latest;
         if let Some(producer) = latest {
-            let items = &self.order.items;
-            self.shares.add(producer, after, place, items, &self.policy);
+            let items = &mut self.order.items;
+            self.shares.add(producer, after, index, items);
         }
         self.give_back(earlier, before);
     }
@@ -355,14 +362,15 @@ impl Queue {
     fn victim(&mut self, levels: usize) -> Option<u32> {
         if levels > Priority::High.index() {
             let candidate = self.order.oldest().map(|(_, index)| index);
-            return candidate.or_else(|| self.order.first_where(|_| true));
+            let other = |order: &mut Part<Order>| Some(order.get_mut()?.first_other()?.1);
+            return candidate.or_else(|| other(&mut self.order));
         }
         let level = [Priority::Low, Priority::Normal]
             .into_iter()
             .take(levels)
             .find(|level| self.order.held[level.index()].count > 0)?;
         let candidate = self.order.oldest_of(level).map(|(_, index)| index);
-        candidate.or_else(|| self.order.first_where(|item| item.level == level))
+        candidate.or_else(|| Some(self.order.get_mut()?.first_other_of(level)?.1))
     }
 
     fn insert(&mut self, event: Event, arriving: Arriving) {
@@ -399,6 +407,10 @@ impl Queue {
             size: u32::try_from(arriving.size).unwrap_or(u32::MAX),
             prev: None,
             next: None,
+            kind_prev: None,
+            kind_next: None,
+            own_prev: None,
+            own_next: None,
         };
         item.rises = item.first_rise();
         let (producer, bytes) = (item.producer, item.bytes());
@@ -406,10 +418,10 @@ impl Queue {
         let id = item.id.clone();
         let index = self.order.insert(item, &self.policy);
         if let Some(producer) = producer {
-            let order = &self.order;
-            self.shares
-                .add(producer, bytes, (index, seq), &order.items, &self.policy);
+            let items = &mut self.order.items;
+            self.shares.add(producer, bytes, index, items);
         }
+        self.note_inserted(index);
         let until = self.remember(id.as_ref(), seq, index, arriving.now);
         self.record_queued(index, Some(until));
     }
@@ -418,6 +430,7 @@ impl Queue {
     fn remember(&mut self, id: Option<&Arc<str>>, seq: u64, index: u32, now: Time) -> Time {
         let until = now + self.policy.dedup_window;
         if let Some(id) = id {
+            self.note_id(id);
             self.ids.insert(Arc::clone(id), seq, index, until);
         }
         until

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::changes::Change;
 use super::ids::{FORGET_MAX, Whereabouts};
-use super::item::{Item, Place, Stage};
+use super::item::{Item, Stage};
 use super::ledger::{DeadLetter, End};
 use super::shares::Left;
 use super::{Cancelled, Ended, Queue};
@@ -32,28 +32,31 @@ impl Queue {
     /// Takes back every event of that type and key (none: any) that is in no payload.
     pub fn purge(&mut self, now: Time, kind: Option<&str>, key: Option<&str>) -> usize {
         self.advance(now);
-        let fits = |wanted: Option<&str>, has: Option<&str>| wanted.is_none() || wanted == has;
-        self.end_where(End::Cancelled, |item| {
-            fits(kind, item.kind.as_deref()) && fits(key, item.key.as_deref())
-        })
+        let matching = self.order.matching(kind, key);
+        self.end_all(matching, End::Cancelled)
     }
 
-    pub(super) fn end_where(&mut self, end: End, wanted: impl Fn(&Item) -> bool) -> usize {
-        let mut matching: Vec<(Place, u32)> = Vec::new();
-        for (index, item) in &self.order.items {
-            if item.stage != Stage::Packed && wanted(item) {
-                matching.push((item.place, u32::try_from(index).unwrap_or(u32::MAX)));
-            }
+    pub(super) fn end_where(&mut self, end: End, wanted: impl Fn(&Item) -> bool) {
+        let mut matching = self.order.matching(None, None);
+        matching.retain(|&index| wanted(&self.order.items[index]));
+        self.end_all(matching, end);
+    }
+
+    /// Ends events that are in no payload, by their places; how many.
+    fn end_all(&mut self, mut indices: Vec<u32>, end: End) -> usize {
+        indices.sort_by_cached_key(|&index| self.order.items[index].place);
+        for &index in &indices {
+            self.end_held(index, end);
         }
-        matching.sort_unstable();
-        for (_, index) in &matching {
-            self.end_held(*index, end);
-        }
-        matching.len()
+        indices.len()
     }
 
     /// Lets time pass: what is due becomes so, what is old rises, what is over ends.
     pub(super) fn advance(&mut self, now: Time) {
+        if self.trial.is_some() {
+            // Nothing but what is tried may change.
+            return;
+        }
         self.now = self.now.max(now);
         if self.stuck && self.next_timer().is_some_and(|timer| timer <= now) {
             // What has become due may belong to a key that is not in flight.
@@ -62,7 +65,7 @@ impl Queue {
         while let Some(order) = self.order.get_mut()
             && let Some(index) = order.advance(now, &self.policy)
         {
-            let was_sent = self.order.items[index as usize].sent;
+            let was_sent = self.order.items[index].sent;
             let end = if was_sent {
                 End::DeadLettered(DeadLetter::Expired)
             } else {
@@ -105,23 +108,37 @@ impl Queue {
 
     /// Ends an event that is in no payload.
     pub(super) fn end_held(&mut self, index: u32, end: End) {
-        let item = self.order.remove(index, &self.policy);
+        self.leave_line(index);
+        let (item, unblocked) = self.order.remove(index, &self.policy);
+        self.note_removed(index, &item, unblocked);
         self.end_item(&item, end, None);
+    }
+
+    /// An event is about to leave what its producer has waiting.
+    pub(super) fn leave_line(&mut self, index: u32) {
+        if let Some(shares) = self.shares.get_mut() {
+            shares.leave(index, &mut self.order.items);
+        }
     }
 
     /// Counts out an item that was removed, from the payload of that number.
     pub(super) fn end_item(&mut self, item: &Item, end: End, n: Option<u64>) {
         self.bytes -= item.bytes();
         self.give_back(item.producer, item.bytes());
-        if self.order.items.is_empty() {
-            // No event, no payload: each has some.
-            self.order.release();
-            self.outs = Vec::new();
-        }
+        self.release_if_empty();
         if let End::DeadLettered(reason) = end {
             self.keep_dead(item, reason, n);
         }
         self.record_end(item.id.as_ref(), item.id_seq, item.waiter, end);
+    }
+
+    /// An empty queue gives its memory back.
+    pub(super) fn release_if_empty(&mut self) {
+        if self.order.items.is_empty() && self.trial.is_none() {
+            // No event, no payload: each has some.
+            self.order.release();
+            self.outs = Vec::new();
+        }
     }
 
     /// Gives the part of a share back that an event took.
@@ -140,8 +157,11 @@ impl Queue {
             self.ended.push(Ended { waiter, end });
         }
         if let Some(id) = id {
-            self.ids
-                .ended(self.now, id, id_seq, Whereabouts::after(end));
+            self.note_id(id);
+            let at = Whereabouts::after(end);
+            if let Some(settled) = self.ids.ended(self.now, id, id_seq, at) {
+                self.settle_id(settled);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use crate::queue::End;
+use crate::queue::items::touch;
 use crate::time::{Span, Time};
 
 /// Most ids that one call forgets: 0.1 ms at 0.4 µs an id. More than a call can add but for a
@@ -46,8 +47,9 @@ impl Whereabouts {
     }
 }
 
+/// What is known of an id.
 #[derive(Clone, Debug)]
-struct Entry {
+pub(super) struct Entry {
     /// Tells two acceptances of the same id apart.
     seq: u64,
     at: Whereabouts,
@@ -61,12 +63,15 @@ impl Entry {
     }
 }
 
+/// An id whose event ended: the end of its window, how many had ended before, the id.
+pub(super) type Settled = (Time, u64, Arc<str>);
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ids {
     entries: HashMap<Arc<str>, Entry>,
     /// Ids whose events ended, the end of the window first, then in the order they ended. An
     /// element counts only while the id's entry has ended with that window.
-    settled: BinaryHeap<Reverse<(Time, u64, Arc<str>)>>,
+    settled: BinaryHeap<Reverse<Settled>>,
     /// How many have ended so far.
     ranks: u64,
     bytes: usize,
@@ -79,7 +84,7 @@ impl Ids {
     /// Forgets what the window and the bound no longer cover, at most `most` ids.
     pub(crate) fn forget(&mut self, now: Time, max_ids: usize, most: usize) {
         for _ in 0..most {
-            let is_over = |Reverse((until, ..)): &Reverse<(Time, u64, Arc<str>)>| *until <= now;
+            let is_over = |Reverse((until, ..)): &Reverse<Settled>| *until <= now;
             if self.settled.len() <= max_ids && !self.settled.peek().is_some_and(is_over) {
                 break;
             }
@@ -89,6 +94,7 @@ impl Ids {
 
     /// Forgets the id whose window ends first of those whose events ended; whether there was one.
     fn forget_first(&mut self) -> bool {
+        touch();
         let Some(Reverse((until, _, id))) = self.settled.pop() else {
             return false;
         };
@@ -167,19 +173,46 @@ impl Ids {
         }
     }
 
-    /// The event of that id is no longer queued.
-    pub(crate) fn ended(&mut self, now: Time, id: &Arc<str>, seq: u64, at: Whereabouts) {
-        let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.seq == seq) else {
+    /// The event of that id is no longer queued. The answer, if there is one, must be handed to
+    /// [`Ids::settle`], now or later.
+    #[must_use]
+    pub(crate) fn ended(
+        &mut self,
+        now: Time,
+        id: &Arc<str>,
+        seq: u64,
+        at: Whereabouts,
+    ) -> Option<Settled> {
+        let entry = self.entries.get_mut(id).filter(|entry| entry.seq == seq)?;
+        entry.at = at;
+        let until = entry.until;
+        if until <= now {
+            self.remove(id);
+            return None;
+        }
+        self.ranks += 1;
+        Some((until, self.ranks, Arc::clone(id)))
+    }
+
+    /// The id may be forgotten from now on, and will be.
+    pub(super) fn settle(&mut self, settled: Settled) {
+        self.settled.push(Reverse(settled));
+    }
+
+    /// What is known of an id, whether or not that counts.
+    pub(super) fn entry(&self, id: &str) -> Option<&Entry> {
+        self.entries.get(id)
+    }
+
+    /// What was known of an id is known again.
+    pub(super) fn put_back(&mut self, id: Arc<str>, before: Option<Entry>) {
+        let Some(before) = before else {
+            self.remove(&id);
             return;
         };
-        entry.at = at;
-        if entry.until > now {
-            let until = entry.until;
-            self.ranks += 1;
-            self.settled
-                .push(Reverse((until, self.ranks, Arc::clone(id))));
-        } else {
-            self.remove(id);
+        let length = id.len();
+        if self.entries.insert(id, before).is_none() {
+            self.bytes += length + ENTRY_BYTES;
         }
     }
 
@@ -192,7 +225,7 @@ impl Ids {
     /// Ids that are duplicates though their events ended, and whether those were taken back,
     /// in the order they will be forgotten.
     pub(crate) fn remembered(&self, now: Time) -> impl Iterator<Item = (&Arc<str>, Time, bool)> {
-        let known = |Reverse((until, _, id)): &&Reverse<(Time, u64, Arc<str>)>| {
+        let known = |Reverse((until, _, id)): &&Reverse<Settled>| {
             *until > now && self.is_settled(id, *until)
         };
         let mut known: Vec<_> = self.settled.iter().filter(known).collect();
@@ -217,9 +250,8 @@ impl Ids {
             entry.until = entry.until.min(latest);
         }
         let settled = std::mem::take(&mut self.settled).into_vec();
-        let clamped = |Reverse((until, rank, id)): Reverse<(Time, u64, Arc<str>)>| {
-            Reverse((latest.min(until), rank, id))
-        };
+        let clamped =
+            |Reverse((until, rank, id)): Reverse<Settled>| Reverse((latest.min(until), rank, id));
         self.settled = settled.into_iter().map(clamped).collect();
     }
 

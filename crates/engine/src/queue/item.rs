@@ -66,6 +66,12 @@ pub(super) struct Item {
     /// Neighbours among the items of its key.
     pub prev: Option<u32>,
     pub next: Option<u32>,
+    /// Neighbours among the items of its type.
+    pub kind_prev: Option<u32>,
+    pub kind_next: Option<u32>,
+    /// Neighbours among the items of its producer that are in no payload.
+    pub own_prev: Option<u32>,
+    pub own_next: Option<u32>,
 }
 
 impl Item {

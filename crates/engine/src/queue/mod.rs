@@ -9,7 +9,8 @@
 //! - `pack`: payloads out, and how they end;
 //! - `shares`: what each producer holds of it;
 //! - `ends`: cancelling, expiry, and the one place that counts an event out;
-//! - `ids`, `ledger`, `item`: what is remembered; `part`: and what an idle queue does without;
+//! - `trial`: all of several events or none;
+//! - `ids`, `ledger`, `item`, `items`: what is remembered; `part`: and what an idle queue does without;
 //! - `scheduled`: events with an `at`, and a wall clock that is set;
 //! - `changes`, `rebuild`: what a journal keeps, and a queue made of it;
 //! - `dead`: dead letters with all they said.
@@ -20,6 +21,7 @@ mod dead;
 mod ends;
 mod ids;
 mod item;
+mod items;
 mod ledger;
 mod order;
 mod pack;
@@ -29,6 +31,7 @@ mod scheduled;
 mod shares;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::sync::Arc;
 
@@ -51,6 +54,7 @@ use order::Order;
 use pack::Out;
 use part::Part;
 use shares::Shares;
+use trial::Trial;
 
 /// Bytes of memory a queued event costs beside its own text: the item, its places in the
 /// heaps and its key's line, rounded up from what was measured.
@@ -59,6 +63,11 @@ const ITEM_BYTES: usize = 320;
 /// What numbers stay below, both of events and of payloads: 2^53, which JSON is exact to.
 /// At a million a second they last for 285 years.
 const NUMBERS: u64 = 1 << 53;
+
+/// A number of bytes that is far below 2^32, as an idle queue keeps it.
+fn small(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
 
 /// The end of an event somebody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +106,8 @@ pub struct Depth {
 #[derive(Clone, Debug)]
 pub struct Queue {
     policy: Arc<ChannelPolicy>,
-    /// Most bytes of a payload.
-    payload_max: usize,
+    /// Most bytes of a payload: about a thousand.
+    payload_max: u32,
     order: Part<Order>,
     outs: Vec<Out>,
     ids: Part<Ids>,
@@ -107,6 +116,8 @@ pub struct Queue {
     /// Bytes of everything queued, as `queue_max_bytes` counts them.
     bytes: usize,
     shares: Part<Shares>,
+    /// What takes the latest events back, between [`Queue::begin`] and the end of the trial.
+    trial: Option<Box<Trial>>,
     /// The latest moment anybody told.
     now: Time,
     /// The wall clock at [`Time::ZERO`], as it was last told.
@@ -139,7 +150,7 @@ impl Queue {
     ) -> Self {
         Self {
             policy,
-            payload_max,
+            payload_max: small(payload_max),
             order: Part::NONE,
             outs: Vec::new(),
             ids: Part::NONE,
@@ -151,6 +162,7 @@ impl Queue {
             },
             bytes: 0,
             shares: Part::NONE,
+            trial: None,
             now: Time::ZERO,
             wall_origin: Wall::default(),
             next_seq: 0,
@@ -180,7 +192,7 @@ impl Queue {
     /// Most bytes of a payload.
     #[must_use]
     pub const fn payload_max(&self) -> usize {
-        self.payload_max
+        self.payload_max as usize
     }
 
     /// What the scheduler last said of this channel.
@@ -197,12 +209,15 @@ impl Queue {
     /// Changes the rules: what is queued stays, measured anew. An event that fits no payload
     /// any more becomes a dead letter when its turn comes.
     pub fn set_policy(&mut self, policy: Arc<ChannelPolicy>, payload_max: usize) {
-        self.payload_max = payload_max;
+        self.payload_max = small(payload_max);
         if policy == self.policy {
             return;
         }
         let old = std::mem::replace(&mut self.policy, policy);
-        let indices: Vec<usize> = self.order.items.iter().map(|(index, _)| index).collect();
+        if (old.envelope, old.fields) == (self.policy.envelope, self.policy.fields) {
+            return;
+        }
+        let indices: Vec<u32> = self.order.items.iter().map(|(index, _)| index).collect();
         for index in indices {
             if self.order.items[index].stage != Stage::Packed {
                 self.order.remeasure(index, &old, &self.policy);
@@ -241,7 +256,7 @@ impl Queue {
     fn is_full(&self) -> bool {
         let count = self.order.waiting.iter().map(|totals| totals.count).sum();
         let bytes = self.order.waiting.iter().map(|totals| totals.bytes).sum();
-        self.order.alone > 0 || self.policy.envelope.payload_size(bytes, count) > self.payload_max
+        self.order.alone > 0 || self.policy.envelope.payload_size(bytes, count) > self.payload_max()
     }
 
     /// Whether the scheduler must hear of this queue: it was empty, or a payload became full,
@@ -311,7 +326,7 @@ impl Queue {
     /// How many full payloads `count` waiting events of `bytes` bytes make, rounded down.
     fn payloads(&self, bytes: usize, count: usize) -> usize {
         let room = self
-            .payload_max
+            .payload_max()
             .saturating_sub(self.policy.envelope.overhead())
             .max(1);
         if self.policy.envelope == crate::policy::Envelope::Raw {

@@ -5,16 +5,17 @@
 //! the entry says, and a heap that is mostly dead is rebuilt, so that it stays within a
 //! multiple of the living. This file decides order and never how an event ends.
 
+mod kinds;
 mod memory;
+mod reverse;
 mod timers;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use slab::Slab;
-
 use super::item::{Item, Place, Stage};
+use super::items::Items;
 use crate::event::Priority;
 use crate::policy::ChannelPolicy;
 use crate::time::Time;
@@ -51,11 +52,16 @@ impl Totals {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Order {
-    pub items: Slab<Item>,
+    pub items: Items,
     /// Candidates by level.
     ready: [BinaryHeap<Reverse<(Place, u32)>>; 3],
+    /// By level, what is in no payload and no candidate: scheduled, or behind another of its key.
+    /// Only evicting asks for them.
+    others: [BinaryHeap<Reverse<(Place, u32)>>; 3],
     timers: BinaryHeap<Reverse<(Time, u64, u32)>>,
     chains: HashMap<Arc<str>, Chain>,
+    /// The latest item of each type.
+    kinds: HashMap<Arc<str>, u32>,
     /// What could be packed now, by level: exact payload bytes.
     pub waiting: [Totals; 3],
     /// What is in no payload, by level: bytes as `queue_max_bytes` counts them.
@@ -64,18 +70,13 @@ pub(super) struct Order {
     pub alone: usize,
 }
 
-fn slot(index: usize) -> u32 {
-    // A queue holds far fewer than 2^32 events: its bytes are bounded.
-    u32::try_from(index).unwrap_or(u32::MAX)
-}
-
 impl Order {
     pub(super) fn item(&self, index: u32) -> Option<&Item> {
-        self.items.get(index as usize)
+        self.items.get(index)
     }
 
     fn chain(&mut self, item: u32) -> Option<&mut Chain> {
-        let key = self.items.get(item as usize)?.key.as_ref()?;
+        let key = self.items.get(item)?.key.as_ref()?;
         self.chains.get_mut(key)
     }
 
@@ -86,28 +87,32 @@ impl Order {
 
     /// Takes a new item in, behind those of its key.
     pub(super) fn insert(&mut self, item: Item, policy: &ChannelPolicy) -> u32 {
-        let index = slot(self.items.insert(item));
-        let item = &self.items[index as usize];
+        let index = self.items.insert(item);
+        let item = &self.items[index];
         self.held[item.level.index()].add(item.bytes());
         let mut blocked = false;
         if let Some(key) = item.key.clone() {
             let chain = self.chains.entry(key).or_default();
             let tail = chain.tail.replace(index);
             if let Some(tail) = tail {
-                blocked = self.items[tail as usize].stage != Stage::Waiting;
-                self.items[tail as usize].next = Some(index);
+                blocked = self.items[tail].stage != Stage::Waiting;
+                self.items[tail].next = Some(index);
             } else {
                 chain.head = Some(index);
             }
-            self.items[index as usize].prev = tail;
+            self.items[index].prev = tail;
         }
-        let item = &mut self.items[index as usize];
+        let item = &mut self.items[index];
         if item.stage != Stage::Scheduled {
             item.stage = Stage::Blocked;
             if !blocked {
                 self.make_waiting(index, policy);
             }
         }
+        if !self.is_candidate(index) {
+            self.push_other(index);
+        }
+        self.link_kind(index);
         self.set_timer(index);
         index
     }
@@ -116,7 +121,7 @@ impl Order {
     pub(super) fn restore(&mut self, packed: &[u32], policy: &ChannelPolicy) {
         for &index in packed.iter().rev() {
             self.unpack(index);
-            let item = &mut self.items[index as usize];
+            let item = &mut self.items[index];
             item.stage = Stage::Blocked;
             item.prev = None;
             item.next = None;
@@ -128,9 +133,10 @@ impl Order {
                 let head = chain.head.replace(index);
                 chain.tail.get_or_insert(index);
                 if let Some(head) = head {
-                    self.items[head as usize].prev = Some(index);
+                    self.items[head].prev = Some(index);
+                    self.push_other(head);
                 }
-                self.items[index as usize].next = head;
+                self.items[index].next = head;
             }
             self.make_waiting(index, policy);
             self.set_timer(index);
@@ -139,7 +145,7 @@ impl Order {
 
     /// A blocked item can be packed from now on.
     fn make_waiting(&mut self, index: u32, policy: &ChannelPolicy) {
-        let item = &mut self.items[index as usize];
+        let item = &mut self.items[index];
         item.stage = Stage::Waiting;
         self.waiting[item.level.index()].add(item.size as usize);
         self.alone += usize::from(item.is_alone(policy));
@@ -149,7 +155,7 @@ impl Order {
     }
 
     fn push_ready(&mut self, index: u32) {
-        let item = &self.items[index as usize];
+        let item = &self.items[index];
         let heap = &mut self.ready[item.level.index()];
         heap.push(Reverse((item.place, index)));
         if heap.len() > 2 * self.items.len() + SLACK {
@@ -159,14 +165,35 @@ impl Order {
         }
     }
 
-    /// Makes waiting whatever of a key can be, from `from` on.
-    fn unblock(&mut self, from: Option<u32>, policy: &ChannelPolicy) {
+    /// Whether it is the first of its key and due.
+    fn is_candidate(&self, index: u32) -> bool {
+        let item = &self.items[index];
+        item.stage == Stage::Waiting && item.prev.is_none()
+    }
+
+    fn push_other(&mut self, index: u32) {
+        let item = &self.items[index];
+        let heap = &mut self.others[item.level.index()];
+        heap.push(Reverse((item.place, index)));
+        if heap.len() > 2 * self.items.len() + SLACK {
+            let items = &self.items;
+            let level = item.level;
+            heap.retain(|Reverse((place, index))| stands_aside(items, *index, *place, level));
+        }
+    }
+
+    /// Makes waiting whatever of a key can be, from `from` on; how many were not before.
+    fn unblock(&mut self, from: Option<u32>, policy: &ChannelPolicy) -> u32 {
         let mut next = from;
+        let mut unblocked = 0;
         while let Some(index) = next {
-            let item = &self.items[index as usize];
+            let item = &self.items[index];
             next = item.next;
             match item.stage {
-                Stage::Blocked => self.make_waiting(index, policy),
+                Stage::Blocked => {
+                    self.make_waiting(index, policy);
+                    unblocked += 1;
+                }
                 Stage::Waiting if item.prev.is_none() => {
                     self.push_ready(index);
                     break;
@@ -174,11 +201,13 @@ impl Order {
                 _ => break,
             }
         }
+        unblocked
     }
 
-    /// Takes an item out of its key's line and out of the totals.
-    fn unlink(&mut self, index: u32, policy: &ChannelPolicy) {
-        let item = &self.items[index as usize];
+    /// Takes an item out of its key's line and out of the totals; how many of its key can be
+    /// packed because of that.
+    fn unlink(&mut self, index: u32, policy: &ChannelPolicy) -> u32 {
+        let item = &self.items[index];
         let (level, size, bytes) = (item.level.index(), item.size as usize, item.bytes());
         let (stage, prev, next) = (item.stage, item.prev, item.next);
         let alone = item.is_alone(policy);
@@ -196,24 +225,24 @@ impl Order {
             }
         }
         if let Some(prev) = prev {
-            self.items[prev as usize].next = next;
+            self.items[prev].next = next;
         }
         if let Some(next) = next {
-            self.items[next as usize].prev = prev;
+            self.items[next].prev = prev;
         }
-        let open = prev.is_none_or(|prev| self.items[prev as usize].stage == Stage::Waiting);
-        if open {
-            self.unblock(next, policy);
-        }
+        let open = prev.is_none_or(|prev| self.items[prev].stage == Stage::Waiting);
+        if open { self.unblock(next, policy) } else { 0 }
     }
 
-    /// Removes an item that is in no payload.
-    pub(super) fn remove(&mut self, index: u32, policy: &ChannelPolicy) -> Item {
-        self.unlink(index, policy);
+    /// Removes an item that is in no payload; with how many of its key can be packed because of
+    /// that.
+    pub(super) fn remove(&mut self, index: u32, policy: &ChannelPolicy) -> (Item, u32) {
+        let unblocked = self.unlink(index, policy);
         self.drop_empty_chain(index);
-        let item = self.items.remove(index as usize);
+        self.unlink_kind(index);
+        let item = self.items.remove(index);
         self.shrink();
-        item
+        (item, unblocked)
     }
 
     /// Moves an item into a payload.
@@ -222,7 +251,7 @@ impl Order {
             chain.packed += 1;
         }
         self.unlink(index, policy);
-        let item = &mut self.items[index as usize];
+        let item = &mut self.items[index];
         item.stage = Stage::Packed;
         item.sent = true;
         item.timer = Time::NEVER;
@@ -238,13 +267,14 @@ impl Order {
     pub(super) fn remove_packed(&mut self, index: u32) -> Item {
         self.unpack(index);
         self.drop_empty_chain(index);
-        let item = self.items.remove(index as usize);
+        self.unlink_kind(index);
+        let item = self.items.remove(index);
         self.shrink();
         item
     }
 
     fn drop_empty_chain(&mut self, index: u32) {
-        let Some(key) = self.items[index as usize].key.clone() else {
+        let Some(key) = self.items[index].key.clone() else {
             return;
         };
         if self
@@ -281,13 +311,13 @@ impl Order {
 
     /// Whether an item of this key is in a payload that is not `current`.
     pub(super) fn is_key_packed(&self, index: u32, current: &[u32]) -> bool {
-        let key = self.items[index as usize].key.as_ref();
+        let key = self.items[index].key.as_ref();
         let Some(chain) = key.and_then(|key| self.chains.get(key)) else {
             return false;
         };
         let here = current
             .iter()
-            .filter(|&&other| self.items[other as usize].key.as_ref() == key);
+            .filter(|&&other| self.items[other].key.as_ref() == key);
         chain.packed as usize > here.count()
     }
 
@@ -318,7 +348,7 @@ impl Order {
         policy: &ChannelPolicy,
         change: impl FnOnce(&mut Item),
     ) {
-        let item = &mut self.items[index as usize];
+        let item = &mut self.items[index];
         let waiting = item.stage == Stage::Waiting;
         self.held[item.level.index()].sub(item.bytes());
         if waiting {
@@ -337,7 +367,7 @@ impl Order {
     }
 
     /// Measures an item by other rules than those its totals were kept by.
-    pub(super) fn remeasure(&mut self, index: usize, old: &ChannelPolicy, new: &ChannelPolicy) {
+    pub(super) fn remeasure(&mut self, index: u32, old: &ChannelPolicy, new: &ChannelPolicy) {
         let item = &mut self.items[index];
         let waiting = item.stage == Stage::Waiting;
         let before = item.size as usize;
@@ -350,22 +380,42 @@ impl Order {
         }
     }
 
-    /// Any item in no payload that `wanted` picks, the one in the first place of them: for
-    /// the rare eviction of something that is no candidate.
-    pub(super) fn first_where(&self, wanted: impl Fn(&Item) -> bool) -> Option<u32> {
-        self.items
-            .iter()
-            .filter(|(_, item)| item.stage != Stage::Packed && wanted(item))
-            .min_by_key(|(_, item)| item.place)
-            .map(|(index, _)| slot(index))
+    /// What is evicted of a level that has no candidate: the item in the first place.
+    pub(super) fn first_other_of(&mut self, level: Priority) -> Option<(Place, u32)> {
+        let heap = &mut self.others[level.index()];
+        while let Some(Reverse((place, index))) = heap.peek().copied() {
+            if stands_aside(&self.items, index, place, level) {
+                return Some((place, index));
+            }
+            heap.pop();
+        }
+        None
+    }
+
+    /// The same of all levels.
+    pub(super) fn first_other(&mut self) -> Option<(Place, u32)> {
+        [Priority::High, Priority::Normal, Priority::Low]
+            .into_iter()
+            .filter_map(|level| self.first_other_of(level))
+            .min()
     }
 }
 
-fn stands(items: &Slab<Item>, index: u32, place: Place, level: Priority) -> bool {
-    items.get(index as usize).is_some_and(|item| {
+fn stands(items: &Items, index: u32, place: Place, level: Priority) -> bool {
+    items.get(index).is_some_and(|item| {
         item.place == place
             && item.level == level
             && item.stage == Stage::Waiting
             && item.prev.is_none()
+    })
+}
+
+/// The item is where the entry says, in no payload, and no candidate.
+fn stands_aside(items: &Items, index: u32, place: Place, level: Priority) -> bool {
+    items.get(index).is_some_and(|item| {
+        item.place == place
+            && item.level == level
+            && item.stage != Stage::Packed
+            && !(item.stage == Stage::Waiting && item.prev.is_none())
     })
 }

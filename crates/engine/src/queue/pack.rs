@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use crate::call::{Outcome, Rejection};
 use crate::policy::{Offline, OnUnknown};
-use crate::queue::Queue;
 use crate::queue::changes::Change;
 use crate::queue::item::Stage;
 use crate::queue::ledger::{DeadLetter, End};
 use crate::queue::order::Order;
+use crate::queue::{Queue, small};
 use crate::time::{Span, Time};
 
 /// The size some accounts of the API may hold to: "1 KB" is 1000 or 1024 bytes, no document
@@ -138,11 +138,11 @@ impl Queue {
         let mut too_big = 0;
         let mut bytes = 0;
         while let Some(index) = self.order.get_mut().and_then(Order::pop) {
-            let item = &self.order.items[index as usize];
+            let item = &self.order.items[index];
             // Rules that changed since it was accepted may leave it without a payload.
             let reason = match item.size_alone(&self.policy) {
                 0 => Some(DeadLetter::Validation),
-                size if size > self.payload_max => Some(DeadLetter::TooLarge),
+                size if size > self.payload_max() => Some(DeadLetter::TooLarge),
                 _ => None,
             };
             if let Some(reason) = reason {
@@ -154,7 +154,7 @@ impl Queue {
                 .policy
                 .envelope
                 .payload_size(bytes + item.size as usize, picked.len() + 1);
-            let fits = picked.is_empty() || (!alone && size <= self.payload_max);
+            let fits = picked.is_empty() || (!alone && size <= self.payload_max());
             let in_flight = !self.outs.is_empty() && self.order.is_key_packed(index, &picked);
             if !fits || in_flight {
                 passed.push(index);
@@ -166,6 +166,7 @@ impl Queue {
                 continue;
             }
             bytes += item.size as usize;
+            self.leave_line(index);
             self.order.pack(index, &self.policy);
             picked.push(index);
             if alone {
@@ -182,10 +183,10 @@ impl Queue {
         let (envelope, fields) = (self.policy.envelope, self.policy.fields);
         let (n, id) = (self.next_n, self.take_payload_id());
         self.next_n += 1;
-        let mut text = String::with_capacity(self.payload_max);
+        let mut text = String::with_capacity(self.payload_max());
         let verbatim = items.iter().any(|&index| {
             matches!(
-                self.order.items[index as usize].data,
+                self.order.items[index].data,
                 crate::event::Data::Verbatim(_)
             )
         });
@@ -193,7 +194,7 @@ impl Queue {
             envelope.open(n, &mut text);
         }
         for (position, &index) in items.iter().enumerate() {
-            let item = &self.order.items[index as usize];
+            let item = &self.order.items[index];
             if position > 0 {
                 text.push(',');
             }
@@ -203,7 +204,7 @@ impl Queue {
             envelope.close(&mut text);
         }
         debug_assert!(
-            text.len() <= self.payload_max,
+            text.len() <= self.payload_max(),
             "a payload of {} bytes",
             text.len()
         );
@@ -268,7 +269,7 @@ impl Queue {
 
     fn deliver(&mut self, now: Time, position: usize) -> Settled {
         let out = self.outs.remove(position);
-        let due = |index: &u32| self.order.items[*index as usize].place.due;
+        let due = |index: &u32| self.order.items[*index].place.due;
         let latencies = out
             .items
             .iter()
@@ -328,10 +329,15 @@ impl Queue {
         }
         let out = self.outs.remove(position);
         self.order.restore(&out.items, &self.policy);
+        if let Some(shares) = self.shares.get_mut() {
+            for &index in &out.items {
+                shares.come_back(index, &mut self.order.items);
+            }
+        }
         self.record(Change::Dissolved { n: out.n });
-        self.payload_max = self.payload_max.min(KILOBYTE);
+        self.payload_max = small(self.payload_max().min(KILOBYTE));
         Settled {
-            payload_max: Some(self.payload_max),
+            payload_max: Some(self.payload_max()),
             ..Settled::default()
         }
     }

@@ -135,7 +135,10 @@ impl Rebuild {
             return;
         };
         if let Some(id) = &held.kept.id {
-            self.ids.ended(Time::ZERO, id, seq, Whereabouts::after(end));
+            let settled = self.ids.ended(Time::ZERO, id, seq, Whereabouts::after(end));
+            if let Some(settled) = settled {
+                self.ids.settle(settled);
+            }
         }
         let Some(n) = held.payload else { return };
         if let Some(payload) = self.payloads.get_mut(&n) {
@@ -194,7 +197,10 @@ impl Rebuild {
             Whereabouts::Ended
         };
         self.ids.insert(Arc::clone(id), seq, u32::MAX, until);
-        self.ids.ended(Time::ZERO, id, seq, at);
+        let settled = self.ids.ended(Time::ZERO, id, seq, at);
+        if let Some(settled) = settled {
+            self.ids.settle(settled);
+        }
     }
 }
 
@@ -317,6 +323,10 @@ impl Kept {
             size: 0,
             prev: None,
             next: None,
+            kind_prev: None,
+            kind_next: None,
+            own_prev: None,
+            own_next: None,
         };
         item.place_anew(now, wall_origin);
         item.deadline = item.deadline.min(item.place.due.max(now) + life);

@@ -3,18 +3,13 @@
 //! It counts, and knows in which order a producer's events came. Whether that matters, and who
 //! goes, is decided in `accept`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 
-use slab::Slab;
-
-use super::item::{Item, Stage};
+use super::items::Items;
 use super::order::Totals;
 use crate::event::Producer;
-use crate::policy::{ChannelPolicy, Overflow};
-
-/// Entries of events that are gone which a line may hold beyond as many as there are events.
-const SLACK: usize = 64;
+use crate::policy::ChannelPolicy;
 
 /// By producer; those that hold nothing are not there.
 #[derive(Clone, Debug, Default)]
@@ -30,32 +25,34 @@ pub(super) enum Left {
 #[derive(Clone, Debug, Default)]
 struct Held {
     totals: Totals,
-    /// Slots of the events in the order in which they came, each with its sequence number; some
-    /// may be gone. Only kept where the oldest can be asked for.
-    line: VecDeque<(u32, u64)>,
+    /// The ends of the line of its events that are in no payload, in the order in which they
+    /// came. The items know their neighbours.
+    oldest: Option<u32>,
+    latest: Option<u32>,
 }
 
 impl Shares {
-    /// Counts an event in that was put at `place`: its slot, and its sequence number.
+    /// Counts an event in, as the latest of its producer.
     pub(super) fn add(
         &mut self,
         producer: NonZeroU32,
         bytes: usize,
-        place: (u32, u64),
-        items: &Slab<Item>,
-        policy: &ChannelPolicy,
+        index: u32,
+        items: &mut Items,
     ) {
         let held = self.0.entry(producer).or_default();
         held.totals.add(bytes);
-        if policy.overflow == Overflow::DropOldest {
-            held.line.push_back(place);
-            if held.line.len() > 2 * held.totals.count + SLACK {
-                held.line.retain(|place| is_its(items, producer, *place));
-            }
+        let before = held.latest.replace(index);
+        if let Some(before) = before {
+            items[before].own_next = Some(index);
+        } else {
+            held.oldest = Some(index);
         }
+        let item = &mut items[index];
+        (item.own_prev, item.own_next) = (before, None);
     }
 
-    /// Counts an event out.
+    /// Counts an event out. If it was in no payload, it has left the line before.
     pub(super) fn sub(&mut self, producer: Option<NonZeroU32>, bytes: usize) -> Left {
         if let Some(producer) = producer
             && let Some(held) = self.0.get_mut(&producer)
@@ -69,6 +66,67 @@ impl Shares {
             Left::Nothing
         } else {
             Left::Some
+        }
+    }
+
+    /// An event leaves its producer's line; it still names its neighbours.
+    pub(super) fn leave(&mut self, index: u32, items: &mut Items) {
+        let item = &items[index];
+        let (prev, next) = (item.own_prev, item.own_next);
+        let Some(held) = item.producer.and_then(|one| self.0.get_mut(&one)) else {
+            return;
+        };
+        match prev {
+            Some(prev) => items[prev].own_next = next,
+            None => held.oldest = next,
+        }
+        match next {
+            Some(next) => items[next].own_prev = prev,
+            None => held.latest = prev,
+        }
+    }
+
+    /// Takes a [`Shares::leave`] and a [`Shares::sub`] back: nothing else has happened since to
+    /// the neighbours that the event names.
+    pub(super) fn add_back(&mut self, index: u32, items: &mut Items) {
+        let item = &items[index];
+        let (prev, next, bytes) = (item.own_prev, item.own_next, item.bytes());
+        let Some(producer) = item.producer else {
+            return;
+        };
+        let held = self.0.entry(producer).or_default();
+        held.totals.add(bytes);
+        match prev {
+            Some(prev) => items[prev].own_next = Some(index),
+            None => held.oldest = Some(index),
+        }
+        match next {
+            Some(next) => items[next].own_prev = Some(index),
+            None => held.latest = Some(index),
+        }
+    }
+
+    /// An event of a payload that was dissolved takes its place in the line again: mostly the
+    /// first, because the oldest leave first.
+    pub(super) fn come_back(&mut self, index: u32, items: &mut Items) {
+        let item = &items[index];
+        let seq = item.place.seq;
+        let Some(held) = item.producer.and_then(|one| self.0.get_mut(&one)) else {
+            return;
+        };
+        let (mut prev, mut next) = (None, held.oldest);
+        while let Some(other) = next.filter(|&other| items[other].place.seq < seq) {
+            (prev, next) = (next, items[other].own_next);
+        }
+        let item = &mut items[index];
+        (item.own_prev, item.own_next) = (prev, next);
+        match prev {
+            Some(prev) => items[prev].own_next = Some(index),
+            None => held.oldest = Some(index),
+        }
+        match next {
+            Some(next) => items[next].own_prev = Some(index),
+            None => held.latest = Some(index),
         }
     }
 
@@ -125,34 +183,22 @@ impl Shares {
     /// The oldest events of a producer that are in no payload, enough to free `excess`; none if
     /// all of them are not.
     pub(super) fn oldest(
-        &mut self,
+        &self,
         producer: NonZeroU32,
         excess: (usize, usize),
-        items: &Slab<Item>,
+        items: &Items,
     ) -> Option<Vec<u32>> {
-        let line = &mut self.0.get_mut(&producer)?.line;
-        while line
-            .front()
-            .is_some_and(|place| !is_its(items, producer, *place))
-        {
-            line.pop_front();
-        }
+        let mut next = self.0.get(&producer)?.oldest;
         let mut victims = Vec::new();
         let mut bytes = 0;
-        for &place in line.iter() {
-            if victims.len() >= excess.0 && bytes >= excess.1 {
-                break;
-            }
-            let item = items.get(place.0 as usize);
-            let item = item.filter(|item| item.stage != Stage::Packed);
-            // One that went to another and came back stands in the line twice.
-            let is_new = !victims.contains(&place.0);
-            if let Some(item) = item.filter(|_| is_its(items, producer, place) && is_new) {
-                victims.push(place.0);
-                bytes += item.bytes();
-            }
+        while victims.len() < excess.0 || bytes < excess.1 {
+            let index = next?;
+            let item = &items[index];
+            victims.push(index);
+            bytes += item.bytes();
+            next = item.own_next;
         }
-        (victims.len() >= excess.0 && bytes >= excess.1).then_some(victims)
+        Some(victims)
     }
 
     /// What a producer holds: events and bytes.
@@ -161,10 +207,14 @@ impl Shares {
         let held = self.0.get(&producer);
         held.map_or((0, 0), |held| (held.totals.count, held.totals.bytes))
     }
-}
 
-fn is_its(items: &Slab<Item>, producer: NonZeroU32, (index, seq): (u32, u64)) -> bool {
-    items
-        .get(index as usize)
-        .is_some_and(|item| item.place.seq == seq && item.producer == Some(producer))
+    /// A producer's line, the oldest first.
+    #[cfg(test)]
+    pub(super) fn line(&self, producer: NonZeroU32, items: &Items) -> Vec<u32> {
+        let first = self.0.get(&producer).and_then(|held| held.oldest);
+        let line: Vec<u32> = std::iter::successors(first, |&index| items[index].own_next).collect();
+        let held = &self.0.get(&producer);
+        assert_eq!(held.and_then(|held| held.latest), line.last().copied());
+        line
+    }
 }

@@ -3,6 +3,7 @@
 //! Payloads are mostly looked at through the `array` envelope: their text is then the order.
 
 mod bounds;
+mod cost;
 mod dedup;
 mod lateness;
 mod memory;
@@ -22,6 +23,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::item::{Item, Stage};
 use super::{Admission, Cancelled, End, PayloadId, Queue, Refusal};
 use crate::call::{Demand, Health, Outcome};
 use crate::event::{Data, Event, Merge, Priority, Producer};
@@ -153,7 +155,7 @@ impl Run {
             "{ledger:?}"
         );
         let mut held: HashMap<NonZeroU32, (usize, usize)> = HashMap::new();
-        for (_, item) in &self.queue.order.items {
+        for (_, item) in self.queue.order.items.iter() {
             if let Some(producer) = item.producer {
                 let held = held.entry(producer).or_default();
                 *held = (held.0 + 1, held.1 + item.bytes());
@@ -161,6 +163,13 @@ impl Run {
         }
         for (producer, held) in held {
             assert_eq!(self.queue.shares.held(producer), held, "{producer}");
+            let items = &self.queue.order.items;
+            let mut line = self.queue.shares.line(producer, items);
+            line.sort_unstable();
+            let its = |item: &Item| item.producer == Some(producer) && item.stage != Stage::Packed;
+            let waiting = items.iter().filter(|(_, item)| its(item));
+            let waiting: Vec<u32> = waiting.map(|(index, _)| index).collect();
+            assert_eq!(line, waiting, "{producer}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::timers::is_timer;
-use super::{Order, SLACK, stands};
+use super::{Order, SLACK, stands, stands_aside};
 use crate::event::Priority;
 
 impl Order {
@@ -23,6 +23,11 @@ impl Order {
                 let items = &self.items;
                 heap.retain(|Reverse((place, index))| stands(items, *index, *place, level));
             }
+            let heap = &mut self.others[level.index()];
+            if heap.len() > bound {
+                let items = &self.items;
+                heap.retain(|Reverse((place, index))| stands_aside(items, *index, *place, level));
+            }
         }
     }
 }
@@ -31,13 +36,16 @@ impl Order {
 impl Order {
     /// Entries of the longest heap of candidates, and of timers.
     pub(in crate::queue) fn heap_lengths(&self) -> (usize, usize) {
-        let ready = self.ready.iter().map(BinaryHeap::len).max();
+        let heaps = self.ready.iter().chain(&self.others);
+        let ready = heaps.map(BinaryHeap::len).max();
         (ready.unwrap_or_default(), self.timers.len())
     }
 
     /// Entries for which memory is kept, in all.
     pub(in crate::queue) fn capacity(&self) -> usize {
-        let ready: usize = self.ready.iter().map(BinaryHeap::capacity).sum();
-        ready + self.timers.capacity() + self.items.capacity() + self.chains.capacity()
+        let heaps = self.ready.iter().chain(&self.others);
+        let heaps: usize = heaps.map(BinaryHeap::capacity).sum();
+        let tables = self.items.capacity() + self.chains.capacity() + self.kinds.capacity();
+        heaps + self.timers.capacity() + tables
     }
 }

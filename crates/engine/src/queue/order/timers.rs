@@ -3,17 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use slab::Slab;
-
 use super::{Order, SLACK};
 use crate::policy::ChannelPolicy;
 use crate::queue::item::{Item, Stage};
-use crate::queue::order::{Totals, slot};
+use crate::queue::items::Items;
+use crate::queue::order::Totals;
 use crate::time::{Time, Wall};
 
 impl Order {
     pub(super) fn set_timer(&mut self, index: u32) {
-        let item = &mut self.items[index as usize];
+        let item = &mut self.items[index];
         item.timer = item.next_timer();
         if item.timer == Time::NEVER {
             return;
@@ -49,12 +48,12 @@ impl Order {
             if !is_timer(&self.items, index, seq, at) {
                 continue;
             }
-            let item = &mut self.items[index as usize];
+            let item = &mut self.items[index];
             if item.stage == Stage::Scheduled && item.place.due <= at {
                 item.stage = Stage::Blocked;
                 let open = item
                     .prev
-                    .is_none_or(|prev| self.items[prev as usize].stage == Stage::Waiting);
+                    .is_none_or(|prev| self.items[prev].stage == Stage::Waiting);
                 if open {
                     self.unblock(Some(index), policy);
                 }
@@ -77,7 +76,7 @@ impl Order {
         policy: &ChannelPolicy,
     ) -> bool {
         let mut moved = false;
-        for (_, item) in &mut self.items {
+        for (_, item) in self.items.iter_mut() {
             let level = item.level;
             if item.stage != Stage::Packed && item.place_anew(now, wall_origin) {
                 moved = true;
@@ -93,38 +92,45 @@ impl Order {
 
     /// Makes candidates, totals and timers from the items' places and the lines of their keys.
     fn line_up(&mut self, policy: &ChannelPolicy) {
-        self.ready.iter_mut().for_each(BinaryHeap::clear);
+        let heaps = self.ready.iter_mut().chain(&mut self.others);
+        heaps.for_each(BinaryHeap::clear);
         self.timers.clear();
         self.waiting = [Totals::default(); 3];
         self.alone = 0;
         let mut held = Vec::with_capacity(self.items.len());
-        for (index, item) in &mut self.items {
+        for (index, item) in self.items.iter_mut() {
             if item.stage != Stage::Packed {
-                held.push(slot(index));
+                held.push(index);
             }
             if item.stage == Stage::Waiting {
                 item.stage = Stage::Blocked;
             }
         }
         for &index in &held {
-            if self.items[index as usize].prev.is_none() {
+            if self.items[index].prev.is_none() {
                 self.unblock(Some(index), policy);
             }
             self.set_timer(index);
+        }
+        for &index in &held {
+            if !self.is_candidate(index) {
+                self.push_other(index);
+            }
         }
     }
 
     fn raise(&mut self, index: u32, policy: &ChannelPolicy) {
         self.change(index, policy, Item::rise);
-        let item = &self.items[index as usize];
-        if item.stage == Stage::Waiting && item.prev.is_none() {
+        if self.is_candidate(index) {
             self.push_ready(index);
+        } else {
+            self.push_other(index);
         }
     }
 }
 
-pub(super) fn is_timer(items: &Slab<Item>, index: u32, seq: u64, at: Time) -> bool {
+pub(super) fn is_timer(items: &Items, index: u32, seq: u64, at: Time) -> bool {
     items
-        .get(index as usize)
+        .get(index)
         .is_some_and(|item| item.place.seq == seq && item.timer == at)
 }

@@ -141,6 +141,8 @@ struct Pair {
     in_flight_max: usize,
     waiter: u64,
     verbose: bool,
+    /// Batches of which one event was refused.
+    taken_back: u64,
     /// What was recorded, in runs with crashes.
     journal: Option<Journal>,
     /// The books of the queues before the last crash.
@@ -174,6 +176,7 @@ impl Pair {
             before: Ledger::default(),
             waiter: 0,
             verbose,
+            taken_back: 0,
             random,
         }
     }
@@ -186,7 +189,8 @@ impl Pair {
 
     fn step(&mut self) {
         match self.random.below(100) {
-            0..50 => self.accept(),
+            0..46 => self.accept(),
+            46..50 => self.accept_all(),
             50..65 => self.take(),
             65..80 => self.settle(),
             80..86 => {
@@ -252,6 +256,42 @@ impl Pair {
         self.say(format_args!("accept {event:?}"));
         let answer = self.queue.accept(self.now, event.clone());
         assert_eq!(answer, self.model.accept(self.now, event), "accept");
+    }
+
+    /// Some events, all or none.
+    fn accept_all(&mut self) {
+        let mut events = Vec::new();
+        for _ in 0..=self.random.below(5) {
+            self.waiter += 1;
+            let (random, now, origin) = (&mut self.random, self.now, self.origin);
+            events.push(some_event(random, now, origin, self.waiter));
+        }
+        self.say(format_args!("accept all or none of {events:?}"));
+        self.model.advance(self.now);
+        let mut trial = self.model.clone();
+        trial.trying = true;
+        let expected: Result<Vec<_>, _> = events
+            .iter()
+            .map(|event| trial.accept(self.now, event.clone()))
+            .collect();
+        if expected.is_ok() {
+            self.model = trial;
+            self.model.trying = false;
+        }
+        self.queue.begin(self.now);
+        let before = self.queue.snapshot();
+        let answer: Result<Vec<_>, _> = events
+            .into_iter()
+            .map(|event| self.queue.accept(self.now, event))
+            .collect();
+        assert_eq!(answer, expected, "all or none");
+        if answer.is_ok() {
+            self.queue.commit();
+        } else {
+            self.queue.roll_back();
+            assert_eq!(self.queue.snapshot(), before, "taken back");
+            self.taken_back += 1;
+        }
     }
 
     fn take(&mut self) {
@@ -386,13 +426,15 @@ fn behaves_as_the_naive_queue_does() {
     // Unoptimised, a tenth of it has to do.
     let seeds = if cfg!(debug_assertions) { 60 } else { 600 };
     let mut sum = Ledger::default();
-    let mut crashes = 0;
+    let (mut crashes, mut taken_back) = (0, 0);
     for seed in 0..seeds {
         let pair = run(seed, 2000, false);
         sum += &pair.model.ledger;
+        taken_back += pair.taken_back;
         crashes += pair.journal.map_or(0, |journal| journal.crashes);
     }
     assert!(crashes > 4 * seeds, "crashes: {crashes} in {seeds} runs");
+    assert!(taken_back > 4 * seeds, "{taken_back} in {seeds} runs");
     // Every way to end was taken: the test tests something.
     for (count, what) in [
         (sum.delivered, "delivered"),

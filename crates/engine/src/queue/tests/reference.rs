@@ -69,12 +69,15 @@ struct Known {
     cancelled: Option<bool>,
 }
 
+#[derive(Clone)]
 pub(super) struct Reference {
     pub policy: Arc<ChannelPolicy>,
     pub payload_max: usize,
     pub link: Link,
     /// The wall clock at 0.
     origin: Wall,
+    /// A batch is tried: no id makes room for another before all of it was accepted.
+    pub trying: bool,
     pub ledger: Ledger,
     pub ended: Vec<(u64, End)>,
     pub dead: Vec<Dead>,
@@ -99,6 +102,7 @@ impl Reference {
             link,
             origin: Wall::default(),
             n,
+            trying: false,
             ledger: Ledger::default(),
             ended: Vec::new(),
             dead: Vec::new(),
@@ -204,12 +208,13 @@ impl Reference {
         }
         self.ids
             .retain(|known| known.cancelled.is_none() || known.until > now);
-        while self
-            .ids
-            .iter()
-            .filter(|known| known.cancelled.is_some())
-            .count()
-            > self.policy.dedup_max_ids
+        while !self.trying
+            && self
+                .ids
+                .iter()
+                .filter(|known| known.cancelled.is_some())
+                .count()
+                > self.policy.dedup_max_ids
         {
             // Of windows that end at the same time the first that ended: the list has that order.
             let (first, _) = self

@@ -126,6 +126,70 @@ fn where_the_oldest_goes_it_is_the_producers_own() {
     );
 }
 
+#[test]
+fn a_reload_to_drop_oldest_knows_who_came_first() {
+    check_with(
+        "reload",
+        policy(Overflow::Reject, 4, 1024),
+        1024,
+        vec![
+            Put(event("1").by(1, 50).waiter(1)),
+            Put(event("2").by(1, 50).waiter(2)),
+            Refuse(event("3").by(1, 50), full(50)),
+            Policy(policy(Overflow::DropOldest, 4, 1024), 1024),
+            Put(event("3").by(1, 50)),
+            Ends(vec![(1, End::Evicted)]),
+            Take("[2,3]"),
+        ],
+    );
+}
+
+#[test]
+fn a_dissolved_payload_takes_its_place_in_the_line() {
+    let wide = |name: &str| event(&format!("\"{name}{}\"", "x".repeat(300)));
+    check_with(
+        "dissolved",
+        policy(Overflow::DropOldest, 100, 4000),
+        1024,
+        vec![
+            Put(wide("1").by(1, 100).waiter(1)),
+            Put(wide("2").by(1, 100).high()),
+            Put(wide("3").by(1, 100).high()),
+            Put(wide("4").by(1, 100).high()),
+            Put(event("5").by(1, 100)),
+            Take(format!("[\"2{0}\",\"3{0}\",\"4{0}\"]", "x".repeat(300)).leak()),
+            Put(event("6").by(1, 100)),
+            Settle(Outcome::Delivered),
+            Policy(policy(Overflow::DropOldest, 3, 4000), 1024),
+            Put(event("7").by(1, 100).waiter(7)),
+            Ends(vec![(1, End::Evicted)]),
+            Take("[5,6,7]"),
+        ],
+    );
+    let long = |name: &str| event(&format!("\"{name}{}\"", "x".repeat(500)));
+    check_with(
+        "packed anew",
+        policy(Overflow::DropOldest, 3, 4000),
+        1024,
+        vec![
+            Put(event("0").by(1, 100).low().waiter(10)),
+            Put(long("1").by(1, 100).waiter(1)),
+            Put(long("2").by(1, 100).waiter(2)),
+            Take(format!("[\"1{0}\",\"2{0}\",0]", "x".repeat(500)).leak()),
+            Settle(Outcome::TooLarge),
+            Put(event("3").by(1, 100)),
+            Put(event("4").by(1, 100)),
+            Put(event("5").by(1, 100)),
+            Ends(vec![
+                (10, End::Evicted),
+                (1, End::Evicted),
+                (2, End::Evicted),
+            ]),
+            Take("[3,4,5]"),
+        ],
+    );
+}
+
 /// Whatever happens, the shares are what the queue holds ([`Run::balanced`] counts anew), and
 /// nobody comes to hold more than it may.
 #[test]
@@ -149,8 +213,33 @@ fn shares_balance_under_random_use() {
     }
 }
 
+/// Events that are accepted and taken back leave every line as it was.
+fn taken_back(run: &mut Run, random: &mut Random, id: u64) {
+    let lines = |queue: &Queue| {
+        let of = |id| NonZeroU32::new(id).expect("not 0");
+        [1, 2, 3].map(|id| {
+            let line = queue.shares.line(of(id), &queue.order.items);
+            (line, queue.shares.held(of(id)))
+        })
+    };
+    run.queue.begin(run.now);
+    let before = (lines(&run.queue), run.queue.snapshot());
+    for number in 0..5 {
+        let producer = u32::try_from(random.below(3)).expect("small") + 1;
+        let data = "7".repeat(1 + usize::try_from(random.below(60)).expect("small"));
+        let mut event = event(&data).id(&format!("{id}-{number}")).by(producer, 40);
+        if random.below(3) == 0 {
+            event = event.key("k").merge(Merge::Replace);
+        }
+        let _ = run.queue.accept(run.now, event);
+    }
+    run.queue.roll_back();
+    assert!(before == (lines(&run.queue), run.queue.snapshot()));
+}
+
 fn some_step(run: &mut Run, random: &mut Random, seed: u64, id: u64, at: u64) {
-    match random.below(8) {
+    match random.below(9) {
+        8 => taken_back(run, random, id),
         0 => drop(run.queue.cancel(run.now, &random.below(id + 1).to_string())),
         1 => {
             let payload = run.queue.take(run.now);
