@@ -55,6 +55,8 @@ pub struct Access {
     /// What producers may send, by the names of their keys: carried over to the next access.
     limits: HashMap<Arc<str>, Arc<Limits>>,
     files: Stamped,
+    /// What was left out of it, and why.
+    warnings: Vec<String>,
 }
 
 impl std::fmt::Debug for Access {
@@ -92,6 +94,7 @@ impl Access {
             files: Stamped::default(),
             limits: HashMap::new(),
             errors: Vec::new(),
+            warnings: Vec::new(),
         };
         let proofs = settings.needs_proof().then(|| build.proofs(settings));
         if !build.errors.is_empty() {
@@ -102,7 +105,14 @@ impl Access {
             anyone: Arc::new(Caller::anyone()),
             limits: build.limits,
             files: build.files,
+            warnings: build.warnings,
         })
+    }
+
+    /// What was left out of it, and why: keys of a JWKS that cannot be used.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Whether callers have to show anything.
@@ -227,6 +237,7 @@ struct Build<'a> {
     files: Stamped,
     limits: HashMap<Arc<str>, Arc<Limits>>,
     errors: Vec<Error>,
+    warnings: Vec<String>,
 }
 
 impl Build<'_> {
@@ -246,7 +257,7 @@ impl Build<'_> {
         }
         let tokens = settings.jwt.as_ref().and_then(|jwt| {
             let text = self.file("jwt.key_file", &jwt.key_file)?;
-            Tokens::new(jwt, &text)
+            Tokens::new(jwt, &text, &mut self.warnings)
                 .map_err(|what| self.error("jwt.key_file", &what))
                 .ok()
         });
@@ -270,7 +281,9 @@ impl Build<'_> {
     fn secret(&mut self, key: &str, source: &SecretSource) -> Option<String> {
         match source {
             SecretSource::Env(name) => {
-                let found = (self.env)(name).filter(|secret| !secret.is_empty());
+                // As of a file: what ends with a newline was put there by a shell or a secret store.
+                let found = (self.env)(name).map(|secret| secret.trim_end().to_owned());
+                let found = found.filter(|secret| !secret.is_empty());
                 if found.is_none() {
                     let what = format!(
                         "of {key}: the environment variable {name} is not set, or is empty"

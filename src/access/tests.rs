@@ -189,6 +189,9 @@ fn secrets_that_are_not_there() {
     let env = |name: &str| (name == "SECRET").then(|| "s".to_owned());
     let settings = settings(&aws("aws_secret_env = \"SECRET\""));
     assert!(Access::build(&settings, &env, None).is_ok());
+    // A variable of white space alone is as good as none.
+    let blank = |name: &str| (name == "SECRET").then(|| " \n".to_owned());
+    assert!(Access::build(&settings, &blank, None).is_err());
 }
 
 #[test]

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, JwkSet, PublicKeyUse,
+    AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, PublicKeyUse,
 };
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::caller::{Caller, Denied, Scopes};
 use super::keys::hash;
@@ -69,8 +70,13 @@ impl Tokens {
     /// Tokens as these settings take them, by the text of their key file.
     ///
     /// # Errors
-    /// What is wrong with the file; never what is in it.
-    pub(super) fn new(settings: &JwtSettings, file: &[u8]) -> Result<Self, String> {
+    /// What is wrong with the file; never what is in it. Keys of a set that cannot be used are
+    /// skipped, with a warning.
+    pub(super) fn new(
+        settings: &JwtSettings,
+        file: &[u8],
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, String> {
         let algorithm = match settings.algorithm {
             JwtAlgorithm::Hs256 => Algorithm::HS256,
             JwtAlgorithm::Rs256 => Algorithm::RS256,
@@ -78,7 +84,7 @@ impl Tokens {
             JwtAlgorithm::EdDsa => Algorithm::EdDSA,
         };
         let keys = if file.trim_ascii_start().starts_with(b"{") {
-            key_set(file, algorithm)?
+            key_set(file, algorithm, warnings)?
         } else {
             vec![(None, one_key(file, algorithm)?)]
         };
@@ -241,47 +247,73 @@ fn long_enough(secret: &DecodingKey) -> Result<(), String> {
     Ok(())
 }
 
-/// The keys of a JWKS that are meant for this algorithm.
+/// A JWKS with each key on its own, so that one that cannot be read harms no other.
+#[derive(Deserialize)]
+struct KeySet<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
+}
+
+/// The keys of a JWKS that are meant for this algorithm. As RFC 7517, section 5, says, a key that
+/// cannot be understood or used is skipped: issuers publish keys of many kinds.
 fn key_set(
     file: &[u8],
     algorithm: Algorithm,
+    warnings: &mut Vec<String>,
 ) -> Result<Vec<(Option<String>, DecodingKey)>, String> {
-    let set: JwkSet =
+    let set: KeySet<'_> =
         serde_json::from_slice(file).map_err(|error| format!("not a JWKS: {error}"))?;
-    let mut keys = Vec::new();
-    for jwk in &set.keys {
-        let fits = matches!(
-            (&jwk.algorithm, algorithm),
-            (AlgorithmParameters::OctetKey(_), Algorithm::HS256)
-                | (AlgorithmParameters::RSA(_), Algorithm::RS256)
-                | (
-                    AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {
-                        curve: EllipticCurve::P256,
-                        ..
-                    }),
-                    Algorithm::ES256
-                )
-                | (AlgorithmParameters::OctetKeyPair(_), Algorithm::EdDSA)
-        );
-        let signs = jwk
-            .common
-            .public_key_use
-            .as_ref()
-            .is_none_or(|used| *used == PublicKeyUse::Signature);
-        let named = jwk.common.key_algorithm.map(|named| named.to_string());
-        if fits && signs && named.is_none_or(|named| named == format!("{algorithm:?}")) {
-            let key = DecodingKey::from_jwk(jwk).map_err(|error| format!("a key: {error}"))?;
-            if algorithm == Algorithm::HS256 {
-                long_enough(&key)?;
-            }
-            keys.push((jwk.common.key_id.clone(), key));
+    let (mut keys, mut skipped) = (Vec::new(), Vec::new());
+    for (index, key) in set.keys.iter().enumerate() {
+        match one_of_set(key.get(), algorithm) {
+            Ok(found) => keys.extend(found),
+            Err(why) => skipped.push(format!("key {index} of the set is skipped: {why}")),
         }
     }
+    let all_skipped = format!("there is no key for {algorithm:?} in it");
     match keys.len() {
-        0 => Err(format!("there is no key for {algorithm:?} in it")),
-        1..=KEYS_MAX => Ok(keys),
+        0 => Err([&[all_skipped], skipped.as_slice()].concat().join("; ")),
+        1..=KEYS_MAX => {
+            let told = skipped.iter().map(|why| format!("jwt.key_file: {why}"));
+            warnings.extend(told);
+            Ok(keys)
+        }
         n => Err(format!(
             "{n} keys for {algorithm:?}; at most {KEYS_MAX} are taken"
         )),
     }
+}
+
+/// One key of a set; none: it is meant for something else.
+fn one_of_set(
+    text: &str,
+    algorithm: Algorithm,
+) -> Result<Option<(Option<String>, DecodingKey)>, String> {
+    // Never what is in it: a set for HS256 holds secrets.
+    let jwk: Jwk = serde_json::from_str(text).map_err(|_| "it is not a key of a known kind")?;
+    let fits = matches!(
+        (&jwk.algorithm, algorithm),
+        (AlgorithmParameters::OctetKey(_), Algorithm::HS256)
+            | (AlgorithmParameters::RSA(_), Algorithm::RS256)
+            | (
+                AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {
+                    curve: EllipticCurve::P256,
+                    ..
+                }),
+                Algorithm::ES256
+            )
+            | (AlgorithmParameters::OctetKeyPair(_), Algorithm::EdDSA)
+    );
+    let used = jwk.common.public_key_use.as_ref();
+    let signs = used.is_none_or(|used| *used == PublicKeyUse::Signature);
+    let named = jwk.common.key_algorithm.map(|named| named.to_string());
+    if !fits || !signs || named.is_some_and(|named| named != format!("{algorithm:?}")) {
+        return Ok(None);
+    }
+    let key = DecodingKey::from_jwk(&jwk)
+        .map_err(|_| format!("it is no good key for {algorithm:?} (is its base64 padded?)"))?;
+    if algorithm == Algorithm::HS256 {
+        long_enough(&key)?;
+    }
+    Ok(Some((jwk.common.key_id.clone(), key)))
 }

@@ -65,6 +65,7 @@ impl Control {
         });
         match read {
             Ok((new, access)) => {
+                tell(&access);
                 // A key that is gone opens nothing from here on, whatever else is changing.
                 self.security.keyring.put(access);
                 let report = self.put_in_force(new);
@@ -128,6 +129,7 @@ impl Control {
             tried.keys = files;
             match self.access(&self.gateway.settings()) {
                 Ok(access) => {
+                    tell(&access);
                     self.security.keyring.put(access);
                     tracing::info!("keys were read again: their files have changed");
                 }
@@ -176,6 +178,13 @@ impl Control {
             changes,
             needs_restart,
         }
+    }
+}
+
+/// Warns of what was left out of an access.
+pub(super) fn tell(access: &Access) {
+    for warning in access.warnings() {
+        tracing::warn!("{warning}");
     }
 }
 

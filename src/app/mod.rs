@@ -150,6 +150,7 @@ pub async fn serve(
     if let Some(tls) = &security.tls {
         telemetry.meters().certificate_expires(tls.expires_s());
     }
+    control::tell(&security.keyring.access());
     let background = background(&telemetry, &gateway, &control);
     let operators_door = serve_operators(
         operators,

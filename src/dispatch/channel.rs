@@ -14,6 +14,7 @@ use super::account::Account;
 use super::clock::Clock;
 use super::origins::Origins;
 use super::shared::Shared;
+use super::streams::Noticed;
 use crate::arn::ChannelArn;
 use crate::journal::{Pause, Source, Taken, Ticket};
 use crate::telemetry::Meters;
@@ -86,8 +87,8 @@ pub(super) struct State {
     paused: Option<Time>,
     /// The journal has not heard yet that it was paused or resumed.
     pause_changed: bool,
-    /// The moment of the newest notice about its stream, in ms since 1970.
-    pub noticed_ms: Option<i64>,
+    /// The newest notices about its stream.
+    pub noticed: Option<Box<Noticed>>,
     /// Events were placed anew: the journal writes all of them anew.
     anew: bool,
     /// The requests of what is queued, while traces are exported.
@@ -147,7 +148,7 @@ impl Channel {
             last_error: None,
             paused: None,
             pause_changed: false,
-            noticed_ms: None,
+            noticed: None,
             anew: false,
             origins: None,
         };

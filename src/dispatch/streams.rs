@@ -5,6 +5,7 @@
 //! read as long as any channel waits for its stream. It says nothing new about the others.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,30 +24,61 @@ const LIST_EVERY: Duration = Duration::from_secs(1);
 /// a good one.
 const DENIED_FOR: Duration = Duration::from_mins(5);
 
+/// Notices of one second that are told apart: there are few kinds, and each comes a few times.
+const NOTICES_OF_A_SECOND: usize = 16;
+
 /// What `EventBridge` says of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// It began.
-    Live,
-    /// It ended, or failed.
-    Over,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Its time, which is exact to the second, in s since 1970.
+    pub at_s: i64,
+    /// Its id, time and name: the same again is the same notice, sent twice.
+    pub identity: String,
+    /// The stream began; else it ended, or failed.
+    pub is_live: bool,
+}
+
+/// The newest notices about a channel's stream.
+#[derive(Debug, Default)]
+pub(super) struct Noticed {
+    /// The time of the newest.
+    at_s: i64,
+    /// Those of that second, by the hashes of their identities.
+    seen: Vec<u64>,
+}
+
+impl Noticed {
+    /// Whether a notice says anything new: nothing newer is known, and it was not here before. A
+    /// time ahead of the clock counts as now, so that a wrong one does not silence all that follow.
+    fn is_news(&mut self, notice: &Notice, now_s: i64) -> bool {
+        let at_s = notice.at_s.min(now_s);
+        let identity = BuildHasherDefault::<DefaultHasher>::default().hash_one(&notice.identity);
+        if at_s > self.at_s {
+            self.at_s = at_s;
+            self.seen.clear();
+        }
+        let is_news = at_s == self.at_s && !self.seen.contains(&identity);
+        if is_news {
+            self.seen.truncate(NOTICES_OF_A_SECOND - 1);
+            self.seen.insert(0, identity);
+        }
+        is_news
+    }
 }
 
 impl Gateway {
-    /// Takes a notice about a stream, of the moment `at_ms` (ms since 1970). False: the channel
-    /// is not known, or something newer is.
-    pub fn notice(&self, arn: &ChannelArn, at_ms: i64, notice: Notice) -> bool {
+    /// Takes a notice about a stream. False: the channel is not known, or the notice says nothing
+    /// new.
+    pub fn notice(&self, arn: &ChannelArn, notice: &Notice) -> bool {
         let Some(channel) = self.registry.by_arn(arn) else {
             return false;
         };
+        let now_s = i64::try_from(self.shared.clock.epoch_ms() / 1000).unwrap_or(i64::MAX);
         let news = channel.with(&self.shared, |state| {
-            let news = state.noticed_ms.is_none_or(|last| last < at_ms);
-            if news {
-                state.noticed_ms = Some(at_ms);
-            }
-            news
+            let noticed = state.noticed.get_or_insert_default();
+            noticed.is_news(notice, now_s)
         });
-        if news && notice == Notice::Live {
+        if news && notice.is_live {
             self.hint_live(&channel);
         }
         news
@@ -124,5 +156,52 @@ impl Gateway {
             tokio::time::sleep(LIST_EVERY).await;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_are_told_apart() {
+        let mut noticed = Noticed::default();
+        let mut check = |id: &str, at_s: i64, name: &str, now_s, expected| {
+            let notice = Notice {
+                at_s,
+                identity: format!("{id} {at_s} {name}"),
+                is_live: true,
+            };
+            let found = noticed.is_news(&notice, now_s);
+            assert_eq!(found, expected, "{id} {at_s} {name} at {now_s}");
+        };
+        check("a", 100, "end", 1000, true);
+        // Another of the same second, by its id or by its name; and each of them again.
+        check("b", 100, "start", 1000, true);
+        check("b", 100, "end", 1000, true);
+        check("a", 100, "end", 1000, false);
+        check("b", 100, "start", 1000, false);
+        check("c", 99, "start", 1000, false);
+        // From the future: it counts as now, and later ones are heard.
+        check("d", 99_999, "start", 1000, true);
+        check("d", 99_999, "start", 1000, false);
+        check("e", 1000, "end", 1000, true);
+        check("f", 1001, "start", 1001, true);
+        check("d", 99_999, "start", 1005, true);
+    }
+
+    #[test]
+    fn a_second_is_bounded() {
+        let mut noticed = Noticed::default();
+        for number in 0..100 {
+            let notice = Notice {
+                at_s: 1,
+                identity: number.to_string(),
+                is_live: true,
+            };
+            assert!(noticed.is_news(&notice, 5));
+            assert!(!noticed.is_news(&notice, 5));
+        }
+        assert_eq!(noticed.seen.len(), NOTICES_OF_A_SECOND);
     }
 }

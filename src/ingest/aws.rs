@@ -25,7 +25,7 @@ use super::limits::{AWS_BODY_MAX, ID_MAX};
 use super::offer;
 use super::openapi::{self, answers, params, schemas};
 use super::refusal::{Code, Refusal, aws_response, push_string};
-use crate::access::Caller;
+use crate::access::{Caller, hash, hex};
 use crate::arn::ChannelArn;
 use crate::config::{PutMetadataEnvelope, Scope};
 use crate::dispatch::Channel;
@@ -169,7 +169,7 @@ async fn read(
     body: Body,
 ) -> Result<(Arc<Caller>, Arc<Channel>, Event), Failed> {
     let headers = &head.headers;
-    if let Err(failed) = check_head(door, headers) {
+    if let Err(failed) = check_head(door, head) {
         body::discard(headers, body).await;
         return Err(failed);
     }
@@ -186,6 +186,8 @@ async fn read(
     }
     let (arn, metadata) = parse(&bytes)?;
     let channel = door.channel(&caller, Scope::Publish, &arn)?;
+    // An id that a client uses again for other words is not a retry.
+    let metadata_hash = hash(&metadata);
     let data = match settings.put_metadata {
         PutMetadataEnvelope::Raw => Data::Verbatim(metadata.into()),
         PutMetadataEnvelope::Channel => {
@@ -195,14 +197,18 @@ async fn read(
         }
     };
     let mut event = Event::new(data);
-    event.id = invocation(headers).map(Into::into);
+    event.id = invocation(headers).map(|id| format!("{id}/{}", short(&metadata_hash)).into());
     Ok((caller, channel, event))
 }
 
 /// What can be said before the body is read: what is not signed at all is not read.
-fn check_head(door: &Door, headers: &HeaderMap) -> Result<(), Failed> {
-    if !door.access.borrow().is_open() && !headers.contains_key(AUTHORIZATION) {
-        return Err(Failed::Signature(sigv4::Error::MissingAuthentication));
+fn check_head(door: &Door, head: &Parts) -> Result<(), Failed> {
+    if !door.access.borrow().is_open() && !head.headers.contains_key(AUTHORIZATION) {
+        return Err(Failed::Signature(if sigv4::is_presigned(&head.uri) {
+            sigv4::Error::Presigned
+        } else {
+            sigv4::Error::MissingAuthentication
+        }));
     }
     Ok(door.check_open()?)
 }
@@ -243,7 +249,17 @@ pub(crate) fn parse(body: &Bytes) -> Result<(String, String), Refusal> {
 /// The id that SDKs give a call and keep when they retry it.
 fn invocation(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get("amz-sdk-invocation-id")?.to_str().ok()?;
-    (1..=ID_MAX).contains(&id.len()).then_some(id)
+    (1..=ID_MAX - 1 - 2 * SHORT)
+        .contains(&id.len())
+        .then_some(id)
+}
+
+/// Bytes of a hash that tell the bodies of one id apart.
+const SHORT: usize = 8;
+
+/// The beginning of a hash, in hexadecimal.
+fn short(hash: &[u8; 32]) -> String {
+    hex(&hash[..SHORT])
 }
 
 /// In the form of a UUID, as clients expect it: the wall clock and a number.

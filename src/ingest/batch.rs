@@ -85,6 +85,9 @@ impl<'a> Batch<'a> {
         addressing: Addressing,
         reader: &mut Reader<'_>,
     ) {
+        if let Err(refusal) = event::check_start(text) {
+            return self.push(Err(refusal));
+        }
         match serde_json::from_str::<Elements<'a>>(text) {
             Err(error) => self.push(Err(event::malformed(error))),
             Ok(Elements(events)) if events.is_empty() => self.push(Err(empty())),

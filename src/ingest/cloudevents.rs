@@ -31,6 +31,7 @@ pub fn read<'a>(
     addressing: Addressing,
     reader: &mut Reader<'_>,
 ) -> Result<Addressed<'a>, Refusal> {
+    event::check_start(text)?;
     let envelope: Envelope<'a> = serde_json::from_str(text).map_err(event::malformed)?;
     envelope
         .attributes
@@ -73,6 +74,7 @@ pub fn read_binary(
         }
         BinaryBody::Json if text.is_empty() => None,
         BinaryBody::Json => {
+            event::check_start(text)?;
             let data: &RawValue = serde_json::from_str(text).map_err(event::malformed)?;
             Some(data.get())
         }

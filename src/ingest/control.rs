@@ -1,6 +1,7 @@
 //! Status, cancellation, purge, pause and resume: what acts on a channel rather than
 //! publishing to it. Works while draining too.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
@@ -183,7 +184,7 @@ pub(super) async fn cancel(
     }
 }
 
-/// Takes every queued event back, or those of a type and a key.
+/// Takes the queued events of a type, a key or both back, or with `all=true` every queued event.
 #[utoipa::path(
     delete, path = "/v1/channels/{channel}/events", tag = openapi::EVENTS, operation_id = "purge",
     params(params::Channel, params::Purging), responses(answers::Purged)
@@ -196,9 +197,7 @@ pub(super) async fn purge(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let channel = door.channel(&caller, Scope::Control, &named(path)?)?;
-    let mut query = Query::of(query.as_deref(), &["type", "key"])?;
-    let kind = query.take("type").filter(|kind| !kind.is_empty());
-    let key = query.take("key").filter(|key| !key.is_empty());
+    let (kind, key) = purged(query.as_deref())?;
     let cancelled = door
         .gateway
         .purge(&channel, kind.as_deref(), key.as_deref())
@@ -209,6 +208,28 @@ pub(super) async fn purge(
         StatusCode::OK,
         format!(r#"{{"cancelled":{cancelled}}}"#),
     ))
+}
+
+/// What a purge is for: a type, a key or both, or neither with `all=true`. A filter that was
+/// forgotten or came out empty must not become everything.
+fn purged(query: Option<&str>) -> Result<(Option<String>, Option<String>), Refusal> {
+    let mut query = Query::of(query, &["type", "key", "all"])?;
+    let mut filter = |name: &str| match query.take(name) {
+        Some(value) if value.is_empty() => Err(Refusal::malformed(format!("{name} is empty"))),
+        value => Ok(value.map(Cow::into_owned)),
+    };
+    let (kind, key) = (filter("type")?, filter("key")?);
+    match (
+        query.take("all").as_deref(),
+        kind.is_some() || key.is_some(),
+    ) {
+        (None, true) | (Some("true"), false) => Ok((kind, key)),
+        (None, false) => Err(Refusal::malformed(
+            "a purge needs type or key, or all=true for everything that is queued",
+        )),
+        (Some("true"), true) => Err(Refusal::malformed("all does not go with type or key")),
+        (Some(_), _) => Err(Refusal::malformed("all can only be true")),
+    }
 }
 
 /// Stops sending to a channel.

@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::event::Text;
 use super::json;
-use super::limits::{ID_MAX, KEY_MAX, KIND_MAX, TTL_MAX_MS};
+use super::limits::{AT_MIN_MS, ID_MAX, KEY_MAX, KIND_MAX, TTL_MAX_MS};
 use super::refusal::Refusal;
 
 /// What reading an event needs to know of the world, and a buffer it works in.
@@ -150,14 +150,20 @@ impl<'a> Moment<'a> {
     }
 
     fn epoch_ms(&self, reader: &Reader<'_>) -> Result<i64, Refusal> {
-        let ms = match self {
-            Self::Number(number) => integer(number),
-            Self::Millis(ms) => Some(*ms),
-            Self::Text(text) => rfc3339_ms(text),
+        let (ms, least) = match self {
+            Self::Number(number) => (integer(number), AT_MIN_MS),
+            Self::Millis(ms) => (Some(*ms), AT_MIN_MS),
+            // A date leaves no doubt.
+            Self::Text(text) => (rfc3339_ms(text), i64::MIN),
         };
         let ms = ms.ok_or_else(|| {
             Refusal::invalid("at is neither an RFC 3339 time nor integral milliseconds")
         })?;
+        if ms < least {
+            return Err(Refusal::invalid(
+                "at is below 10^11: it looks like seconds, and is to be in milliseconds since 1970",
+            ));
+        }
         let ahead = u64::try_from(ms.saturating_sub(reader.now_ms)).unwrap_or(0);
         if ahead > reader.at_max_ahead_ms {
             let max = reader.at_max_ahead_ms;

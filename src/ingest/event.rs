@@ -37,12 +37,26 @@ pub fn read<'a>(
     addressing: Addressing,
     reader: &mut Reader<'_>,
 ) -> Result<Addressed<'a>, Refusal> {
+    check_start(text)?;
     let mut json = serde_json::Deserializer::from_str(text);
     let (draft, channel) = Fields(addressing)
         .deserialize(&mut json)
         .map_err(malformed)?;
     json.end().map_err(malformed)?;
     Ok((draft.finish(reader)?, channel))
+}
+
+/// Refuses a byte order mark by its name: what `serde_json` says of it helps nobody.
+///
+/// # Errors
+/// `malformed`.
+pub fn check_start(text: &str) -> Result<(), Refusal> {
+    if text.starts_with('\u{feff}') {
+        return Err(Refusal::malformed(
+            "it begins with a byte order mark (U+FEFF): send UTF-8 without one",
+        ));
+    }
+    Ok(())
 }
 
 /// What `serde_json` found wrong; its words say what and where.

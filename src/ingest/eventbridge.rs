@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -29,37 +30,44 @@ use crate::dispatch::Notice;
 /// The header that holds the secret.
 pub const SECRET: &str = "x-cuegate-secret";
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Posted {
-    One(Box<Event>),
-    Many(Vec<Event>),
-}
-
 /// Members it does not know are ignored. That they are named here makes it an object: serde would
-/// take an array of the members' values as well.
+/// take an array of the members' values as well. `EventBridge` sends no null, but whoever forwards
+/// its events may.
 #[derive(Deserialize)]
 struct Event {
+    #[serde(default)]
+    id: Option<String>,
     #[serde(rename = "detail-type", default)]
-    detail_type: String,
+    detail_type: Option<String>,
     #[serde(default)]
-    source: String,
+    source: Option<String>,
     #[serde(default)]
-    time: String,
+    time: Option<String>,
     #[serde(default)]
-    resources: Vec<String>,
+    resources: Option<Vec<String>>,
     #[serde(default)]
-    detail: Detail,
+    detail: Option<Detail>,
     #[serde(flatten)]
     _others: IgnoredAny,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Detail {
     #[serde(default)]
-    event_name: String,
+    event_name: Option<String>,
     #[serde(flatten)]
     _others: IgnoredAny,
+}
+
+/// The events of a body: one or an array. In an array, one that cannot be read is `None` and harms
+/// no other.
+fn events(body: &[u8]) -> Option<Vec<Option<Event>>> {
+    if !body.trim_ascii_start().starts_with(b"[") {
+        return Some(vec![Some(serde_json::from_slice(body).ok()?)]);
+    }
+    let texts: Vec<&RawValue> = serde_json::from_slice(body).ok()?;
+    let read = |text: &RawValue| serde_json::from_str(text.get()).ok();
+    Some(texts.into_iter().map(read).collect())
 }
 
 /// Takes notices of streams from Amazon `EventBridge`.
@@ -95,17 +103,14 @@ async fn take(door: &Door, headers: &HeaderMap, body: Body) -> Result<Response, 
         None,
     )
     .await?;
-    let posted: Posted = serde_json::from_slice(&bytes).map_err(|_| {
+    let events = events(&bytes).ok_or_else(|| {
         Refusal::malformed("neither an event of EventBridge nor an array of such events")
     })?;
-    let events = match posted {
-        Posted::One(event) => vec![*event],
-        Posted::Many(events) => events,
-    };
     let applied = events
         .iter()
+        .flatten()
         .filter_map(notice)
-        .filter(|(arn, at_ms, notice)| door.gateway.notice(arn, *at_ms, *notice))
+        .filter(|(arn, notice)| door.gateway.notice(arn, notice))
         .count();
     let ignored = events.len() - applied;
     let text = format!(r#"{{"applied":{applied},"ignored":{ignored}}}"#);
@@ -126,20 +131,28 @@ fn check_secret(secret: Option<&str>, headers: &HeaderMap) -> Result<(), Refusal
     }
 }
 
-/// What an event says of which channel, and of which moment in ms since 1970.
-fn notice(event: &Event) -> Option<(ChannelArn, i64, Notice)> {
-    if event.source != "aws.ivs" || event.detail_type != "IVS Stream State Change" {
+/// What an event says of which channel.
+fn notice(event: &Event) -> Option<(ChannelArn, Notice)> {
+    let is = |text: &Option<String>, word: &str| text.as_deref() == Some(word);
+    if !is(&event.source, "aws.ivs") || !is(&event.detail_type, "IVS Stream State Change") {
         return None;
     }
-    let notice = match event.detail.event_name.as_str() {
-        "Stream Start" => Notice::Live,
-        "Stream End" | "Stream Failure" => Notice::Over,
+    let name = event.detail.as_ref()?.event_name.as_deref()?;
+    let is_live = match name {
+        "Stream Start" => true,
+        "Stream End" | "Stream Failure" => false,
         _ => return None,
     };
-    let arn = event.resources.first()?.parse().ok()?;
-    let at = OffsetDateTime::parse(&event.time, &Rfc3339).ok()?;
-    let at_ms = i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok()?;
-    Some((arn, at_ms, notice))
+    let arn = event.resources.as_ref()?.first()?.parse().ok()?;
+    let time = event.time.as_deref()?;
+    let at = OffsetDateTime::parse(time, &Rfc3339).ok()?;
+    let id = event.id.as_deref().unwrap_or_default();
+    let notice = Notice {
+        at_s: at.unix_timestamp(),
+        identity: [id, time, name].join("\n"),
+        is_live,
+    };
+    Some((arn, notice))
 }
 
 #[cfg(test)]
@@ -162,46 +175,56 @@ mod tests {
 
     #[test]
     fn notices() {
-        let check = |event: Event, expected: Option<Notice>| {
+        let check = |event: Event, expected: Option<bool>| {
             let got = notice(&event);
-            assert_eq!(got.as_ref().map(|(_, _, notice)| *notice), expected);
-            if let Some((arn, at_ms, _)) = got {
-                assert_eq!((arn.as_str(), at_ms), (ARN, 1_795_362_849_000));
+            assert_eq!(got.as_ref().map(|(_, notice)| notice.is_live), expected);
+            if let Some((arn, notice)) = got {
+                assert_eq!((arn.as_str(), notice.at_s), (ARN, 1_795_362_849));
             }
         };
         let as_is = |_: &mut serde_json::Value| {};
-        check(event("Stream Start", as_is), Some(Notice::Live));
-        check(event("Stream End", as_is), Some(Notice::Over));
-        check(event("Stream Failure", as_is), Some(Notice::Over));
+        check(event("Stream Start", as_is), Some(true));
+        check(event("Stream End", as_is), Some(false));
+        check(event("Stream Failure", as_is), Some(false));
         check(event("Session Created", as_is), None);
-        check(
-            event("Stream Start", |e| e["source"] = "aws.ec2".into()),
-            None,
-        );
-        check(event("Stream Start", |e| e["time"] = "now".into()), None);
-        check(
-            event("Stream Start", |e| e["resources"] = serde_json::json!([])),
-            None,
-        );
-        check(
-            event("Stream Start", |e| e["detail-type"] = "IVS Other".into()),
-            None,
-        );
+        for (member, value) in [
+            ("source", serde_json::json!("aws.ec2")),
+            ("source", serde_json::json!(null)),
+            ("time", serde_json::json!("now")),
+            ("time", serde_json::json!(null)),
+            ("resources", serde_json::json!([])),
+            ("resources", serde_json::json!(null)),
+            ("detail", serde_json::json!(null)),
+            ("detail", serde_json::json!({"event_name": null})),
+            ("detail-type", serde_json::json!("IVS Other")),
+        ] {
+            check(event("Stream Start", |e| e[member] = value.clone()), None);
+        }
+    }
+
+    /// How many of a body's events can be read, of how many.
+    fn read(text: &str) -> Option<(usize, usize)> {
+        let events = events(text.as_bytes())?;
+        Some((events.iter().flatten().count(), events.len()))
     }
 
     #[test]
-    fn only_objects_are_events() {
+    fn an_odd_one_harms_no_other() {
         for (text, expected) in [
-            ("{}", true),
-            (r#"[{},{"detail":{"x":1},"y":[]}]"#, true),
-            ("[]", true),
-            (r#"["aws.ivs"]"#, false),
-            (r#"[["aws.ivs"]]"#, false),
-            (r#"{"detail":["Stream Start"]}"#, false),
-            ("null", false),
+            ("{}", Some((1, 1))),
+            (r#"[{},{"detail":{"x":1},"y":[]}]"#, Some((2, 2))),
+            (" []", Some((0, 0))),
+            (
+                r#"[{"detail":null},{"detail":5},["aws.ivs"],7,{}]"#,
+                Some((2, 5)),
+            ),
+            (r#"{"detail":null}"#, Some((1, 1))),
+            (r#"{"detail":["Stream Start"]}"#, None),
+            (r#"["#, None),
+            ("null", None),
+            ("5", None),
         ] {
-            let posted = serde_json::from_str::<Posted>(text);
-            assert_eq!(posted.is_ok(), expected, "{text}");
+            assert_eq!(read(text), expected, "{text}");
         }
     }
 }

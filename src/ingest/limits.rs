@@ -110,3 +110,7 @@ pub const WS_CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// Comments keep a quiet stream of payloads alive through proxies (nginx gives up at 60 s).
 pub const SSE_KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Least `at` as a number, in ms since 1970: 1973 as milliseconds, and as seconds the year 5138. So
+/// what is below was meant as seconds.
+pub const AT_MIN_MS: i64 = 100_000_000_000;

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::Either;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -44,7 +44,9 @@ pub fn around(router: Router<Arc<Door>>, door: &Arc<Door>) -> Router<Arc<Door>> 
         CorsLayer::new()
             .allow_origin(AllowOrigin::predicate(allowed))
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+            // Whatever header a named origin asks for: extensions of `CloudEvents` are `ce-` and any
+            // name, so that no list has all that the product reads.
+            .allow_headers(AllowHeaders::mirror_request())
             .expose_headers(answers.into_iter().chain([RETRY_AFTER]).collect::<Vec<_>>())
             .max_age(PREFLIGHT_AGE),
     )

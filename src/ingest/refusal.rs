@@ -273,6 +273,8 @@ impl Refusal {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(ms) = self.retry_after_ms {
             headers.insert(RETRY_AFTER, retry_after_seconds(ms).into());
+            // The newest SDKs read this one, which is finer.
+            headers.insert("x-amz-retry-after", ms.get().into());
         }
         response
     }

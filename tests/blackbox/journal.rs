@@ -223,7 +223,7 @@ fn dead_letters_outlive_a_start_that_saves_space() {
     for _ in 0..9 {
         first.publish("quiz", &body);
     }
-    let purged = first.request("DELETE", "/v1/channels/quiz/events");
+    let purged = first.request("DELETE", "/v1/channels/quiz/events?all=true");
     assert_eq!(purged.json()["cancelled"], 450, "{purged:?}");
     kill(first);
     for _ in 0..2 {
@@ -262,7 +262,7 @@ fn a_full_journal_is_overload_and_passes() {
     assert!(ready.json()["journal"].is_string(), "{ready:?}");
     let used = gateway.scrape().get("cuegate_journal_bytes");
     assert!(used <= 1_048_576.0 * 1.25, "{used} bytes");
-    let purged = gateway.request("DELETE", "/v1/channels/quiz/events");
+    let purged = gateway.request("DELETE", "/v1/channels/quiz/events?all=true");
     assert_eq!(purged.json()["cancelled"], accepted, "{purged:?}");
     eventually("events are accepted again", || {
         let answer = gateway.post("/v1/channels/quiz/events", r#"{"data":1}"#);

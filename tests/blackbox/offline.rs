@@ -135,6 +135,11 @@ fn what_is_said_of_a_stream_is_looked_into() {
             "detail": {"event_name": name, "channel_name": "quiz", "stream_id": "st-1"},
         })
     };
+    let with_id = |notice: &serde_json::Value, id: &str| {
+        let mut other = notice.clone();
+        other["id"] = json!(id);
+        other
+    };
     let quiz = arn("quiz");
     check_problem(&post("wrong", "{}"), 401, "unauthenticated");
     check_problem(&post(secret, "5"), 400, "malformed");
@@ -152,6 +157,16 @@ fn what_is_said_of_a_stream_is_looked_into() {
                 notice("Stream Start", 14, &quiz)
             ]),
             2,
+        ),
+        // One of the same second with an id of its own; an odd one beside a good one.
+        (with_id(&notice("Stream Start", 14, &quiz), "other"), 1),
+        (
+            json!([
+                {"source": "aws.ivs", "detail-type": "IVS Stream State Change", "detail": null},
+                5,
+                notice("Stream Start", 15, &quiz)
+            ]),
+            1,
         ),
     ];
     for (body, applied) in cases {

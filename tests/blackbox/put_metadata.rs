@@ -87,10 +87,11 @@ fn errors_in_the_apis_own_form() {
     assert_eq!(put(&gateway, &arn("full"), "first").status, 204);
     let answer = put(&gateway, &arn("full"), "second");
     check_error(&answer, 429, "ThrottlingException");
-    assert!(
-        answer.header("retry-after").parse::<u64>().is_ok(),
-        "{answer:?}"
-    );
+    let wait = |name: &str| answer.header(name).parse::<u64>();
+    let (Ok(s), Ok(ms)) = (wait("retry-after"), wait("x-amz-retry-after")) else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(s, ms.div_ceil(1000), "{answer:?}");
 
     gateway.emulator.stream(&arn("off"), "offline");
     let answer = eventually("it is known to be offline", || {
@@ -166,8 +167,15 @@ fn a_retry_of_the_same_call_is_queued_once() {
             "{invocation}"
         );
     }
+    // A client that gives every call the same id still says what it says.
+    let body = json!({"channelArn": arn("quiz"), "metadata": "other"}).to_string();
+    for accepted in [3, 3] {
+        let headers = [("amz-sdk-invocation-id", "2f3a")];
+        assert_eq!(put_bytes(&gateway, &headers, body.as_bytes()).status, 204);
+        assert_eq!(gateway.status("quiz")["totals"]["accepted"], accepted);
+    }
     gateway.drained("quiz");
-    assert_eq!(gateway.taken("quiz"), ["once", "once"]);
+    assert_eq!(gateway.taken("quiz"), ["once", "once", "other"]);
     gateway.scrape().check_books(true);
 }
 

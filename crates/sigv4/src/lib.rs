@@ -24,4 +24,4 @@ mod timestamp;
 mod verify;
 
 pub use error::Error;
-pub use verify::{MAX_SKEW, Request, Secret, Verified, verify};
+pub use verify::{MAX_SKEW, Request, Secret, Verified, is_presigned, verify};

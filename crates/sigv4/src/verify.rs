@@ -168,7 +168,9 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Err
         .map_err(|_| Error::Incomplete(format!("The '{name}' header is not visible ASCII.")))
 }
 
-fn is_presigned(uri: &Uri) -> bool {
+/// Whether a request carries its signature in the query, as presigned URLs do.
+#[must_use]
+pub fn is_presigned(uri: &Uri) -> bool {
     let query = uri.query().unwrap_or_default();
     query
         .split('&')

@@ -235,6 +235,17 @@ fn sets_of_keys() {
         &[&token(Some("three"), &one_key)],
         Err("names a key"),
     );
+    // One that is no good, or of a kind that nobody knows here, harms no other (RFC 7517, 5).
+    let padded = json!({"kty": "OKP", "crv": "Ed25519", "kid": "bad", "x": "AAAA=="});
+    let unknown = json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": "x"});
+    let set = json!({"keys": [padded, unknown, 5, one]}).to_string();
+    std::fs::write(&ed.file, &set).expect("a file");
+    let some = self::access(&ed.lines(""));
+    check(&some, &[&token(Some("one"), &one_key)], Ok("studio"));
+    let warned = some.warnings();
+    assert_eq!(warned.len(), 2, "{warned:?}");
+    assert!(warned[0].starts_with("jwt.key_file: key 0 of the set is skipped"));
+    assert!(!warned.concat().contains("AAAA"), "{warned:?}");
     let wrong = |text: &str, part: &str| {
         std::fs::write(&ed.file, text).expect("a file");
         let built = Access::build(&settings(&ed.lines("")), &|_| None, None);

@@ -125,7 +125,7 @@ export function channelView(name, overview) {
     const text = `${waiting()} All of it is cancelled and never reaches a viewer. There is no way back. `
       + "A payload that is on its way is not stopped.";
     if (!(await ask({ title: `Purge ${name}?`, text, yes: "Purge", danger: true }))) return;
-    await act("/events", "DELETE", ({ cancelled }) => `Purged: ${count(cancelled, "event")} cancelled.`);
+    await act("/events?all=true", "DELETE", ({ cancelled }) => `Purged: ${count(cancelled, "event")} cancelled.`);
   }
 
   const waiting = () => report.queued

@@ -58,8 +58,8 @@ fn what_is_accepted() {
         (r#"{"data":1,"at":"2026-11-22T20:00:01Z"}"#.into(), event("1", |event| event.at = Some(Wall::from_micros(1_000_000)))),
         (r#"{"data":1,"at":"2026-11-22T21:00:00.250+01:00"}"#.into(), event("1", |event| event.at = Some(Wall::from_micros(250_000)))),
         (format!(r#"{{"data":1,"at":{}}}"#, NOW_MS + 86_400_000), event("1", |event| event.at = Some(Wall::from_micros(86_400_000_000)))),
-        (r#"{"data":1,"at":0}"#.into(), event("1", |event| event.at = Some(Wall::from_micros(-NOW_MS * 1000)))),
-        (r#"{"data":1,"at":-5}"#.into(), event("1", |event| event.at = Some(Wall::from_micros((-5 - NOW_MS) * 1000)))),
+        (r#"{"data":1,"at":100000000000}"#.into(), event("1", |event| event.at = Some(Wall::from_micros((100_000_000_000 - NOW_MS) * 1000)))),
+        (r#"{"data":1,"at":"1970-01-01T00:00:00Z"}"#.into(), event("1", |event| event.at = Some(Wall::from_micros(-NOW_MS * 1000)))),
         (r#"{"data":1,"at":"1969-01-01T00:00:00Z"}"#.into(), event("1", |event| event.at = Some(Wall::from_micros((-31_536_000_000 - NOW_MS) * 1000)))),
         (format!(r#"{{"data":1,"type":"{}"}}"#, long(64)), event("1", |event| event.kind = Some(long(64).into()))),
         (format!(r#"{{"data":1,"id":"{}"}}"#, long(128)), event("1", |event| event.id = Some(long(128).into()))),
@@ -115,6 +115,8 @@ fn what_is_invalid() {
         r#"{"data":1,"at":"1795377600000"}"#, r#"{"data":1,"at":1795377600000.5}"#, r#"{"data":1,"at":1e300}"#,
         r#"{"data":1,"at":1795464000001}"#, r#"{"data":1,"at":"2027-11-22T20:00:00Z"}"#,
         r#"{"data":1,"at":9223372036854775807}"#,
+        r#"{"data":1,"at":0}"#, r#"{"data":1,"at":-5}"#, r#"{"data":1,"at":1795377660}"#, r#"{"data":1,"at":99999999999}"#,
+        r#"{"data":1,"at":1.795377660e9}"#, r#"{"data":1,"at":-9223372036854775808}"#,
     ] {
         assert_eq!(parse(text), Err(Code::InvalidEvent), "{}", &text[..text.len().min(80)]);
     }

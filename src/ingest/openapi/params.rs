@@ -40,8 +40,9 @@ params! {
     ];
     /// What a purge is of.
     Purging: [
-        query("type", json!({"type": "string"}), "Only events of this type; empty: of any."),
-        query("key", json!({"type": "string"}), "Only events of this key; empty: of any."),
+        query("type", json!({"type": "string", "minLength": 1}), "Only events of this type."),
+        query("key", json!({"type": "string", "minLength": 1}), "Only events of this key."),
+        query("all", json!({"enum": ["true"]}), "Every queued event: in place of `type` and `key`, one of which is needed otherwise."),
     ];
     /// A page.
     Paging: [

@@ -83,8 +83,10 @@ async fn cancelling_and_purging() {
         ("/v1/channels/quiz/events/other", 404, json!("unknown_event")),
         ("/v1/channels/quiz/events?typ=t", 400, json!("malformed")),
         ("/v1/channels/quiz/events?type=t&key=k", 200, json!(1)),
-        ("/v1/channels/quiz/events?type=&key=k", 200, json!(1)),
-        ("/v1/channels/quiz/events", 200, json!(1)),
+        ("/v1/channels/quiz/events?type=&key=k", 400, json!("malformed")),
+        ("/v1/channels/quiz/events?key=k", 200, json!(1)),
+        ("/v1/channels/quiz/events", 400, json!("malformed")),
+        ("/v1/channels/quiz/events?all=true", 200, json!(1)),
     ] {
         let answer = stand.send("DELETE", path, None, Body::empty()).await;
         let body = answer.json();

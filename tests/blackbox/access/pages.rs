@@ -90,6 +90,15 @@ fn allowed_origins_get_cors() {
         answer.header("access-control-allow-headers"),
         "authorization,content-type"
     );
+    // What the product reads, a page may send: any extension of CloudEvents too.
+    let names = "traceparent,tracestate,x-request-id,idempotency-key,ce-id,ce-cuechannel,ce-x";
+    let headers = [
+        ("origin", studio),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", names),
+    ];
+    let answer = from(gateway.producers, "OPTIONS", &headers);
+    assert_eq!(answer.header("access-control-allow-headers"), names);
     assert_eq!(
         preflight("https://evil.example").header("access-control-allow-origin"),
         ""

@@ -85,6 +85,7 @@ fn values() -> Vec<Case> {
             r#""at":"2999-01-01T00:00:00Z""#.into(),
             INVALID,
         ),
+        ("at in seconds", r#""at":1795377660"#.into(), INVALID),
         ("at a fraction", r#""at":1.5"#.into(), INVALID),
         ("at a list", r#""at":[]"#.into(), MALFORMED),
     ];

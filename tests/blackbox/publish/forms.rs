@@ -30,6 +30,13 @@ pub const FORMS: &[Form] = &[
         items: r#"{"d":1,"t":"t","k":"k","i":"i"}"#,
     },
     Form {
+        name: "charset",
+        headers: &[("content-type", "application/json; charset=us-ascii")],
+        body: r#"{"data":"\u00e9é"}"#,
+        accepted: 1,
+        items: r#"{"d":"\u00e9é"}"#,
+    },
+    Form {
         name: "array",
         headers: &[JSON],
         body: r#" [ {"data":1} , {"data":2,"type":"b"} ] "#,
