@@ -42,6 +42,12 @@ use signals::Signals;
 /// How long answers in progress may take once the drain is over.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
+/// How long a process that has sent everything waits for its tokens, if its drain has no more
+/// time: they are back a second after the last answer. Those of a call that was given up may be
+/// out for `tuning.abandon_ms`, which is up to ten minutes, and then it is better that the next
+/// start holds back for a moment.
+const TOKENS_PATIENCE: Duration = Duration::from_secs(3);
+
 /// How often a process that is about to end looks whether its tokens are back.
 const TOKENS_LOOK: Duration = Duration::from_millis(10);
 
@@ -290,10 +296,16 @@ async fn drain(
     let mut clean = false;
     if kept == 0 {
         // The next process may start at once, with all its tokens.
+        let patience = timeout
+            .saturating_sub(started.elapsed())
+            .max(TOKENS_PATIENCE);
         tokio::select! {
-            () = tokens_back(gateway) => clean = true,
+            back = tokio::time::timeout(patience, tokens_back(gateway)) => clean = back.is_ok(),
             () = signals.stop() => tracing::warn!("a second signal: stopping at once"),
         }
+    }
+    if kept == 0 && !clean {
+        tracing::warn!("the API may still count calls of this process: the next start holds back");
     }
     let took_ms = started.elapsed().as_millis();
     if kept == 0 {

@@ -140,6 +140,24 @@ fn a_second_signal_stops_at_once() {
     );
 }
 
+/// A call that was given up may be handled for a minute: nobody waits for that.
+#[test]
+fn the_end_does_not_wait_for_tokens_without_end() {
+    let mut gateway = Gateway::start(&local(
+        "call_timeout_ms = 200\n[tuning]\nabandon_ms = 60000\n[server]\ndrain_timeout_ms = 500",
+        &[("quiz", "on_unknown = \"drop\"")],
+    ));
+    gateway.emulator.faults(r#"{"kind":"hang"}"#);
+    gateway.publish("quiz", r#"{"data":1}"#);
+    gateway.drained("quiz");
+    let start = Instant::now();
+    gateway.process.signal("TERM");
+    let (status, log) = gateway.process.wait(SOON);
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{log}");
+    assert!(log.contains("the next start holds back"), "{log}");
+}
+
 #[test]
 fn whoever_waits_for_the_end_is_answered_when_it_comes() {
     let gateway = Gateway::start(&local(
