@@ -61,6 +61,8 @@ pub struct Clock {
     boot_id: Option<BootId>,
     /// The wall clock at the engine's origin, in µs since 1970, as it was last believed.
     wall_origin: AtomicI64,
+    /// The latest that was ever measured.
+    latest_origin: AtomicI64,
 }
 
 /// The clocks, read as close together as could be.
@@ -96,9 +98,11 @@ impl Clock {
             boot_id: source.boot_id(),
             source,
             wall_origin: AtomicI64::new(0),
+            latest_origin: AtomicI64::new(i64::MIN),
         };
         let origin = clock.read().wall_origin();
         clock.wall_origin.store(origin, Ordering::Relaxed);
+        clock.latest_origin.store(origin, Ordering::Relaxed);
         clock
     }
 
@@ -119,6 +123,17 @@ impl Clock {
     #[must_use]
     pub fn epoch_ms(&self) -> u64 {
         u64::try_from(self.source.wall() / 1000).unwrap_or(0)
+    }
+
+    /// The wall clock, in ms since 1970, that is never set back: where the numbers of a channel's
+    /// payloads start.
+    #[must_use]
+    pub fn number_ms(&self) -> u64 {
+        let reading = self.read();
+        let origin = reading.wall_origin();
+        let latest = self.latest_origin.fetch_max(origin, Ordering::Relaxed);
+        let micros = signed(reading.now.micros()).saturating_add(latest.max(origin));
+        u64::try_from(micros / 1000).unwrap_or(0)
     }
 
     /// Now, on every clock.
@@ -158,6 +173,7 @@ impl Clock {
             return None;
         }
         self.wall_origin.store(measured, Ordering::Relaxed);
+        self.latest_origin.fetch_max(measured, Ordering::Relaxed);
         Some(measured.saturating_sub(believed))
     }
 

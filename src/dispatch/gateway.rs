@@ -113,6 +113,7 @@ impl Gateway {
         let paused = gateway.take_back(&settings, recovery);
         gateway.apply(settings);
         gateway.tell_paused(&paused);
+        gateway.correct_letters();
         Arc::new(gateway)
     }
 
@@ -438,6 +439,7 @@ impl Gateway {
                 "the wall clock was set; events with an `at` are placed anew"
             );
             applied = origin;
+            self.correct_letters();
             for (nth, channel) in self.registry.channels().into_iter().enumerate() {
                 // Whoever locks a channel places its events anew.
                 if channel.with(&self.shared, |state| !state.queue.is_empty()) {
@@ -447,6 +449,13 @@ impl Gateway {
                     tokio::task::yield_now().await;
                 }
             }
+        }
+    }
+
+    /// The wall clock was set: dead letters died at another moment of it.
+    fn correct_letters(&self) {
+        if self.shared.letters.correct(&self.shared.clock.moment()) {
+            self.shared.journal.mark_shelf();
         }
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::channel::LastError;
+use super::clock::{BootId, Moment};
 use crate::journal::Shelf;
 
 /// Most letters kept: a wrong role on a busy channel makes hundreds a second, and a person
@@ -31,8 +32,11 @@ pub struct Letter {
     pub channel: String,
     /// As in `cuegate_events_dead_lettered_total`.
     pub reason: String,
-    /// When it died, in ms since 1970.
+    /// When it died, in ms since 1970, by the wall clock as it is known now.
     pub at_ms: u64,
+    /// The same on the clock of that boot, which nobody sets. Kept, and not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    died: Option<Died>,
     /// What the API last said about the channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<LastError>,
@@ -41,6 +45,39 @@ pub struct Letter {
     pub n: Option<u64>,
     /// The event.
     pub event: LetterEvent,
+}
+
+/// A moment of a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Died {
+    boot: BootId,
+    /// µs since it.
+    micros: u64,
+}
+
+/// A wall clock that is set by less says nothing about moments in the past: it drifts, and it is
+/// read a little later than the others.
+const DRIFT_MS: u64 = 1000;
+
+impl Letter {
+    /// Corrects when it died, if that was in this boot and the wall clock was set since; whether
+    /// it did.
+    fn correct(&mut self, now: &Moment) -> bool {
+        let Some((died, (boot, micros))) = self.died.zip(now.boot) else {
+            return false;
+        };
+        if died.boot != boot {
+            return false;
+        }
+        let ago = i64::try_from(micros.saturating_sub(died.micros)).unwrap_or(i64::MAX);
+        let at_ms = now.wall.micros().saturating_sub(ago) / 1000;
+        let at_ms = u64::try_from(at_ms).unwrap_or(0);
+        let moved = at_ms.abs_diff(self.at_ms) > DRIFT_MS;
+        if moved {
+            self.at_ms = at_ms;
+        }
+        moved
+    }
 }
 
 /// The event of a letter, as its producer wrote it.
@@ -140,7 +177,15 @@ struct Kept {
 pub struct DeadLetters(Mutex<Kept>);
 
 impl DeadLetters {
-    pub(super) fn add(&self, channel: &str, dead: &[Dead], error: Option<&LastError>, at_ms: u64) {
+    pub(super) fn add(
+        &self,
+        channel: &str,
+        dead: &[Dead],
+        error: Option<&LastError>,
+        now: &Moment,
+    ) {
+        let at_ms = u64::try_from(now.wall.micros() / 1000).unwrap_or(0);
+        let died = now.boot.map(|(boot, micros)| Died { boot, micros });
         let mut kept = self.lock();
         for dead in dead {
             let Some(event) = LetterEvent::of(dead) else {
@@ -151,6 +196,7 @@ impl DeadLetters {
                 channel: channel.to_owned(),
                 reason: dead.reason.name().to_owned(),
                 at_ms,
+                died,
                 error: error.cloned(),
                 n: dead.n,
                 event,
@@ -182,7 +228,27 @@ impl DeadLetters {
             .filter(|letter| filter.fits(letter))
             .take(limit)
             .cloned()
+            .map(|letter| Letter {
+                died: None,
+                ..letter
+            })
             .collect()
+    }
+
+    /// The wall clock was set: corrects when letters of this boot died; whether any changed.
+    pub(super) fn correct(&self, now: &Moment) -> bool {
+        let mut kept = self.lock();
+        let kept = &mut *kept;
+        let before = kept.changed.len();
+        for (id, (letter, bytes)) in &mut kept.letters {
+            if letter.correct(now) {
+                kept.bytes -= *bytes;
+                *bytes = text(letter).len();
+                kept.bytes += *bytes;
+                kept.changed.push(*id);
+            }
+        }
+        kept.changed.len() > before
     }
 
     /// Forgets letters; the answer is how many there were.
@@ -261,6 +327,8 @@ mod tests {
     use super::*;
     use engine::DeadLetter;
 
+    use crate::dispatch::manual::Machine;
+
     fn dead(data: &str) -> Dead {
         Dead {
             data: Data::Json(data.into()),
@@ -275,24 +343,65 @@ mod tests {
         }
     }
 
+    fn moment() -> Moment {
+        Machine::new().start().moment()
+    }
+
+    /// The wall clock is set while it is kept, and before it is read again.
+    #[test]
+    fn when_a_letter_died_is_right_once_the_clock_is() {
+        let at_ms =
+            |letters: &DeadLetters| letters.list(&LetterFilter::default(), None, 1)[0].at_ms;
+        let machine = Machine::new();
+        let truth = machine.wall_ms().cast_unsigned() + 5000;
+        machine.set_by_ms(-3_600_000);
+        let clock = machine.start();
+        machine.pass_ms(5000);
+        let letters = DeadLetters::default();
+        letters.add("a", &[dead("1")], None, &clock.moment());
+        letters.take();
+        assert_eq!(at_ms(&letters), truth - 3_600_000);
+        machine.pass_ms(60_000);
+        machine.set_by_ms(500);
+        assert!(!letters.correct(&clock.moment()), "hardly");
+        machine.set_by_ms(3_600_000 - 500);
+        let before = letters.all();
+        assert!(letters.correct(&clock.moment()));
+        assert_eq!(at_ms(&letters), truth);
+        assert_eq!(letters.take().len(), 1, "the disk hears of it");
+        // Or nobody was there when the clock was set.
+        let later = DeadLetters::default();
+        later.restore(before.clone());
+        later.correct(&machine.start().moment());
+        assert_eq!(at_ms(&later), truth);
+        // After a boot it stays as it was written.
+        let after = DeadLetters::default();
+        after.restore(before);
+        machine.boot();
+        assert!(!after.correct(&machine.start().moment()));
+        assert_eq!(at_ms(&after), truth - 3_600_000);
+        let told = serde_json::to_string(&after.list(&LetterFilter::default(), None, 1));
+        assert!(!told.unwrap().contains("died"));
+    }
+
     #[test]
     fn the_oldest_make_room() {
         let letters = DeadLetters::default();
         let many: Vec<Dead> = (0..LETTERS_MAX + 5).map(|n| dead(&n.to_string())).collect();
-        letters.add("a", &many, None, 1);
+        letters.add("a", &many, None, &moment());
         assert_eq!(letters.len(), LETTERS_MAX);
         let first = letters.list(&LetterFilter::default(), None, 1);
         assert_eq!(first[0].id, 5);
         let large = "1".repeat(BYTES_MAX / 4);
-        letters.add("a", &vec![dead(&large); 4], None, 1);
+        letters.add("a", &vec![dead(&large); 4], None, &moment());
         assert_eq!(letters.len(), 3);
     }
 
     #[test]
     fn what_is_written_is_read_again() {
         let letters = DeadLetters::default();
-        letters.add("a", &[dead("1.50"), dead("2")], None, 1);
-        letters.add("b", &[dead("3")], None, 1);
+        letters.add("a", &[dead("1.50"), dead("2")], None, &moment());
+        letters.add("b", &[dead("3")], None, &moment());
         assert_eq!(letters.remove([1, 1, 9]), 1);
         let news = letters.take();
         let ids: Vec<_> = news
@@ -317,7 +426,7 @@ mod tests {
             (event.merge, event.priority),
             (Some(Merge::Sum), Priority::High)
         );
-        again.add("c", &[dead("4")], None, 1);
+        again.add("c", &[dead("4")], None, &moment());
         assert_eq!(again.list(&LetterFilter::default(), Some(2), 9)[0].id, 3);
     }
 
@@ -328,7 +437,7 @@ mod tests {
             ..dead("")
         };
         let letters = DeadLetters::default();
-        letters.add("a", std::slice::from_ref(&verbatim), None, 1);
+        letters.add("a", std::slice::from_ref(&verbatim), None, &moment());
         let letter = letters.list(&LetterFilter::default(), None, 1).remove(0);
         assert_eq!(letter.event.event().data, verbatim.data);
     }

@@ -90,7 +90,7 @@ impl Registry {
             let rules = settings.account_policy(arn.account(), arn.region());
             let round = Span::SECOND + ROUND_TRIP_GUESS + rules.grace;
             let interval = Span::from_micros(round.micros() / u64::from(rules.channel_tps));
-            let first_n = shared.clock.epoch_ms().max(shared.journal.n_floor());
+            let first_n = shared.clock.number_ms().max(shared.journal.n_floor());
             let (policy, payload_max) = (Arc::clone(policy), account.payload_max());
             let queue = if shared.journal.is_on() {
                 let (now, origin) = (shared.clock.now(), shared.clock.wall_origin());

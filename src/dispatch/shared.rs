@@ -71,7 +71,7 @@ impl Shared {
             .collect();
         if !kept.is_empty() {
             self.letters
-                .add(channel, &kept, error, self.clock.epoch_ms());
+                .add(channel, &kept, error, &self.clock.moment());
             self.journal.mark_shelf();
         }
     }

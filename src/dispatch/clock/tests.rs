@@ -41,6 +41,31 @@ fn a_clock_that_is_set_is_believed() {
     assert_eq!(clock.epoch_ms(), wall, "always what it says now");
 }
 
+/// A channel that was forgotten and comes back has greater numbers, also without a journal.
+#[test]
+fn numbers_never_go_back() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    let mut last = 0;
+    for (set_ms, looks) in [
+        (0, false),
+        (3_600_000, false),
+        (-7_200_000, true),
+        (10, false),
+    ] {
+        machine.set_by_ms(set_ms);
+        machine.pass_ms(1000);
+        if looks {
+            clock.look();
+        }
+        let number = clock.number_ms();
+        assert!(number >= last + 1000, "{set_ms}: {number} after {last}");
+        assert!(number >= clock.epoch_ms());
+        last = number;
+    }
+    assert_eq!(last, clock.epoch_ms() + 7_200_000 - 10);
+}
+
 #[test]
 fn a_machine_that_slept_has_a_wall_clock_that_went_on() {
     let machine = Machine::new();
