@@ -381,7 +381,7 @@ mod tests {
         assert!(!after.correct(&machine.start().moment()));
         assert_eq!(at_ms(&after), truth - 3_600_000);
         let told = serde_json::to_string(&after.list(&LetterFilter::default(), None, 1));
-        assert!(!told.unwrap().contains("died"));
+        assert!(!told.expect("JSON").contains("died"));
     }
 
     #[test]

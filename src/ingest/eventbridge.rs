@@ -220,7 +220,7 @@ mod tests {
             ),
             (r#"{"detail":null}"#, Some((1, 1))),
             (r#"{"detail":["Stream Start"]}"#, None),
-            (r#"["#, None),
+            (r"[", None),
             ("null", None),
             ("5", None),
         ] {
