@@ -87,15 +87,15 @@ impl Queue {
             self.ledger.duplicates += 1;
             return Ok(Admission::Duplicate);
         }
-        let offline = self.link.health == Health::Offline && now < self.link.next_call;
-        if offline && self.policy.offline == Offline::Reject {
-            return Err(Refusal::Offline);
-        }
-        if offline && self.policy.offline == Offline::Drop {
+        let due = self.due(&event, now);
+        // One whose `at` is still to come is held: the stream may be back by then.
+        if due <= now && self.turns_away() {
+            if self.policy.offline == Offline::Reject {
+                return Err(Refusal::Offline);
+            }
             self.drop_offline(&event);
             return Ok(Admission::Accepted);
         }
-        let due = self.due(&event, now);
         let ttl_ms = event.ttl_ms.unwrap_or(self.policy.ttl_ms);
         let ttl = Span::from_millis(u64::from(ttl_ms));
         let arriving = Arriving {
@@ -168,6 +168,14 @@ impl Queue {
                 cancelled: false,
             });
         }
+    }
+
+    /// Whether the stream is known not to be live, no probe is due, and the policy does not hold
+    /// what is due meanwhile.
+    pub(super) fn turns_away(&self) -> bool {
+        self.link.health == Health::Offline
+            && self.now < self.link.next_call
+            && self.policy.offline != Offline::Hold
     }
 
     /// `max(accepted, at)`.

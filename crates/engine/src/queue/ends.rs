@@ -7,6 +7,7 @@ use super::changes::Change;
 use super::ids::{FORGET_MAX, Whereabouts};
 use super::item::{Item, Stage};
 use super::ledger::{DeadLetter, End};
+use super::order::Over;
 use super::shares::Left;
 use super::{Cancelled, Ended, Queue};
 use crate::time::Time;
@@ -62,14 +63,15 @@ impl Queue {
             // What has become due may belong to a key that is not in flight.
             self.stuck = false;
         }
+        let turns_away = self.turns_away();
         while let Some(order) = self.order.get_mut()
-            && let Some(index) = order.advance(now, &self.policy)
+            && let Some((index, over)) = order.advance(now, &self.policy, turns_away)
         {
             let was_sent = self.order.items[index].sent;
-            let end = if was_sent {
-                End::DeadLettered(DeadLetter::Expired)
-            } else {
-                End::Expired
+            let end = match over {
+                Over::Expired if was_sent => End::DeadLettered(DeadLetter::Expired),
+                Over::Expired => End::Expired,
+                Over::TurnedAway => End::DeadLettered(DeadLetter::Offline),
             };
             self.end_held(index, end);
         }

@@ -14,6 +14,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
+pub(super) use timers::Over;
+
 use super::item::{Item, Place, Stage};
 use super::items::Items;
 use crate::event::Priority;

@@ -10,6 +10,15 @@ use crate::queue::items::Items;
 use crate::queue::order::Totals;
 use crate::time::{Time, Wall};
 
+/// Why an item leaves by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::queue) enum Over {
+    /// It has lived.
+    Expired,
+    /// It became due while the stream is not live, and the policy does not hold it.
+    TurnedAway,
+}
+
 impl Order {
     pub(super) fn set_timer(&mut self, index: u32) {
         let item = &mut self.items[index];
@@ -37,9 +46,14 @@ impl Order {
         None
     }
 
-    /// Lets time pass until `now`; the answer is an item whose time is over, to be removed
-    /// before this is called again.
-    pub(in crate::queue) fn advance(&mut self, now: Time, policy: &ChannelPolicy) -> Option<u32> {
+    /// Lets time pass until `now`; the answer is an item to be removed before this is called
+    /// again, and why. With `turns_away`, what was scheduled ends when it becomes due.
+    pub(in crate::queue) fn advance(
+        &mut self,
+        now: Time,
+        policy: &ChannelPolicy,
+        turns_away: bool,
+    ) -> Option<(u32, Over)> {
         while let Some(Reverse((at, seq, index))) = self.timers.peek().copied() {
             if at > now {
                 break;
@@ -50,6 +64,9 @@ impl Order {
             }
             let item = &mut self.items[index];
             if item.stage == Stage::Scheduled && item.place.due <= at {
+                if turns_away {
+                    return Some((index, Over::TurnedAway));
+                }
                 item.stage = Stage::Blocked;
                 let open = item
                     .prev
@@ -58,7 +75,7 @@ impl Order {
                     self.unblock(Some(index), policy);
                 }
             } else if item.deadline <= at {
-                return Some(index);
+                return Some((index, Over::Expired));
             } else if item.rises <= at {
                 self.raise(index, policy);
             }

@@ -314,3 +314,40 @@ fn packing_looks_past_what_does_not_fit_only_when_told() {
         ],
     );
 }
+
+/// What waits behind a scheduled event of its key lives no longer for that.
+#[test]
+fn behind_a_scheduled_event_of_its_key() {
+    check(
+        "it expires at its own deadline",
+        vec![
+            Put(event("1").key("k").at(60_000).waiter(1)),
+            Put(event("2").key("k").ttl(500).waiter(2)),
+            Put(event("3").key("k").ttl(700).id("c").waiter(3)),
+            Wants(None),
+            Timer(Some(1250)),
+            Now(1499),
+            Ends(vec![]),
+            Now(1500),
+            Ends(vec![(2, End::Expired)]),
+            Holds(2, 5),
+            Now(1700),
+            Ends(vec![(3, End::Expired)]),
+            Cancel("c", Cancelled::Gone),
+            Timer(Some(60_000)),
+            Now(60_000),
+            Take("[1]"),
+        ],
+    );
+    check(
+        "one that lives longer leaves after it",
+        vec![
+            Put(event("1").key("k").at(5000)),
+            Put(event("2").key("k").ttl(9000)),
+            Put(event("3")),
+            Take("[3]"),
+            Now(5000),
+            Take("[1,2]"),
+        ],
+    );
+}

@@ -222,6 +222,75 @@ fn offline() {
     );
 }
 
+/// An `at` that is still to come is held whatever the policy: the stream may be back by then.
+#[test]
+fn offline_and_scheduled() {
+    let of = |offline| ChannelPolicy { offline, ..array() };
+    let dead = End::DeadLettered(DeadLetter::Offline);
+    for policy in [Offline::Drop, Offline::Reject] {
+        check_with(
+            &format!("{policy:?}, and back in time"),
+            of(policy),
+            1024,
+            vec![
+                Link(Health::Offline, 3000, 200),
+                Put(event("1").at(2000).waiter(1)),
+                Put(event("2").at(1999).key("k").waiter(2)),
+                Holds(2, 3),
+                Timer(Some(1999)),
+                Now(1998),
+                Link(Health::Live, 0, 200),
+                Now(2000),
+                Ends(vec![]),
+                Take("[2,1]"),
+            ],
+        );
+        check_with(
+            &format!("{policy:?}, and not back in time"),
+            of(policy),
+            1024,
+            vec![
+                Link(Health::Offline, 3000, 200),
+                Put(event("1").at(2000).waiter(1)),
+                Put(event("2").at(1500).waiter(2)),
+                Put(event("3").at(3000).waiter(3)),
+                Now(1999),
+                Ends(vec![(2, dead)]),
+                Now(2000),
+                Ends(vec![(1, dead)]),
+                // The next probe needs something to send.
+                Now(3000),
+                Ends(vec![]),
+                Take("[3]"),
+                Settle(Outcome::Offline),
+                Ends(vec![(3, dead)]),
+            ],
+        );
+    }
+    check_with(
+        "hold",
+        of(Offline::Hold),
+        1024,
+        vec![
+            Link(Health::Offline, 3000, 200),
+            Put(event("1").at(2000).waiter(1)),
+            Now(2000),
+            Ends(vec![]),
+            Holds(1, 1),
+        ],
+    );
+    check_with(
+        "an `at` that is over is now",
+        of(Offline::Reject),
+        1024,
+        vec![
+            Link(Health::Offline, 3000, 200),
+            Refuse(event("1").at(1000), Refusal::Offline),
+            Refuse(event("1").at(5), Refusal::Offline),
+        ],
+    );
+}
+
 #[test]
 fn unknown_outcomes() {
     let of = |on_unknown| ChannelPolicy {

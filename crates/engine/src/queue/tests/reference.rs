@@ -8,7 +8,7 @@ mod accept;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::call::{Link, Outcome};
+use crate::call::{Health, Link, Outcome};
 use crate::event::{Data, Event, Merge, Priority};
 use crate::policy::{ChannelPolicy, Envelope, Offline, OnUnknown};
 use crate::queue::{Cancelled, Dead, DeadLetter, End, Ledger};
@@ -78,6 +78,8 @@ pub(super) struct Reference {
     origin: Wall,
     /// A batch is tried: no id makes room for another before all of it was accepted.
     pub trying: bool,
+    /// When time was last looked at.
+    looked: Time,
     pub ledger: Ledger,
     pub ended: Vec<(u64, End)>,
     pub dead: Vec<Dead>,
@@ -103,6 +105,7 @@ impl Reference {
             origin: Wall::default(),
             n,
             trying: false,
+            looked: Time::ZERO,
             ledger: Ledger::default(),
             ended: Vec::new(),
             dead: Vec::new(),
@@ -185,14 +188,11 @@ impl Reference {
     }
 
     pub(super) fn advance(&mut self, now: Time) {
-        while let Some(at) = (0..self.waiting.len())
-            .filter(|&at| self.waiting[at].deadline <= now)
-            .min_by_key(|&at| (self.waiting[at].deadline, self.waiting[at].seq))
-        {
+        while let Some((_, _, at, end)) = self.next_over(now) {
             let entry = self.waiting.remove(at);
-            let dead = End::DeadLettered(DeadLetter::Expired);
-            self.end(now, &entry, if entry.sent { dead } else { End::Expired });
+            self.end(now, &entry, end);
         }
+        self.looked = now;
         for entry in &mut self.waiting {
             while entry.due <= now && entry.level < Priority::High && entry.rises <= now {
                 entry.level = entry.level.raised();
@@ -226,6 +226,28 @@ impl Reference {
                 .expect("one");
             self.ids.remove(first);
         }
+    }
+
+    /// What ends next by itself: when, its order of acceptance, where it is, and how it ends.
+    fn next_over(&self, now: Time) -> Option<(Time, u64, usize, End)> {
+        let offline = self.is_offline(now) && self.policy.offline != Offline::Hold;
+        let over = |(at, entry): (usize, &Entry)| {
+            let end = if offline && entry.due > self.looked && entry.due <= entry.deadline {
+                (entry.due, End::DeadLettered(DeadLetter::Offline))
+            } else if entry.sent {
+                (entry.deadline, End::DeadLettered(DeadLetter::Expired))
+            } else {
+                (entry.deadline, End::Expired)
+            };
+            (end.0, entry.seq, at, end.1)
+        };
+        let all = self.waiting.iter().enumerate().map(over);
+        all.filter(|(moment, ..)| *moment <= now)
+            .min_by_key(|(moment, seq, ..)| (*moment, *seq))
+    }
+
+    pub(super) fn is_offline(&self, now: Time) -> bool {
+        self.link.health == Health::Offline && now < self.link.next_call
     }
 
     fn bury(&mut self, now: Time, out: usize, end: End) {

@@ -37,7 +37,6 @@ impl Reference {
             self.ledger.duplicates += 1;
             return Ok(Admission::Duplicate);
         }
-        let offline = self.link.health == Health::Offline && now < self.link.next_call;
         let due = event.at.map_or(now, |at| at.time(self.origin)).max(now);
         let ttl = Span::from_millis(u64::from(event.ttl_ms.unwrap_or(self.policy.ttl_ms)));
         let rises = if event.priority == Priority::High {
@@ -61,6 +60,7 @@ impl Reference {
             n: None,
             event,
         };
+        let offline = due <= now && self.is_offline(now);
         if offline && self.policy.offline == Offline::Reject {
             return Err(Refusal::Offline);
         }
