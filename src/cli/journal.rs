@@ -1,12 +1,10 @@
 //! `cuegate journal check|list|export DIR`: what a journal holds, while nobody holds it.
 
+mod export;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use engine::{Data, Kept};
-use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::dispatch::Clock;
 use crate::journal::{self, Inspection, OpenError, RecoveredChannel};
@@ -115,58 +113,15 @@ fn with_events(journal: &Inspection) -> impl Iterator<Item = &RecoveredChannel> 
     channels.filter(|channel| !channel.queue.is_empty())
 }
 
-/// An event as producers write it.
-#[derive(Serialize)]
-struct Line<'a> {
-    channel: &'a str,
-    data: &'a RawValue,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    kind: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    merge: Option<&'a str>,
-    priority: &'a str,
-    /// What is left of it, or all of it for an event whose time is still to come.
-    ttl_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<i64>,
-}
-
 fn export(journal: &Inspection, clock: &Clock, out: &mut impl Write) -> Result<(), Error> {
     for channel in with_events(journal) {
         for kept in channel.queue.events() {
             // What is over by now would be refused.
-            if let Some(line) = line(channel.arn.as_str(), kept, clock) {
+            if let Some(line) = export::line(channel.arn.as_str(), kept, clock) {
                 writeln!(out, "{line}")?;
             }
         }
     }
     out.flush()?;
     Ok(())
-}
-
-fn line(channel: &str, kept: &Kept, clock: &Clock) -> Option<String> {
-    let (now, origin) = (clock.now(), clock.wall_origin());
-    let (due, deadline) = kept.placed(now, origin);
-    let ttl_ms = deadline.since(due.max(now)).micros() / 1000;
-    let at = kept.scheduled.filter(|_| due > now);
-    let data = match &kept.data {
-        Data::Json(text) => RawValue::from_string(text.to_string()),
-        Data::Verbatim(text) => serde_json::value::to_raw_value(&**text),
-    };
-    let line = Line {
-        channel,
-        data: &data.ok()?,
-        kind: kept.kind.as_deref(),
-        id: kept.id.as_deref(),
-        key: kept.key.as_deref(),
-        merge: kept.merge.map(engine::Merge::name),
-        priority: kept.priority.name(),
-        ttl_ms: Some(ttl_ms).filter(|ms| *ms > 0)?,
-        at: at.map(|scheduled| scheduled.at.micros() / 1000),
-    };
-    serde_json::to_string(&line).ok()
 }

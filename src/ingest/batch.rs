@@ -178,7 +178,7 @@ pub fn ndjson<'a>(body: &'a [u8], addressing: Addressing, reader: &mut Reader<'_
             );
             batch.push(
                 text.ok_or_else(not_utf8)
-                    .and_then(|text| event::read(text, addressing, reader)),
+                    .and_then(|text| event::read_line(text, addressing, reader)),
             );
         }
         start = end + 1;

@@ -163,6 +163,7 @@ impl<'a> Attributes<'a> {
             priority: self
                 .cuepriority
                 .map(|word| Word::from_lookup(Priority::from_name(&word))),
+            envelope: None,
             ttl: None,
             at: self.cueat,
             expires_ms: expires_ms.transpose()?,

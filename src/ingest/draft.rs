@@ -43,6 +43,8 @@ pub struct Draft<'a> {
     pub merge: Option<Word<Merge>>,
     /// `priority`: a word.
     pub priority: Option<Word<Priority>>,
+    /// `envelope`: a word; the one there is makes it verbatim.
+    pub envelope: Option<Word<Verbatim>>,
     /// `ttl_ms`: a number as it came.
     pub ttl: Option<&'a str>,
     /// `at`: a string or a number as it came.
@@ -59,7 +61,14 @@ impl Draft<'_> {
     pub fn finish(self, reader: &mut Reader<'_>) -> Result<Event, Refusal> {
         let data = json::minify(self.data, &mut reader.scratch)
             .map_err(|flaw| Refusal::malformed(flaw.detail()))?;
-        let mut event = Event::new(Data::Json(data));
+        let data = match self.envelope {
+            None => Data::Json(data),
+            Some(word) => {
+                let Verbatim = word.known("envelope can only be raw")?;
+                verbatim(&data, self.key.is_some() || self.merge.is_some())?
+            }
+        };
+        let mut event = Event::new(data);
         event.kind = sized("type", self.kind, KIND_MAX)?;
         event.id = sized("id", self.id, self.id_max.unwrap_or(ID_MAX))?;
         event.key = sized("key", self.key, KEY_MAX)?;
@@ -81,6 +90,38 @@ impl Draft<'_> {
         }
         Ok(event)
     }
+}
+
+/// `"envelope":"raw"`: the characters of a string leave as they are, alone in their payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verbatim;
+
+impl Verbatim {
+    /// The word for it in events.
+    pub const NAME: &'static str = "raw";
+
+    /// What a word means.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        (name == Self::NAME).then_some(Self)
+    }
+}
+
+/// The characters of a JSON string.
+fn verbatim(json: &str, has_key: bool) -> Result<Data, Refusal> {
+    if has_key {
+        return Err(Refusal::invalid(
+            "envelope raw does not go with key or merge",
+        ));
+    }
+    let text: String = serde_json::from_str(json)
+        .map_err(|_| Refusal::invalid("envelope raw needs data that is a string"))?;
+    if text.is_empty() {
+        return Err(Refusal::invalid(
+            "envelope raw needs data of 1 byte at least",
+        ));
+    }
+    Ok(Data::Verbatim(text.into()))
 }
 
 fn sized(what: &str, text: Option<Arc<str>>, max: usize) -> Result<Option<Arc<str>>, Refusal> {

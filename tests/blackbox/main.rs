@@ -18,6 +18,7 @@ mod console;
 mod control;
 mod data;
 mod end_to_end;
+mod export;
 mod http2;
 mod journal;
 mod lifecycle;

@@ -71,6 +71,27 @@ fn what_is_accepted() {
 }
 
 #[test]
+fn a_string_may_leave_as_it_is() {
+    let text = r#"{"envelope":"raw","type":"t","data":"  \"\u00e9\n\ud83d\ude00\u0000 "}"#;
+    let mut expected = Event::new(Data::Verbatim("  \"é\n😀\0 ".into()));
+    expected.kind = Some("t".into());
+    assert_eq!(parse(text), Ok(expected));
+}
+
+#[test]
+fn a_line_may_be_a_cloudevent() {
+    let line = |text| read_line(text, Addressing::Event, &mut reader());
+    let cloud =
+        r#"{"specversion":"1.0","id":"1","source":"/q","type":"t","data":1,"cuechannel":"quiz"}"#;
+    let (event, channel) = line(cloud).expect("an event");
+    assert_eq!(event.id.as_deref(), Some("/q 1"));
+    assert_eq!(channel.as_deref(), Some("quiz"));
+    // Of an event that is wrong otherwise it says what is wrong with the event.
+    let wrong = line(r#"{"data":"\"specversion\"","channel":"quiz","x":1}"#).expect_err("wrong");
+    assert!(wrong.detail.contains('x'), "{}", wrong.detail);
+}
+
+#[test]
 #[rustfmt::skip] // a table
 fn what_is_malformed() {
     let deep = |n: usize| format!(r#"{{"data":{}1{}}}"#, "[".repeat(n), "]".repeat(n));
@@ -88,6 +109,7 @@ fn what_is_malformed() {
         r#"{"data":1,"type":1}"#, r#"{"data":1,"type":null}"#, r#"{"data":1,"id":["a"]}"#, r#"{"data":1,"id":null}"#,
         r#"{"data":1,"key":{}}"#, r#"{"data":1,"merge":true,"key":"a"}"#, r#"{"data":1,"merge":null}"#,
         r#"{"data":1,"priority":1}"#, r#"{"data":1,"ttl_ms":"5"}"#, r#"{"data":1,"ttl_ms":null}"#,
+        r#"{"data":"a","envelope":1}"#, r#"{"data":"a","envelope":null}"#, r#"{"data":"a","envelope":"raw","envelope":"raw"}"#,
         r#"{"data":1,"ttl_ms":[1]}"#, r#"{"data":1,"at":null}"#, r#"{"data":1,"at":true}"#, r#"{"data":1,"at":{}}"#,
         r#"{"data":"\ud800"}"#, r#"{"data":{"\udc00":1}}"#, r#"{"data":1,"type":"\ud800"}"#,
         r#"{"data":1,"id":"\udfff"}"#, r#"{"data":1,"key":"\ud800x"}"#, r#"{"data":1,"at":"\ud800"}"#,
@@ -106,6 +128,9 @@ fn what_is_invalid() {
         r#"{"data":1,"type":""}"#, r#"{"data":1,"id":""}"#, r#"{"data":1,"key":""}"#,
         &long("type", 65), &long("id", 129), &long("key", 129), &long("type", 100_000),
         r#"{"data":1,"merge":"sum"}"#, r#"{"data":1,"merge":"SUM","key":"a"}"#, r#"{"data":1,"merge":"","key":"a"}"#,
+        r#"{"data":"a","envelope":"cue"}"#, r#"{"data":"a","envelope":""}"#, r#"{"data":1,"envelope":"raw"}"#,
+        r#"{"data":{"a":1},"envelope":"raw"}"#, r#"{"data":"","envelope":"raw"}"#, r#"{"data":"a","envelope":"raw","key":"k"}"#,
+        r#"{"data":"a","envelope":"raw","key":"k","merge":"replace"}"#,
         r#"{"data":1,"priority":"urgent"}"#, r#"{"data":1,"priority":""}"#,
         r#"{"data":1,"ttl_ms":0}"#, r#"{"data":1,"ttl_ms":-1}"#, r#"{"data":1,"ttl_ms":86400001}"#,
         r#"{"data":1,"ttl_ms":1.5}"#, r#"{"data":1,"ttl_ms":1e999}"#, r#"{"data":1,"ttl_ms":99999999999999999999}"#,

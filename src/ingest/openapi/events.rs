@@ -25,6 +25,13 @@ fn numbers_if(merge: &str) -> Value {
     json!({"if": words, "then": {"properties": {"data": {"anyOf": [number, numbers]}}}})
 }
 
+/// `"envelope":"raw"` is of strings, and of events without a key.
+fn verbatim() -> Value {
+    let data = json!({"properties": {"data": {"type": "string", "minLength": 1}}});
+    let alone = json!({"not": {"anyOf": [{"required": ["key"]}, {"required": ["merge"]}]}});
+    json!({"if": {"required": ["envelope"]}, "then": {"allOf": [data, alone]}})
+}
+
 fn merge() -> Value {
     json!({
         "enum": ["replace", "sum", "max", "min", "patch"],
@@ -57,6 +64,7 @@ pub fn event(channel: Option<&str>) -> Value {
             "priority": priority(),
             "ttl_ms": {"type": "integer", "minimum": 1, "maximum": TTL_MAX_MS, "description": "From acceptance or `at`. An event that cannot leave in time expires."},
             "at": moment(),
+            "envelope": {"const": "raw", "description": "`data` is a string, whose characters leave byte for byte, alone in their payload. Not with `key` or `merge`."},
         },
         "required": ["data"],
         "dependentRequired": {"merge": ["key"]},
@@ -67,6 +75,7 @@ pub fn event(channel: Option<&str>) -> Value {
         ],
     });
     extend(&mut event, numbers_if("merge"));
+    event["allOf"] = json!([verbatim()]);
     address(&mut event, channel);
     event
 }
