@@ -1,10 +1,13 @@
-//! One account and region, as everybody sees it: its scheduler, and what its task hears.
+//! One account and region, as everybody sees it: its engine, and what its task hears.
+//!
+//! Locks: the engine's comes before a channel's. So nobody who holds a channel asks the engine;
+//! what a channel needs of its account is published beside it ([`Account::outlook`]).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{AccountPolicy, ChannelId, Scheduler, Time};
+use engine::{AccountOutlook, AccountPolicy, AccountStatus, ChannelId, ChannelStatus, Time};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -12,6 +15,7 @@ use super::call::Call;
 use super::channel::Channel;
 use super::driver::Driver;
 use super::shared::Shared;
+use crate::journal::Ticket;
 use crate::upstream::Answer;
 
 /// An account in a region.
@@ -22,11 +26,9 @@ pub struct Account {
     pub region: String,
     inbox: Mutex<Vec<News>>,
     bell: Notify,
-    scheduler: Mutex<Scheduler>,
-    /// Most bytes of a payload, as configured.
-    payload_max: AtomicUsize,
-    /// The same, as the API taught; a reload does not make it forget.
-    payload_max_learned: AtomicUsize,
+    engine: Mutex<engine::Account>,
+    /// How the engine's account stood when it was last let go.
+    outlook: Mutex<AccountOutlook>,
     /// Why the account cannot send, if it cannot.
     trouble: Mutex<Option<String>>,
 }
@@ -41,7 +43,7 @@ pub(super) enum News {
     GaveUp(Call, Duration),
     /// A call that had timed out was answered after all.
     Late(Call, Answer),
-    /// The scheduler changed under the task: a pause, a reload.
+    /// The account changed under the task: a pause, a reload.
     Look,
 }
 
@@ -53,14 +55,14 @@ impl Account {
         hold_until: Time,
         payload_max: usize,
     ) -> Self {
+        let engine = engine::Account::new(policy, hold_until, payload_max);
         Self {
             id: id.to_owned(),
             region: region.to_owned(),
             inbox: Mutex::default(),
             bell: Notify::new(),
-            scheduler: Mutex::new(Scheduler::new(policy, hold_until)),
-            payload_max: AtomicUsize::new(payload_max),
-            payload_max_learned: AtomicUsize::new(usize::MAX),
+            outlook: Mutex::new(engine.outlook()),
+            engine: Mutex::new(engine),
             trouble: Mutex::default(),
         }
     }
@@ -93,43 +95,73 @@ impl Account {
         self.bell.notified().await;
     }
 
-    /// The scheduler, for a look or a change of its rules.
-    pub(super) fn scheduler(&self) -> MutexGuard<'_, Scheduler> {
-        self.scheduler
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn set_policy(&self, now: Time, policy: AccountPolicy) {
-        self.scheduler().set_policy(now, policy);
-        self.post(News::Look);
-    }
-
-    pub(super) fn set_paused(&self, now: Time, channel: ChannelId, paused: bool) {
-        let mut scheduler = self.scheduler();
-        if paused {
-            scheduler.pause(now, channel);
-        } else {
-            scheduler.resume(now, channel);
+    /// The engine's account, for work on it. Never called with a channel locked.
+    pub(super) fn engine(&self) -> Engine<'_> {
+        let engine = self.engine.lock();
+        Engine {
+            account: self,
+            engine: engine.unwrap_or_else(PoisonError::into_inner),
         }
-        drop(scheduler);
+    }
+
+    /// How the account stands, for whoever has a channel locked.
+    pub(super) fn outlook(&self) -> AccountOutlook {
+        *self.lock_outlook()
+    }
+
+    fn lock_outlook(&self) -> MutexGuard<'_, AccountOutlook> {
+        self.outlook.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state of a channel.
+    pub(super) fn channel_status(&self, now: Time, channel: ChannelId) -> ChannelStatus {
+        self.engine().status(now, channel)
+    }
+
+    /// The state of the account.
+    pub(super) fn status(&self, now: Time) -> AccountStatus {
+        self.engine().account_status(now)
+    }
+
+    pub(super) fn set_policy(&self, now: Time, policy: AccountPolicy, payload_max: usize) {
+        let mut engine = self.engine();
+        engine.set_policy(now, policy);
+        engine.set_payload_max(payload_max);
+        drop(engine);
         self.post(News::Look);
+    }
+
+    /// Pauses a channel or lets it go on. The engine owns the pause; the channel's own note is
+    /// its copy, and is only written here, under the engine's lock, so that the two agree
+    /// whoever pauses and resumes at once.
+    pub(super) fn set_paused(
+        &self,
+        shared: &Shared,
+        now: Time,
+        channel: &Arc<Channel>,
+        since: Option<Time>,
+    ) -> Ticket {
+        let mut engine = self.engine();
+        if since.is_some() {
+            engine.pause(now, channel.id);
+        } else {
+            engine.resume(now, channel.id);
+        }
+        let ((), ticket) = channel.change(shared, |state| state.set_paused(since));
+        drop(engine);
+        self.post(News::Look);
+        ticket
+    }
+
+    /// Asks for an offline channel to be probed without further waiting.
+    pub(super) fn hint_live(&self, now: Time, channel: &Arc<Channel>) {
+        self.engine().hint_live(now, channel.id);
+        channel.wake();
     }
 
     /// Most bytes of a payload.
     pub(super) fn payload_max(&self) -> usize {
-        let learned = self.payload_max_learned.load(Ordering::Relaxed);
-        self.payload_max.load(Ordering::Relaxed).min(learned)
-    }
-
-    /// Changes the configured bound on payloads.
-    pub(super) fn set_payload_max(&self, bytes: usize) {
-        self.payload_max.store(bytes, Ordering::Relaxed);
-    }
-
-    /// The API taught a bound on payloads; the answer is whether that is new.
-    pub(super) fn learn_payload_max(&self, bytes: usize) -> bool {
-        self.payload_max_learned.fetch_min(bytes, Ordering::Relaxed) > bytes
+        self.engine().payload_max()
     }
 
     /// Why the account cannot send, if it cannot.
@@ -152,5 +184,31 @@ impl Account {
             _ => {}
         }
         *current = trouble;
+    }
+}
+
+/// The engine's account, locked. Letting go of it publishes how the account stands.
+pub(super) struct Engine<'a> {
+    account: &'a Account,
+    engine: MutexGuard<'a, engine::Account>,
+}
+
+impl Deref for Engine<'_> {
+    type Target = engine::Account;
+
+    fn deref(&self) -> &engine::Account {
+        &self.engine
+    }
+}
+
+impl DerefMut for Engine<'_> {
+    fn deref_mut(&mut self) -> &mut engine::Account {
+        &mut self.engine
+    }
+}
+
+impl Drop for Engine<'_> {
+    fn drop(&mut self) {
+        *self.account.lock_outlook() = self.engine.outlook();
     }
 }

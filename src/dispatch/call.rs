@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use engine::{CallId, Outcome, Payload, PayloadId};
+use engine::{Outcome, Payload};
 use tracing::Instrument as _;
 
 use super::account::{Account, News};
@@ -15,10 +15,18 @@ use crate::telemetry::spans::{self, Origin};
 /// A call in flight, or given up and still listened to.
 #[derive(Clone)]
 pub(super) struct Call {
-    pub id: CallId,
+    pub call: engine::Call,
     pub channel: Arc<Channel>,
-    pub payload: PayloadId,
     pub bytes: usize,
+}
+
+/// What a call carries: the payload, the requests that its events came with, and the commit to
+/// wait for.
+pub(super) struct Parcel {
+    pub channel: Arc<Channel>,
+    pub payload: Payload,
+    pub origins: Vec<Origin>,
+    pub ticket: Ticket,
 }
 
 /// One call, heard to its end: a call that is given up is still listened to, because its
@@ -26,11 +34,20 @@ pub(super) struct Call {
 pub(super) async fn make_call(
     account: Arc<Account>,
     shared: Arc<Shared>,
-    call: Call,
-    payload: Payload,
-    origins: Vec<Origin>,
-    ticket: Ticket,
+    call: engine::Call,
+    parcel: Parcel,
 ) {
+    let Parcel {
+        channel,
+        payload,
+        origins,
+        ticket,
+    } = parcel;
+    let call = Call {
+        call,
+        channel,
+        bytes: payload.text.len(),
+    };
     // Its events and its number are on disk before it goes: after a crash it goes again as
     // the same payload. A disk that fails does not stop deliveries.
     let _ = shared.journal.committed(ticket).await;

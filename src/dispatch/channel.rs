@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use engine::{ChannelId, Ledger, Payload, Queue, Time};
+use engine::{ChannelId, ChannelOutlook, Ledger, Link, Payload, Queue, Time};
 use tokio::sync::broadcast;
 
 use super::account::Account;
@@ -84,9 +84,12 @@ pub(super) struct State {
     pub payloads: Option<Payloads>,
     pub last_error: Option<Box<LastError>>,
     /// Since when an operator has it paused.
+    /// A copy of what the account's engine owns; only [`Account::set_paused`] writes it.
     paused: Option<Time>,
     /// The journal has not heard yet that it was paused or resumed.
     pause_changed: bool,
+    /// How the channel stood, as the account's engine last said.
+    pub outlook: ChannelOutlook,
     /// The newest notices about its stream.
     pub noticed: Option<Box<Noticed>>,
     /// Events were placed anew: the journal writes all of them anew.
@@ -149,6 +152,7 @@ impl Channel {
             paused: None,
             pause_changed: false,
             noticed: None,
+            outlook: ChannelOutlook::default(),
             anew: false,
             origins: None,
         };
@@ -202,10 +206,14 @@ impl Channel {
         name.alias = alias;
     }
 
-    /// Locks the channel for work on it.
+    /// Locks the channel for work on it. Its queue goes by the account's present pace: an idle
+    /// channel's own news of it may be hours old.
     pub(super) fn lock<'a>(self: &'a Arc<Self>, shared: &'a Shared) -> Locked<'a> {
         let mut state = self.lock_state();
         state.follow(&shared.clock);
+        let account = self.account.outlook();
+        let link = Link::of(shared.clock.now(), &state.outlook, &account);
+        state.queue.set_link(link);
         Locked {
             channel: self,
             shared,

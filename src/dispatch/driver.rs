@@ -1,50 +1,47 @@
-//! The task of an account: drives its scheduler, its timers and its calls.
+//! The task of an account: tells the engine's account what happened, and makes its calls.
 //!
 //! It wakes for three things: news (a queue has something, a call ended), a moment a queue
-//! changes by itself, and the moment the scheduler named. It makes at most as many calls as
-//! the scheduler hands out tokens for.
+//! changes by itself, and the moment the engine named. What is done then is the engine's word;
+//! here are the locks, the clock and the meters.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use engine::{ChannelId, Next, Outcome, Settled, Time};
+use engine::{ChannelId, Look, Outcome, PayloadId, Settled, Step, Time, View};
 
 use super::account::{Account, News};
-use super::call::{Call, make_call};
+use super::call::{Call, Parcel, make_call};
 use super::channel::{Channel, Delivered, LastError, Payloads};
 use super::shared::Shared;
 use crate::telemetry::warnings::Warning;
 use crate::upstream::Answer;
 
-/// Timers that no longer count, beyond as many as there are busy channels, before they are
-/// cleared away.
-const TIMERS_SLACK: usize = 64;
-
 /// The task's own state.
 pub(super) struct Driver {
     account: Arc<Account>,
-    shared: Arc<Shared>,
-    /// Channels that have something to send or change by themselves.
-    busy: HashMap<ChannelId, Busy>,
-    timers: BinaryHeap<Reverse<(Time, ChannelId)>>,
+    queues: Queues,
 }
 
-struct Busy {
-    channel: Arc<Channel>,
-    /// When its queue changes by itself.
-    timer: Option<Time>,
+/// The queues as the engine's account gets at them.
+struct Queues {
+    shared: Arc<Shared>,
+    /// The channels that the engine may ask for.
+    channels: HashMap<ChannelId, Arc<Channel>>,
+    /// What the API said of the call that is being settled.
+    error: Option<LastError>,
 }
 
 impl Driver {
     pub(super) fn new(account: Arc<Account>, shared: Arc<Shared>) -> Self {
         Self {
             account,
-            shared,
-            busy: HashMap::new(),
-            timers: BinaryHeap::new(),
+            queues: Queues {
+                shared,
+                channels: HashMap::new(),
+                error: None,
+            },
         }
     }
 
@@ -57,7 +54,8 @@ impl Driver {
                 bell.await;
             } else {
                 // Past, present or future: a timeout in the past fires at once.
-                let _ = tokio::time::timeout(self.shared.clock.until(next), bell).await;
+                let wait = self.queues.shared.clock.until(next);
+                let _ = tokio::time::timeout(wait, bell).await;
             }
         }
     }
@@ -67,55 +65,63 @@ impl Driver {
         for news in self.account.take_news() {
             self.hear(news);
         }
-        self.run_timers();
         loop {
-            let now = self.shared.clock.now();
-            let next = self.account.scheduler().poll(now);
-            match next {
-                Next::Send(channel) => self.send(now, channel),
-                Next::Wait(until) => {
-                    let timer = self
-                        .timers
-                        .peek()
-                        .map_or(Time::NEVER, |Reverse((at, _))| *at);
-                    return until.min(timer);
+            // The lock is taken for one decision at a time: others look at the account too.
+            let now = self.queues.shared.clock.now();
+            let step = self.account.engine().step(now, &mut self.queues);
+            match step {
+                Step::Call(call, parcel) => {
+                    let (account, shared) = (&self.account, &self.queues.shared);
+                    let call = make_call(Arc::clone(account), Arc::clone(shared), call, parcel);
+                    tokio::spawn(call);
                 }
+                Step::Wait(until) => return until,
             }
         }
     }
 
+    /// The clock is read after the news came, because a token's way back is counted from here.
     fn hear(&mut self, news: News) {
-        let now = self.shared.clock.now();
+        let now = self.queues.shared.clock.now();
         match news {
             News::Wake(channel) => {
                 channel.seen();
-                self.look(now, &channel);
+                let id = channel.id;
+                self.queues.know(&channel);
+                drop(channel);
+                self.account.engine().woken(now, id, &mut self.queues);
             }
             News::Answered(call, answer, took) => {
-                self.account
-                    .scheduler()
-                    .finished(now, call.id, answer.outcome, fastrand::u64(..));
-                self.meter(answer.outcome, took);
-                self.settle(now, &call, answer);
+                let outcome = answer.outcome;
+                self.meter(outcome, took);
+                self.answered(&call, answer);
+                let random = fastrand::u64(..);
+                let mut engine = self.account.engine();
+                let settled = engine.finished(now, call.call, outcome, random, &mut self.queues);
+                drop(engine);
+                self.account_for(&call, &settled);
             }
             News::GaveUp(call, took) => {
-                self.account
-                    .scheduler()
-                    .gave_up(now, call.id, fastrand::u64(..));
                 self.meter(Outcome::Unknown, took);
-                let limit = self.shared.call_timeout().as_millis();
-                let error = LastError {
-                    code: None,
-                    status: None,
-                    message: format!("no answer within {limit} ms; it may have been applied"),
-                    at_ms: self.shared.clock.epoch_ms(),
-                };
-                self.settle_as(now, &call, Outcome::Unknown, Some(error));
+                let limit = self.queues.shared.call_timeout().as_millis();
+                let message = format!("no answer within {limit} ms; it may have been applied");
+                self.expect(&call, Outcome::Unknown, Some((None, None, message)));
+                let random = fastrand::u64(..);
+                let mut engine = self.account.engine();
+                let settled = engine.gave_up(now, call.call, random, &mut self.queues);
+                drop(engine);
+                self.account_for(&call, &settled);
             }
             News::Late(call, answer) => {
-                self.account.scheduler().late(now, call.id);
-                if answer.outcome == Outcome::Delivered {
-                    self.settle(now, &call, answer);
+                let outcome = answer.outcome;
+                if outcome == Outcome::Delivered {
+                    self.answered(&call, answer);
+                }
+                let mut engine = self.account.engine();
+                let settled = engine.late(now, call.call, outcome, &mut self.queues);
+                drop(engine);
+                if let Some(settled) = settled {
+                    self.account_for(&call, &settled);
                 }
             }
             News::Look => {}
@@ -123,17 +129,17 @@ impl Driver {
     }
 
     fn meter(&self, outcome: Outcome, took: Duration) {
+        let meters = &self.queues.shared.meters;
+        let (account, region) = (&self.account.id, &self.account.region);
         if matches!(outcome, Outcome::Throttled(_)) {
-            let account = format!("{} in {}", self.account.id, self.account.region);
-            let warnings = self.shared.meters.warnings();
-            warnings.count(Warning::Throttled, 1, &account);
+            let account = format!("{account} in {region}");
+            meters.warnings().count(Warning::Throttled, 1, &account);
         }
-        self.shared
-            .meters
-            .call(&self.account.id, &self.account.region, outcome, took);
+        meters.call(account, region, outcome, took);
     }
 
-    fn settle(&mut self, now: Time, call: &Call, answer: Answer) {
+    /// What an answer says of the account, and the error to keep with the channel.
+    fn answered(&mut self, call: &Call, answer: Answer) {
         let trouble = answer.account_trouble;
         let message = answer.error.as_ref().map(|error| error.message.clone());
         if trouble {
@@ -145,35 +151,54 @@ impl Driver {
         ) {
             self.account.set_trouble(None);
         }
-        let at_ms = self.shared.clock.epoch_ms();
-        let error = answer.error.map(|error| LastError {
-            code: error.code,
-            status: error.status,
-            message: error.message,
-            at_ms,
-        });
-        self.settle_as(now, call, answer.outcome, error);
+        let error = answer
+            .error
+            .map(|error| (error.code, error.status, error.message));
+        self.expect(call, answer.outcome, error);
     }
 
-    fn settle_as(&mut self, now: Time, call: &Call, outcome: Outcome, error: Option<LastError>) {
-        if let Some(error) = &error {
-            tracing::debug!(channel = %call.channel.arn, ?outcome, message = %error.message, "PutMetadata was not delivered");
-        }
-        let link = self.account.scheduler().link(now, call.channel.id);
-        let settled = call.channel.with(&self.shared, |state| {
-            state.queue.set_link(link);
-            if let Some(error) = error {
-                state.last_error = Some(Box::new(error));
+    /// The engine is about to settle this call.
+    fn expect(
+        &mut self,
+        call: &Call,
+        outcome: Outcome,
+        error: Option<(Option<String>, Option<u16>, String)>,
+    ) {
+        self.queues.know(&call.channel);
+        let at_ms = self.queues.shared.clock.epoch_ms();
+        self.queues.error = error.map(|(code, status, message)| {
+            tracing::debug!(channel = %call.channel.arn, ?outcome, %message, "PutMetadata was not delivered");
+            LastError {
+                code,
+                status,
+                message,
+                at_ms,
             }
-            let settled = state.queue.settle(now, call.payload, outcome);
-            if let Some((n, text)) = &settled.delivered {
-                self.show(call.channel.id, &mut state.payloads, *n, text);
-            }
-            settled
         });
-        self.account_for(call, &settled);
-        let channel = Arc::clone(&call.channel);
-        self.look(now, &channel);
+    }
+
+    fn account_for(&self, call: &Call, settled: &Settled) {
+        let shared = &self.queues.shared;
+        if settled.delivered.is_some() {
+            let events = settled.latencies.len() as u64;
+            shared.delivered.fetch_add(events, Ordering::Relaxed);
+            shared.meters.payload(call.bytes, &settled.latencies);
+        }
+        if let Some(bytes) = settled.payload_max {
+            tracing::warn!(
+                account = %self.account.id, region = %self.account.region, payload_max_bytes = bytes,
+                "the API refused a payload of {} bytes as too large: payloads of this account stay within {bytes} from now on; set quota.payload_max_bytes",
+                call.bytes,
+            );
+        }
+    }
+}
+
+impl Queues {
+    fn know(&mut self, channel: &Arc<Channel>) {
+        self.channels
+            .entry(channel.id)
+            .or_insert_with(|| Arc::clone(channel));
     }
 
     /// Shows a delivered payload to whoever looks, now or a little later.
@@ -192,106 +217,55 @@ impl Driver {
             }
         }
     }
+}
 
-    fn account_for(&self, call: &Call, settled: &Settled) {
-        if settled.delivered.is_some() {
-            let events = settled.latencies.len() as u64;
-            self.shared.delivered.fetch_add(events, Ordering::Relaxed);
-            self.shared.meters.payload(call.bytes, &settled.latencies);
-        }
-        if let Some(bytes) = settled.payload_max
-            && self.account.learn_payload_max(bytes)
-        {
-            tracing::warn!(
-                account = %self.account.id, region = %self.account.region, payload_max_bytes = bytes,
-                "the API refused a payload of {} bytes as too large: payloads of this account stay within {bytes} from now on; set quota.payload_max_bytes",
-                call.bytes,
-            );
-        }
+impl engine::Queues for Queues {
+    type Parcel = Parcel;
+
+    fn look(&mut self, channel: ChannelId, view: &View) -> Option<Look> {
+        let channel = self.channels.get(&channel)?;
+        Some(channel.with(&self.shared, |state| {
+            state.outlook = view.channel;
+            view.look(&mut state.queue)
+        }))
     }
 
-    /// Asks a queue what it wants and when it changes, and tells the scheduler.
-    fn look(&mut self, now: Time, channel: &Arc<Channel>) {
-        let link = self.account.scheduler().link(now, channel.id);
-        let payload_max = self.account.payload_max();
-        let (demand, timer) = channel.with(&self.shared, |state| {
-            state.queue.set_link(link);
-            if state.queue.payload_max() != payload_max {
-                let policy = Arc::clone(state.queue.policy());
-                state.queue.set_policy(policy, payload_max);
-            }
-            (state.queue.demand(now), state.queue.timer())
-        });
-        self.account.scheduler().update(now, channel.id, demand);
-        if demand.is_none() && timer.is_none() {
-            // Nothing to send and nothing to wait for: its next event, or the answer of a
-            // call in flight, brings it back.
-            self.busy.remove(&channel.id);
-            return;
-        }
-        let busy = self.busy.entry(channel.id);
-        let busy = busy.or_insert_with(|| Busy {
-            channel: Arc::clone(channel),
-            timer: None,
-        });
-        if busy.timer != timer {
-            busy.timer = timer;
-            if let Some(at) = timer {
-                self.timers.push(Reverse((at, channel.id)));
-            }
-            if self.timers.len() > 2 * self.busy.len() + TIMERS_SLACK {
-                let busy = &self.busy;
-                self.timers.retain(|Reverse((at, id))| {
-                    busy.get(id).is_some_and(|busy| busy.timer == Some(*at))
-                });
-            }
-        }
-    }
-
-    fn run_timers(&mut self) {
-        let now = self.shared.clock.now();
-        while let Some(Reverse((at, id))) = self.timers.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.timers.pop();
-            let Some(busy) = self.busy.get_mut(&id).filter(|busy| busy.timer == Some(at)) else {
-                continue;
-            };
-            busy.timer = None;
-            let channel = Arc::clone(&busy.channel);
-            self.look(now, &channel);
-        }
-    }
-
-    /// Makes the call the scheduler asked for, if the queue still has something to send.
-    fn send(&mut self, now: Time, id: ChannelId) {
-        let Some(channel) = self.busy.get(&id).map(|busy| Arc::clone(&busy.channel)) else {
-            self.account.scheduler().update(now, id, None);
-            return;
-        };
+    fn take(&mut self, now: Time, channel: ChannelId) -> Option<(PayloadId, Parcel)> {
+        let channel = self.channels.get(&channel)?;
         let (taken, ticket) = channel.change(&self.shared, |state| {
             let payload = state.queue.take(now)?;
             let origins = state.origins_of(&payload);
             Some((payload, origins))
         });
-        if let Some((payload, origins)) = taken {
-            let call = self.account.scheduler().sent(now, id);
-            let call = Call {
-                id: call,
-                channel: Arc::clone(&channel),
-                payload: payload.id,
-                bytes: payload.text.len(),
-            };
-            tokio::spawn(make_call(
-                Arc::clone(&self.account),
-                Arc::clone(&self.shared),
-                call,
-                payload,
-                origins,
-                ticket,
-            ));
-        }
-        self.look(now, &channel);
+        let (payload, origins) = taken?;
+        let parcel = Parcel {
+            channel: Arc::clone(channel),
+            payload,
+            origins,
+            ticket,
+        };
+        Some((parcel.payload.id, parcel))
+    }
+
+    fn settle(&mut self, call: engine::Call, view: &View, outcome: Outcome) -> Settled {
+        let error = self.error.take();
+        let Some(channel) = self.channels.get(&call.channel) else {
+            return Settled::default();
+        };
+        channel.with(&self.shared, |state| {
+            state.outlook = view.channel;
+            if let Some(error) = error {
+                state.last_error = Some(Box::new(error));
+            }
+            let settled = view.settle(&mut state.queue, call.payload, outcome);
+            if let Some((n, text)) = &settled.delivered {
+                self.show(call.channel, &mut state.payloads, *n, text);
+            }
+            settled
+        })
+    }
+
+    fn rest(&mut self, channel: ChannelId) {
+        self.channels.remove(&channel);
     }
 }

@@ -158,8 +158,8 @@ impl Gateway {
         );
         let now = self.now();
         for account in self.registry.accounts() {
-            account.set_policy(now, settings.account_policy(&account.id, &account.region));
-            account.set_payload_max(settings.payload_max_bytes);
+            let policy = settings.account_policy(&account.id, &account.region);
+            account.set_policy(now, policy, settings.payload_max_bytes);
         }
         let mut aliases = HashMap::new();
         for listed in &settings.channels {
@@ -396,14 +396,8 @@ impl Gateway {
     }
 
     fn set_paused(&self, channel: &Arc<Channel>, since: Option<Time>) -> Ticket {
-        let now = self.now();
-        // Both under the channel's lock, so that of two requests at once the same is the last
-        // everywhere. Nobody locks a channel while a scheduler is locked.
-        let set = channel.change(&self.shared, |state| {
-            state.set_paused(since);
-            channel.account.set_paused(now, channel.id, since.is_some());
-        });
-        set.1
+        let account = &channel.account;
+        account.set_paused(&self.shared, self.now(), channel, since)
     }
 
     /// Tells which channels are paused since before the start.

@@ -113,7 +113,7 @@ impl Channel {
 impl ChannelReport {
     pub(super) fn of(shared: &Shared, settings: &Settings, channel: &Arc<Channel>) -> Self {
         let now = shared.clock.now();
-        let status = channel.account.scheduler().status(now, channel.id);
+        let status = channel.account.channel_status(now, channel.id);
         let rules = settings.account_policy(&channel.account.id, &channel.account.region);
         channel.with(shared, |state| {
             let depth = state.queue.depth(now);
@@ -168,7 +168,7 @@ pub struct AccountReport {
 
 impl AccountReport {
     pub(super) fn of(now: Time, account: &Account) -> Self {
-        let status = account.scheduler().account_status(now);
+        let status = account.status(now);
         let reason = account.trouble().or_else(|| {
             status
                 .circuit_open
@@ -218,7 +218,7 @@ pub(super) fn snapshot(shared: &Shared, registry: &Registry) -> Snapshot {
 
 /// Adds a channel to the sums of its label; the answer is the bytes it has queued.
 fn add(sums: &mut ChannelSnapshot, shared: &Shared, now: Time, channel: &Arc<Channel>) -> u64 {
-    let status = channel.account.scheduler().status(now, channel.id);
+    let status = channel.account.channel_status(now, channel.id);
     channel.with(shared, |state| {
         let depth = state.queue.depth(now);
         let age = depth

@@ -85,9 +85,7 @@ impl Gateway {
     }
 
     fn hint_live(&self, channel: &Arc<Channel>) {
-        let now = self.now();
-        channel.account.scheduler().hint_live(now, channel.id);
-        channel.account.wake(Arc::clone(channel));
+        channel.account.hint_live(self.now(), channel);
     }
 
     /// Reads the lists of live streams for as long as it runs.
@@ -116,7 +114,7 @@ impl Gateway {
             HashMap::new();
         for channel in self.registry.channels() {
             let account = Arc::clone(&channel.account);
-            if account.scheduler().link(now, channel.id).health == Health::Offline {
+            if account.channel_status(now, channel.id).health == Health::Offline {
                 let entry = waiting.entry(Arc::as_ptr(&account));
                 let (_, channels) = entry.or_insert_with(|| (account, Vec::new()));
                 channels.push(channel);

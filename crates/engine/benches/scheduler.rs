@@ -21,7 +21,7 @@ fn demand(now: Time, channel: ChannelId) -> Demand {
 
 fn decision(criterion: &mut Criterion) {
     let mut now = Time::from_micros(10_000_000);
-    let mut scheduler = Scheduler::new(AccountPolicy::default(), Time::ZERO);
+    let mut scheduler = Account::new(AccountPolicy::default(), Time::ZERO, 1024);
     for channel in (0..CHANNELS).map(ChannelId) {
         scheduler.update(now, channel, Some(demand(now, channel)));
     }

@@ -6,7 +6,9 @@
 //! - `event`, `policy`, `call`, `time`: the words.
 //! - `queue`: one per channel: accepts, merges, orders, expires, packs, settles.
 //! - `scheduler`: one per account and region: whose turn it is, and when.
+//! - `account`: drives the scheduler and the timers of its channels' queues.
 
+mod account;
 mod call;
 mod envelope;
 mod event;
@@ -16,6 +18,7 @@ mod queue;
 mod scheduler;
 mod time;
 
+pub use account::{Account, Call, Look, Queues, Step, View};
 pub use call::{CallId, ChannelId, Demand, Health, Link, Outcome, Rejection, ThrottleScope};
 pub use event::{Data, Event, Merge, Priority, Producer};
 pub use policy::{
@@ -25,5 +28,5 @@ pub use queue::{
     Admission, Cancelled, Change, Dead, DeadLetter, Depth, End, Ended, Kept, Ledger, Payload,
     PayloadId, Queue, Rebuild, Refusal, Scheduled, Settled,
 };
-pub use scheduler::{AccountStatus, ChannelStatus, Next, Scheduler};
+pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus};
 pub use time::{Span, Time, Wall};

@@ -19,6 +19,11 @@ const PROBE_CAP: Span = Span::from_millis(10_000);
 /// went offline together are not probed together.
 const PROBE_JITTER: u64 = 8;
 
+/// How long bad news counts after the call that brought it, if no other call follows: three
+/// times the longest wait, so that a channel which comes again later could have called anyway.
+/// What is forgotten is then only how long the next waits would be.
+const LAPSE: Span = Span::from_millis(30_000);
+
 /// How a channel fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Condition {
@@ -28,6 +33,8 @@ pub(super) struct Condition {
     attempts: u32,
     /// Not before this moment may it call.
     pub(super) not_before: Time,
+    /// When the last call brought bad news.
+    since: Time,
 }
 
 impl Condition {
@@ -68,11 +75,20 @@ impl Condition {
         }
     }
 
+    /// When its bad news stop to count; [`Time::ZERO`] if there are none.
+    pub(super) fn lapses(&self) -> Time {
+        match self.health {
+            Health::Live => Time::ZERO,
+            Health::Offline | Health::Failing => self.since + LAPSE,
+        }
+    }
+
     fn worse(&mut self, now: Time, health: Health, random: u64) {
         if self.health != health {
             self.attempts = 0;
         }
         self.health = health;
+        self.since = now;
         self.attempts = self.attempts.saturating_add(1);
         let wait = match health {
             Health::Live => Span::ZERO,

@@ -127,6 +127,25 @@ impl Channel {
         throttle.map(|throttle| throttle.interval())
     }
 
+    /// The same, with the moment until which that holds.
+    pub(super) fn widened_until(&self, now: Time) -> Option<(Span, Time)> {
+        let interval = self.widened(now)?;
+        let over = self.throttle.as_ref().map_or(now, |it| it.over());
+        Some((interval, over))
+    }
+
+    /// Until when the channel must not be forgotten; [`Time::NEVER`]: only something that happens
+    /// to it changes that.
+    pub(super) fn counts_until(&self, now: Time) -> Time {
+        if self.demand.is_some() || self.paused || self.in_flight > 0 || self.bucket.out(now) > 0 {
+            return Time::NEVER;
+        }
+        let throttle = self.throttle.as_ref().map_or(Time::ZERO, |it| it.over());
+        throttle
+            .max(self.paces_allow())
+            .max(self.condition.lapses())
+    }
+
     /// Not before this moment does any pace, backoff or probe let the channel call.
     pub(super) fn paces_allow(&self) -> Time {
         let steady = self.steady.as_ref().map_or(Time::ZERO, |pace| pace.next());

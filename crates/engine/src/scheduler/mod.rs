@@ -18,7 +18,8 @@
 //! - `agenda`: every channel in the one place where it waits for its moment.
 //! - `outcome`: what the end of a call changes.
 //! - `rules`: the policy, the round trip, and every span that follows from them.
-//! - `report`: what queues, operators and tests get to see.
+//! - `outlook`: what queues get to know.
+//! - `report`: what operators and tests get to see.
 
 mod agenda;
 mod backoff;
@@ -26,6 +27,7 @@ mod bucket;
 mod channel;
 mod circuit;
 mod outcome;
+mod outlook;
 mod pacing;
 mod ready;
 mod report;
@@ -51,11 +53,12 @@ use crate::call::{CallId, ChannelId, Demand, Health};
 use crate::policy::AccountPolicy;
 use crate::time::Time;
 
+pub use outlook::{AccountOutlook, ChannelOutlook};
 pub use report::{AccountStatus, ChannelStatus};
 
 /// What the runtime does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// This channel may call now: [`Scheduler::sent`], or, if its queue turns out to have
     /// nothing, [`Scheduler::update`] with what it does have.
     Send(ChannelId),
@@ -71,7 +74,7 @@ pub enum Next {
 /// channels with something to send; channels that are idle, healthy and have all their
 /// tokens home take no memory.
 #[derive(Debug)]
-pub struct Scheduler {
+pub(crate) struct Scheduler {
     rules: Rules,
     /// All tokens count as out until then: what an unclean end may have left in flight.
     hold_until: Time,
@@ -94,7 +97,7 @@ impl Scheduler {
     /// A scheduler that counts all tokens as out until `hold_until`: the restart hold after
     /// an unclean end, [`Time::ZERO`] for none.
     #[must_use]
-    pub fn new(policy: AccountPolicy, hold_until: Time) -> Self {
+    pub(crate) fn new(policy: AccountPolicy, hold_until: Time) -> Self {
         Self {
             turns: Turns::new(policy.fair_share),
             rules: Rules::new(policy),
@@ -114,7 +117,7 @@ impl Scheduler {
 
     /// A changed configuration. Tokens that are out stay out, also if there are now more of
     /// them than the limit. O(n log n) in the channels that are not idle.
-    pub fn set_policy(&mut self, now: Time, policy: AccountPolicy) {
+    pub(crate) fn set_policy(&mut self, now: Time, policy: AccountPolicy) {
         self.advance(now);
         self.turns = Turns::new(policy.fair_share);
         self.rules.policy = policy;
@@ -126,7 +129,7 @@ impl Scheduler {
     }
 
     /// What the channel's queue would send now; none: nothing. Unknown channels are made.
-    pub fn update(&mut self, now: Time, channel: ChannelId, demand: Option<Demand>) {
+    pub(crate) fn update(&mut self, now: Time, channel: ChannelId, demand: Option<Demand>) {
         self.advance(now);
         if demand.is_none() && !self.channels.contains_key(&channel) {
             return;
@@ -143,18 +146,18 @@ impl Scheduler {
     }
 
     /// The channel makes no calls until it is resumed; those in flight go on.
-    pub fn pause(&mut self, now: Time, channel: ChannelId) {
+    pub(crate) fn pause(&mut self, now: Time, channel: ChannelId) {
         self.set_paused(now, channel, true);
     }
 
     /// The channel makes calls again.
-    pub fn resume(&mut self, now: Time, channel: ChannelId) {
+    pub(crate) fn resume(&mut self, now: Time, channel: ChannelId) {
         self.set_paused(now, channel, false);
     }
 
     /// Somebody says that the channel's stream is live (a notice from AWS, an operator). It
     /// need not be true: an offline channel is probed without further waiting, and that is all.
-    pub fn hint_live(&mut self, now: Time, channel: ChannelId) {
+    pub(crate) fn hint_live(&mut self, now: Time, channel: ChannelId) {
         self.advance(now);
         if let Some(state) = self.channels.get_mut(&channel) {
             state.condition.hint_live();
@@ -162,19 +165,15 @@ impl Scheduler {
         }
     }
 
-    /// Forgets an idle channel, so that its id may be used again. False, and nothing is
-    /// done, while it has a demand or tokens out, is paused, or is not live: its state
-    /// still matters. True for a channel that is not known.
-    pub fn remove(&mut self, channel: ChannelId) -> bool {
-        let now = self.seen;
+    /// Forgets a channel. False, and nothing is done, while it has a demand, a token is out, or
+    /// its state counts: it is paused or slowed down, it backs off, or its last bad news has
+    /// not lapsed. True for a channel that is not known.
+    pub(crate) fn forget(&mut self, now: Time, channel: ChannelId) -> bool {
+        self.advance(now);
         let Some(state) = self.channels.get_mut(&channel) else {
             return true;
         };
-        if state.demand.is_some()
-            || state.bucket.out(now) > 0
-            || state.paused
-            || state.condition.health != Health::Live
-        {
+        if state.counts_until(now) > now {
             return false;
         }
         self.agenda.take_out(channel, state);
@@ -182,9 +181,17 @@ impl Scheduler {
         true
     }
 
+    /// Whether there is nothing to remember: no channel, no token out, no throttle, and a closed
+    /// circuit.
+    pub(crate) fn is_idle(&mut self, now: Time) -> bool {
+        self.advance(now);
+        let slowed = self.throttle.as_ref().is_some_and(|it| it.over() > now);
+        self.channels.is_empty() && self.account.out(now) == 0 && !slowed && !self.circuit.is_open()
+    }
+
     /// Who calls next, or until when nobody does. Changes nothing that a second poll at
     /// the same time would notice.
-    pub fn poll(&mut self, now: Time) -> Next {
+    pub(crate) fn poll(&mut self, now: Time) -> Next {
         self.advance(now);
         let timer = self.agenda.next_timer();
         if self.agenda.ready.is_empty() {
@@ -204,7 +211,7 @@ impl Scheduler {
     /// The channel that [`Next::Send`] named makes its call now: takes a token of the
     /// channel and one of the account. Call it before the request is written: the lease
     /// must not begin after the send.
-    pub fn sent(&mut self, now: Time, channel: ChannelId) -> CallId {
+    pub(crate) fn sent(&mut self, now: Time, channel: ChannelId) -> CallId {
         self.advance(now);
         let call = CallId(self.next_call);
         self.next_call += 1;

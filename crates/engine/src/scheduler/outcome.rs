@@ -14,7 +14,7 @@ impl Scheduler {
     /// `Refused` frees its token at once. After `Unknown` (the connection broke) the call may
     /// still be handled, like one that was given up, and its lease ends likewise. For a call
     /// that was given up this is [`Scheduler::late`]; one that has ended is ignored.
-    pub fn finished(&mut self, now: Time, call: CallId, outcome: Outcome, random: u64) {
+    pub(crate) fn finished(&mut self, now: Time, call: CallId, outcome: Outcome, random: u64) {
         self.advance(now);
         let Some(lease) = self.account.get(call).copied() else {
             return;
@@ -37,12 +37,12 @@ impl Scheduler {
     /// it is no longer in flight. Its lease ends 1 s + grace after [`Scheduler::late`], at
     /// the latest 1 s + grace after `abandon` has passed: the call may be handled up to that
     /// moment, and (the proof's one assumption) no later.
-    pub fn gave_up(&mut self, now: Time, call: CallId, random: u64) {
+    pub(crate) fn gave_up(&mut self, now: Time, call: CallId, random: u64) {
         self.finished(now, call, Outcome::Unknown, random);
     }
 
     /// The response of a call that was given up came after all. Ignored for any other.
-    pub fn late(&mut self, now: Time, call: CallId) {
+    pub(crate) fn late(&mut self, now: Time, call: CallId) {
         self.advance(now);
         let Some(lease) = self.account.get(call).copied() else {
             return;

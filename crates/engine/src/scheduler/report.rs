@@ -1,8 +1,7 @@
-//! What queues, operators and tests get to see of the scheduler. Reads only.
+//! What operators and tests get to see of the scheduler. Reads only.
 
 use super::Scheduler;
-use super::channel::Channel;
-use crate::call::{ChannelId, Health, Link};
+use crate::call::{ChannelId, Health};
 use crate::time::{Span, Time};
 
 /// The state of a channel, for operators.
@@ -48,44 +47,9 @@ pub struct AccountStatus {
 }
 
 impl Scheduler {
-    /// What the channel's queue needs to know of the world.
-    ///
-    /// `interval` is the greatest of: L/K; L*R/A with R busy channels; the widened pace of
-    /// the channel; R times that of the account; the round trip over the calls that may be
-    /// in flight. L = 1 s + smoothed round trip + grace.
-    #[must_use]
-    pub fn link(&self, now: Time, channel: ChannelId) -> Link {
-        let state = self.channels.get(&channel);
-        let busy = self.agenda.busy + usize::from(state.is_none_or(|state| !state.busy));
-        let company = busy as u64;
-        let account = self.account_pace(now).unwrap_or(Span::ZERO);
-        let turn = Span::from_micros(
-            self.rules.cycle().times(company).micros() / self.rules.account_tokens() as u64,
-        );
-        let at_once = u64::from(self.rules.policy.max_in_flight_per_channel.max(1));
-        let interval = self
-            .rules
-            .channel_interval()
-            .max(turn)
-            .max(account.times(company))
-            .max(
-                state
-                    .and_then(|state| state.widened(now))
-                    .unwrap_or(Span::ZERO),
-            )
-            .max(Span::from_micros(
-                self.rules.round_trip().micros() / at_once,
-            ));
-        Link {
-            health: state.map_or(Health::Live, |state| state.condition.health),
-            next_call: self.next_call_of(now, state),
-            interval,
-        }
-    }
-
     /// The state of a channel; an unknown one is idle and live.
     #[must_use]
-    pub fn status(&self, now: Time, channel: ChannelId) -> ChannelStatus {
+    pub(crate) fn status(&self, now: Time, channel: ChannelId) -> ChannelStatus {
         let state = self.channels.get(&channel);
         let out = state.map_or(0, |state| state.bucket.out(now));
         let limit = self.rules.channel_tokens();
@@ -95,14 +59,14 @@ impl Scheduler {
             in_flight: state.map_or(0, |state| state.in_flight),
             health: state.map_or(Health::Live, |state| state.condition.health),
             paused: state.is_some_and(|state| state.paused),
-            next_call: self.next_call_of(now, state),
+            next_call: self.next_call(now, channel),
             pace: state.and_then(|state| state.widened(now)),
         }
     }
 
     /// The state of the account.
     #[must_use]
-    pub fn account_status(&self, now: Time) -> AccountStatus {
+    pub(crate) fn account_status(&self, now: Time) -> AccountStatus {
         let limit = self.rules.account_tokens();
         AccountStatus {
             tokens_available: self.available(now, limit, self.account.out(now)),
@@ -131,32 +95,6 @@ impl Scheduler {
             .as_ref()
             .filter(|throttle| throttle.over() > now);
         throttle.map(super::Throttle::interval)
-    }
-
-    /// A lower bound, with calls in flight answered after the smoothed round trip.
-    fn next_call_of(&self, now: Time, state: Option<&Channel>) -> Time {
-        let cycle = self.rules.cycle();
-        let account = if self.account.out(now) < self.rules.account_tokens() {
-            now
-        } else {
-            self.account.next_return_estimate(now, cycle).unwrap_or(now)
-        };
-        let pace = self
-            .throttle
-            .as_ref()
-            .map_or(Time::ZERO, super::Throttle::next);
-        let circuit = self.circuit.not_before(0);
-        let mut at = now.max(self.hold_until).max(account).max(pace).max(circuit);
-        if let Some(state) = state {
-            at = at.max(state.paces_allow());
-            if state.bucket.out(now) >= self.rules.channel_tokens() {
-                at = at.max(state.bucket.next_return_estimate(now, cycle).unwrap_or(now));
-            }
-            if state.in_flight >= self.rules.policy.max_in_flight_per_channel.max(1) {
-                at = at.max(state.last_sent + self.rules.round_trip());
-            }
-        }
-        at
     }
 }
 

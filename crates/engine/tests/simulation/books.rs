@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use engine::{End, Ended, Queue, Time};
+use engine::{End, Ended, Ledger, Queue, Time};
 use serde_json::value::RawValue;
 
 /// A set of small numbers.
@@ -107,6 +107,8 @@ pub struct Books {
     pub accepted_count: u64,
     ended: Bits,
     ended_count: u64,
+    /// The ledgers of its queues before this one.
+    pub retired: Ledger,
     counts: Bits,
     pub counts_accepted: u64,
     pub counts_shown: u64,
@@ -141,10 +143,17 @@ impl Books {
 
     /// Invariant 8, with the queue counted on its own and the books kept twice.
     pub fn balance(&self, queue: &Queue) {
-        let (ledger, queued) = (queue.ledger(), queue.len() as u64);
+        let (mut ledger, queued) = (self.retired.clone(), queue.len() as u64);
+        ledger += queue.ledger();
         assert_eq!(ledger.entered(), ledger.ended() + queued, "{ledger:?}");
         assert_eq!(ledger.accepted, self.accepted_count, "{ledger:?}");
         assert_eq!(ledger.ended(), self.ended_count, "{ledger:?}");
+    }
+
+    /// The queue is forgotten, empty as it is.
+    pub fn retire(&mut self, queue: &Queue) {
+        assert!(queue.is_empty());
+        self.retired += queue.ledger();
     }
 
     /// Invariant 3, growing numbers, and nothing early or late.

@@ -1,18 +1,24 @@
-//! Real queues and the real scheduler, driven step by step as the gateway's account task
-//! drives them.
+//! Real queues and the real driver of an account, moved as the gateway's account task moves
+//! them. What is here are the books beside them.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use engine::{
-    CallId, ChannelId, ChannelPolicy, Next, Outcome, PayloadId, Queue, Scheduler, Span, Time,
+    Account, Call, CallId, ChannelId, ChannelPolicy, Look, Outcome, Payload, PayloadId, Queue,
+    Queues, Settled, Span, Step, Time, View,
 };
 
 use crate::books::{Books, Taken};
 use crate::monitor::Monitor;
 use crate::random::Random;
 use crate::scenario::Scenario;
+
+/// The wall clock at the start, in ms: payloads are numbered from there.
+const EPOCH_MS: u64 = 1_800_000_000_000;
+
+/// Most bytes of a payload.
+const PAYLOAD_MAX: usize = 1024;
 
 /// What the account's task hears of.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +33,7 @@ pub enum News {
 #[derive(Clone, Debug)]
 pub struct Flight {
     pub channel: u32,
-    pub payload: PayloadId,
+    pub call: Call,
     pub n: u64,
     pub text: Arc<str>,
     pub events: usize,
@@ -42,6 +48,8 @@ pub struct Flight {
 /// One channel as the gateway keeps it.
 #[derive(Debug)]
 pub struct Channel {
+    /// Its number in the account: another one when it was forgotten and comes again.
+    pub id: ChannelId,
     pub queue: Queue,
     pub books: Books,
     pub paused: bool,
@@ -58,63 +66,45 @@ impl Channel {
 }
 
 pub struct Driver {
-    pub scheduler: Scheduler,
-    pub channels: Vec<Channel>,
+    pub account: Account,
+    pub world: Known,
     pub flights: HashMap<CallId, Flight>,
-    pub monitor: Monitor,
     /// Calls that were made since the world last looked.
     pub launched: Vec<CallId>,
+    /// How often a channel was forgotten.
+    pub forgotten: u64,
+}
+
+/// The channels, and what is known of them.
+pub struct Known {
+    pub channels: Vec<Channel>,
+    /// The channel of each number that is in use.
+    by_id: HashMap<ChannelId, u32>,
+    next_id: u32,
+    pub monitor: Monitor,
     inbox: Vec<News>,
-    busy: BTreeMap<u32, Option<Time>>,
-    timers: BinaryHeap<Reverse<(Time, u32)>>,
-    payload_max: usize,
+    /// Channels that are ready: counted before the driver moves, and on from there.
+    ready: usize,
     /// A hash of every decision: equal runs have equal ones.
     pub trace: u64,
 }
 
-impl Driver {
-    pub fn new(scenario: &Scenario, policies: &[Arc<ChannelPolicy>]) -> Self {
-        let channels = policies.iter().map(|policy| Channel {
-            queue: Queue::new(
-                Arc::clone(policy),
-                1024,
-                1_800_000_000_000,
-                Span::from_millis(210),
-            ),
-            books: Books::default(),
-            paused: false,
-            woken: false,
-            in_flight: Vec::new(),
-        });
-        Self {
-            scheduler: Scheduler::new(scenario.policy(), Time::ZERO),
-            monitor: Monitor::new(scenario, policies.len()),
-            channels: channels.collect(),
-            flights: HashMap::new(),
-            launched: Vec::new(),
-            inbox: Vec::new(),
-            busy: BTreeMap::new(),
-            timers: BinaryHeap::new(),
-            payload_max: 1024,
-            trace: 0,
-        }
-    }
+fn queue(policy: &Arc<ChannelPolicy>, now: Time) -> Queue {
+    Queue::new(
+        Arc::clone(policy),
+        PAYLOAD_MAX,
+        EPOCH_MS + now.micros() / 1000,
+        Span::from_millis(210),
+    )
+}
 
-    pub fn mark(&mut self, value: u64) {
+impl Known {
+    fn mark(&mut self, value: u64) {
         self.trace = (self.trace.rotate_left(5) ^ value).wrapping_mul(0x0100_0000_01b3);
     }
 
-    pub fn post(&mut self, news: News) {
-        self.inbox.push(news);
-    }
-
-    pub fn has_news(&self) -> bool {
-        !self.inbox.is_empty()
-    }
-
-    /// Works on a channel as anybody does under its lock; the books are looked at after.
-    pub fn with<R>(&mut self, id: u32, work: impl FnOnce(&mut Channel) -> R) -> R {
-        let channel = &mut self.channels[id as usize];
+    fn with<R>(&mut self, index: u32, work: impl FnOnce(&mut Channel) -> R) -> R {
+        let channel = &mut self.channels[index as usize];
         let result = work(channel);
         for ended in channel.queue.take_ended() {
             channel.books.ended(ended);
@@ -122,159 +112,198 @@ impl Driver {
         channel.books.balance(&channel.queue);
         if channel.queue.wake() && !channel.woken {
             channel.woken = true;
-            self.inbox.push(News::Wake(id));
+            self.inbox.push(News::Wake(index));
         }
         result
+    }
+}
+
+impl Queues for Known {
+    type Parcel = Payload;
+
+    fn look(&mut self, channel: ChannelId, view: &View) -> Option<Look> {
+        let index = self.by_id[&channel];
+        let look = self.with(index, |channel| view.look(&mut channel.queue));
+        if look.demand.is_some() && !self.monitor.wants(index) {
+            self.ready += 1;
+        }
+        self.monitor
+            .demand(view.now, index, look.demand, self.ready);
+        Some(look)
+    }
+
+    fn take(&mut self, now: Time, channel: ChannelId) -> Option<(PayloadId, Payload)> {
+        let index = self.by_id[&channel];
+        let taken = self.with(index, |channel| {
+            assert!(!channel.paused, "channel {index} is paused");
+            let payload = channel.queue.take(now)?;
+            let taken = Taken {
+                n: payload.n,
+                text: &payload.text,
+                events: payload.events,
+            };
+            let limit = channel.queue.payload_max();
+            channel.books.taken(now, limit, taken);
+            Some((payload.id, payload))
+        });
+        if taken.is_some() {
+            self.monitor.sends(now, index);
+        }
+        taken
+    }
+
+    fn settle(&mut self, call: Call, view: &View, outcome: Outcome) -> Settled {
+        let index = self.by_id[&call.channel];
+        self.with(index, |channel| {
+            channel.in_flight.retain(|(other, _)| *other != call.id);
+            view.settle(&mut channel.queue, call.payload, outcome)
+        })
+    }
+
+    fn rest(&mut self, _: ChannelId) {}
+}
+
+impl Driver {
+    pub fn new(scenario: &Scenario, policies: &[Arc<ChannelPolicy>]) -> Self {
+        let count = u32::try_from(policies.len()).expect("few");
+        let channels = (0..count).zip(policies).map(|(id, policy)| Channel {
+            id: ChannelId(id),
+            queue: queue(policy, Time::ZERO),
+            books: Books::default(),
+            paused: false,
+            woken: false,
+            in_flight: Vec::new(),
+        });
+        Self {
+            account: Account::new(scenario.policy(), Time::ZERO, PAYLOAD_MAX),
+            world: Known {
+                channels: channels.collect(),
+                by_id: (0..count).map(|id| (ChannelId(id), id)).collect(),
+                next_id: count,
+                monitor: Monitor::new(scenario, policies.len()),
+                inbox: Vec::new(),
+                ready: 0,
+                trace: 0,
+            },
+            flights: HashMap::new(),
+            launched: Vec::new(),
+            forgotten: 0,
+        }
+    }
+
+    pub fn mark(&mut self, value: u64) {
+        self.world.mark(value);
+    }
+
+    pub fn post(&mut self, news: News) {
+        self.world.inbox.push(news);
+    }
+
+    pub fn has_news(&self) -> bool {
+        !self.world.inbox.is_empty()
+    }
+
+    /// The account's number of a channel.
+    pub fn id(&self, index: u32) -> ChannelId {
+        self.world.channels[index as usize].id
+    }
+
+    /// Works on a channel as anybody does under its lock; the books are looked at after.
+    pub fn with<R>(&mut self, index: u32, work: impl FnOnce(&mut Channel) -> R) -> R {
+        self.world.with(index, work)
+    }
+
+    /// Forgets a channel as the gateway does to make room, if nobody holds it and the account
+    /// lets it go. Its next event makes it anew, under another number.
+    pub fn forget(&mut self, now: Time, index: u32) {
+        let held = self.flights.values().any(|flight| flight.channel == index);
+        let channel = &mut self.world.channels[index as usize];
+        let idle = channel.queue.is_idle() && !channel.woken && !held;
+        if idle && self.account.forget(now, channel.id) {
+            channel.books.retire(&channel.queue);
+            channel.queue = queue(&Arc::clone(channel.queue.policy()), now);
+            self.world.by_id.remove(&channel.id);
+            channel.id = ChannelId(self.world.next_id);
+            self.world.next_id += 1;
+            self.world.by_id.insert(channel.id, index);
+            self.forgotten += 1;
+            self.mark(u64::from(index));
+        }
     }
 
     /// Does all there is to do now, and says when there is more.
     pub fn step(&mut self, now: Time, random: &mut Random) -> Time {
-        for news in std::mem::take(&mut self.inbox) {
+        for news in std::mem::take(&mut self.world.inbox) {
             self.hear(now, news, random);
         }
-        self.run_timers(now);
         loop {
-            match self.scheduler.poll(now) {
-                Next::Send(channel) => self.send(now, channel.0),
-                Next::Wait(until) => {
-                    let timer = self
-                        .timers
-                        .peek()
-                        .map_or(Time::NEVER, |Reverse((at, _))| *at);
-                    return until.min(timer);
-                }
+            self.world.ready = self.account.account_status(now).ready;
+            match self.account.step(now, &mut self.world) {
+                Step::Call(call, payload) => self.called(now, call, payload),
+                Step::Wait(until) => return until,
             }
         }
     }
 
     fn hear(&mut self, now: Time, news: News, random: &mut Random) {
+        self.world.ready = self.account.account_status(now).ready;
         match news {
-            News::Wake(channel) => {
-                self.channels[channel as usize].woken = false;
-                self.look(now, channel);
+            News::Wake(index) => {
+                let channel = &mut self.world.channels[index as usize];
+                channel.woken = false;
+                let id = channel.id;
+                self.account.woken(now, id, &mut self.world);
             }
             News::Answered(call, outcome) => {
                 self.mark(call.0 ^ outcome.label().len() as u64);
-                self.scheduler.finished(now, call, outcome, random.next());
-                let channel = self.flights[&call].channel;
-                self.monitor.answered(now, channel, call, outcome);
-                self.settle(now, call, outcome);
+                let random = random.next();
+                let flight = &self.flights[&call];
+                self.world
+                    .monitor
+                    .answered(now, flight.channel, call, outcome);
+                let call = flight.call;
+                self.account
+                    .finished(now, call, outcome, random, &mut self.world);
             }
             News::GaveUp(call) => {
                 self.mark(call.0);
-                self.scheduler.gave_up(now, call, random.next());
-                let channel = self.flights[&call].channel;
-                self.monitor.answered(now, channel, call, Outcome::Unknown);
-                self.settle(now, call, Outcome::Unknown);
+                let random = random.next();
+                let flight = &self.flights[&call];
+                self.world
+                    .monitor
+                    .answered(now, flight.channel, call, Outcome::Unknown);
+                let call = flight.call;
+                self.account.gave_up(now, call, random, &mut self.world);
             }
             News::Late(call, outcome) => {
                 self.mark(call.0);
-                self.scheduler.late(now, call);
-                self.monitor.late(now, self.flights[&call].channel, call);
-                if outcome == Outcome::Delivered {
-                    self.settle(now, call, outcome);
-                }
+                let flight = &self.flights[&call];
+                self.world.monitor.late(now, flight.channel, call);
+                let call = flight.call;
+                self.account.late(now, call, outcome, &mut self.world);
             }
         }
     }
 
-    fn settle(&mut self, now: Time, call: CallId, outcome: Outcome) {
-        let (id, payload) = (self.flights[&call].channel, self.flights[&call].payload);
-        let link = self.scheduler.link(now, ChannelId(id));
-        let settled = self.with(id, |channel| {
-            channel.in_flight.retain(|(other, _)| *other != call);
-            channel.queue.set_link(link);
-            channel.queue.settle(now, payload, outcome)
-        });
-        if let Some(bytes) = settled.payload_max {
-            self.payload_max = self.payload_max.min(bytes);
-        }
-        self.look(now, id);
-    }
-
-    /// Asks a queue what it wants and when it changes, and tells the scheduler.
-    fn look(&mut self, now: Time, id: u32) {
-        let link = self.scheduler.link(now, ChannelId(id));
-        let payload_max = self.payload_max;
-        let (demand, timer) = self.with(id, |channel| {
-            channel.queue.set_link(link);
-            if channel.queue.payload_max() != payload_max {
-                let policy = Arc::clone(channel.queue.policy());
-                channel.queue.set_policy(policy, payload_max);
-            }
-            (channel.queue.demand(now), channel.queue.timer())
-        });
-        self.scheduler.update(now, ChannelId(id), demand);
-        let ready = self.scheduler.account_status(now).ready;
-        self.monitor.demand(now, id, demand, ready);
-        if demand.is_none() && timer.is_none() && self.scheduler.remove(ChannelId(id)) {
-            self.busy.remove(&id);
-            return;
-        }
-        let busy = self.busy.entry(id).or_default();
-        if *busy != timer {
-            *busy = timer;
-            if let Some(at) = timer {
-                self.timers.push(Reverse((at, id)));
-            }
-            if self.timers.len() > 2 * self.busy.len() + 64 {
-                let busy = &self.busy;
-                self.timers
-                    .retain(|Reverse((at, id))| busy.get(id) == Some(&Some(*at)));
-            }
-        }
-    }
-
-    fn run_timers(&mut self, now: Time) {
-        while let Some(Reverse((at, id))) = self.timers.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.timers.pop();
-            if let Some(timer) = self.busy.get_mut(&id).filter(|timer| **timer == Some(at)) {
-                *timer = None;
-                self.look(now, id);
-            }
-        }
-    }
-
-    fn send(&mut self, now: Time, id: u32) {
-        if !self.busy.contains_key(&id) {
-            self.scheduler.update(now, ChannelId(id), None);
-            return;
-        }
-        assert!(!self.channels[id as usize].paused, "channel {id} is paused");
-        let payload = self.with(id, |channel| channel.queue.take(now));
-        if let Some(payload) = payload {
-            let call = self.scheduler.sent(now, ChannelId(id));
-            self.mark(now.micros() ^ (u64::from(id) << 48) ^ payload.n ^ payload.text.len() as u64);
-            self.monitor.sent(now, id, call);
-            let channel = &mut self.channels[id as usize];
-            let limit = channel.queue.payload_max();
-            channel.books.taken(
-                now,
-                limit,
-                Taken {
-                    n: payload.n,
-                    text: &payload.text,
-                    events: payload.events,
-                },
-            );
-            channel.in_flight.push((call, payload.id));
-            let flight = Flight {
-                channel: id,
-                payload: payload.id,
-                n: payload.n,
-                text: payload.text,
-                events: payload.events,
-                reply: None,
-                gave_up: None,
-                answered: false,
-                pending: 0,
-            };
-            self.flights.insert(call, flight);
-            self.launched.push(call);
-        }
-        self.look(now, id);
+    fn called(&mut self, now: Time, call: Call, payload: Payload) {
+        let index = self.world.by_id[&call.channel];
+        let length = payload.text.len() as u64;
+        self.mark(now.micros() ^ (u64::from(index) << 48) ^ payload.n ^ length);
+        let channel = &mut self.world.channels[index as usize];
+        channel.in_flight.push((call.id, payload.id));
+        self.world.monitor.sent(index, call.id);
+        let flight = Flight {
+            channel: index,
+            call,
+            n: payload.n,
+            text: payload.text,
+            events: payload.events,
+            reply: None,
+            gave_up: None,
+            answered: false,
+            pending: 0,
+        };
+        self.flights.insert(call.id, flight);
+        self.launched.push(call.id);
     }
 }

@@ -68,6 +68,7 @@ fn check(name: &str) {
         let report = run(&scenario, seed);
         assert!(report.most_channel <= 5 && report.most_account <= 155);
         assert!(report.events > 0 && report.delivered > 0);
+        assert!(!scenario.forgets || report.forgotten > 0, "{report:?}");
     }
 }
 
@@ -101,6 +102,8 @@ scenarios! {
     adverse_crowded: "adverse-60",
     adverse_sparse: "adverse-400-sparse",
     adverse_steady: "adverse-6-steady",
+    calm_forgotten: "calm-forgotten-6",
+    adverse_forgotten: "adverse-forgotten-6",
 }
 
 #[test]

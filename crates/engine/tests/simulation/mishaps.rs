@@ -1,7 +1,5 @@
-//! What befalls a run now and then: a stream that goes offline, an API that is down, and
-//! operators.
-
-use engine::ChannelId;
+//! What befalls a run now and then: a stream that goes offline, an API that is down,
+//! operators, and channels that are forgotten to make room.
 
 use crate::scenario::SECOND;
 use crate::world::{Action, World};
@@ -32,10 +30,10 @@ impl World {
                     self.set_paused(id, false);
                 }
             }
-            2 => self.driver.scheduler.hint_live(now, ChannelId(id)),
+            2 => self.driver.account.hint_live(now, self.driver.id(id)),
             3 => {
                 let policy = self.producers[id as usize].policy(&mut self.random);
-                let max = self.driver.channels[id as usize].queue.payload_max();
+                let max = self.driver.world.channels[id as usize].queue.payload_max();
                 self.driver
                     .with(id, |channel| channel.queue.set_policy(policy, max));
             }
@@ -45,7 +43,7 @@ impl World {
                 policy.account_tps = self.random.pick(&[20, 155, 155]);
                 policy.fair_share = self.random.pick(&[0.1, 0.5, 1.0]);
                 policy.max_in_flight_per_channel = self.random.pick(&[1, self.scenario.in_flight]);
-                self.driver.scheduler.set_policy(now, policy);
+                self.driver.account.set_policy(now, policy);
             }
         }
         self.ring();
@@ -53,13 +51,26 @@ impl World {
         self.add(self.now + after, Action::Operate);
     }
 
+    /// Room is needed, so whatever channel is idle goes, if the account lets it.
+    pub(crate) fn forget(&mut self) {
+        let now = self.time();
+        let first = self.random.within(0..u64::from(self.scenario.channels));
+        let first = u32::try_from(first).expect("small");
+        for index in (first..self.scenario.channels).chain(0..first).take(8) {
+            self.driver.forget(now, index);
+        }
+        let after = self.random.within(1..SECOND / 5);
+        self.add(self.now + after, Action::Forget);
+    }
+
     pub(crate) fn set_paused(&mut self, id: u32, paused: bool) {
         let now = self.time();
-        self.driver.channels[id as usize].paused = paused;
+        self.driver.world.channels[id as usize].paused = paused;
+        let channel = self.driver.id(id);
         if paused {
-            self.driver.scheduler.pause(now, ChannelId(id));
+            self.driver.account.pause(now, channel);
         } else {
-            self.driver.scheduler.resume(now, ChannelId(id));
+            self.driver.account.resume(now, channel);
         }
         self.ring();
     }

@@ -91,8 +91,13 @@ impl Monitor {
         }
     }
 
-    /// A call is made.
-    pub fn sent(&mut self, now: Time, channel: u32, call: CallId) {
+    /// Whether the channel is known to want something.
+    pub fn wants(&self, channel: u32) -> bool {
+        self.channels[channel as usize].wants.is_some()
+    }
+
+    /// A call is about to be made.
+    pub fn sends(&mut self, now: Time, channel: u32) {
         let now = now.micros();
         self.calls += 1;
         let account_out = self.account.out(now);
@@ -108,14 +113,18 @@ impl Monitor {
                     .max(watch.check(now, out, self.crowded, self.share));
         }
         let watch = &mut self.channels[channel as usize];
+        (watch.wants, watch.full) = (None, None);
+        watch.sends.push(now);
+    }
+
+    /// It was made.
+    pub fn sent(&mut self, channel: u32, call: CallId) {
         let lease = Lease {
             call,
             returns: None,
         };
         self.account.0.push(lease);
-        watch.tokens.0.push(lease);
-        (watch.wants, watch.full) = (None, None);
-        watch.sends.push(now);
+        self.channels[channel as usize].tokens.0.push(lease);
     }
 
     /// A call was answered, given up, or its connection failed.

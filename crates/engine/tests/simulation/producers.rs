@@ -138,7 +138,7 @@ impl Producer {
             .as_ref()
             .and_then(|key| key[1..].parse().ok())
             .unwrap_or(0);
-        let channel = &mut driver.channels[self.id as usize];
+        let channel = &mut driver.world.channels[self.id as usize];
         let at = event.at.map(|at| at.time(Wall::default()));
         let due = at.map_or(now, |at| at.max(now)).micros();
         let ttl = u64::from(event.ttl_ms.unwrap_or(channel.queue.policy().ttl_ms)) * 1000;

@@ -100,6 +100,8 @@ pub struct Scenario {
     pub pacing: Pacing,
     /// Pauses, resumes and reloads.
     pub operators: bool,
+    /// Idle channels are forgotten and come again all the time.
+    pub forgets: bool,
     /// How late the account's task runs at most, in µs.
     pub lag: u64,
 }
@@ -142,6 +144,7 @@ const BASE: Scenario = Scenario {
     in_flight: 1,
     pacing: Pacing::Spread,
     operators: false,
+    forgets: false,
     lag: 0,
 };
 
@@ -151,6 +154,13 @@ const MIXED: &[Traffic] = &[
     Traffic::Mixed,
     Traffic::Counters,
     Traffic::Flood,
+];
+
+/// Idle every few moments, with tokens out.
+const BRIEF: &[Traffic] = &[
+    Traffic::Lone(SECOND / 4),
+    Traffic::Bursts,
+    Traffic::Lone(2 * SECOND),
 ];
 
 /// The runs of every test run.
@@ -181,6 +191,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "sparse-400",
+        forgets: true,
         channels: 400,
         seconds: 7200,
         traffic: &[Traffic::Lone(60 * SECOND)],
@@ -195,6 +206,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "adverse-5-operated",
+        forgets: true,
         seeds: 4,
         channels: 5,
         faults: Faults {
@@ -219,6 +231,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "adverse-60",
+        forgets: true,
         channels: 60,
         seconds: 900,
         faults: ADVERSE,
@@ -229,6 +242,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "adverse-400-sparse",
+        forgets: true,
         channels: 400,
         seconds: 1800,
         faults: ADVERSE,
@@ -240,6 +254,23 @@ pub const ALL: &[Scenario] = &[
             Traffic::Counters,
             Traffic::Lone(60 * SECOND),
         ],
+        ..BASE
+    },
+    Scenario {
+        name: "calm-forgotten-6",
+        channels: 6,
+        forgets: true,
+        traffic: BRIEF,
+        ..BASE
+    },
+    Scenario {
+        name: "adverse-forgotten-6",
+        channels: 6,
+        seeds: 4,
+        forgets: true,
+        faults: ADVERSE,
+        traffic: BRIEF,
+        lag: 1000,
         ..BASE
     },
     Scenario {

@@ -28,6 +28,7 @@ pub enum Action {
     Over(CallId),
     Spell,
     Operate,
+    Forget,
 }
 
 struct Due {
@@ -67,6 +68,7 @@ pub struct Report {
     pub violations: u64,
     pub first_violation: Option<String>,
     pub longest_wait: u64,
+    pub forgotten: u64,
 }
 
 pub struct World {
@@ -116,6 +118,9 @@ impl World {
         if scenario.operators {
             world.add(SECOND, Action::Operate);
         }
+        if scenario.forgets {
+            world.add(0, Action::Forget);
+        }
         world
     }
 
@@ -147,7 +152,7 @@ impl World {
             self.now = at;
             self.act(action, open);
         }
-        for (id, channel) in self.driver.channels.iter().enumerate() {
+        for (id, channel) in self.driver.world.channels.iter().enumerate() {
             assert!(
                 channel.queue.is_empty(),
                 "channel {id} keeps {} events",
@@ -163,7 +168,7 @@ impl World {
         }
         let floods =
             (0..self.producers.len()).filter(|id| self.producers[*id].traffic == Traffic::Flood);
-        self.driver.monitor.throughput(floods, until);
+        self.driver.world.monitor.throughput(floods, until);
         if self.scenario.faults.beyond_abandon == 0 {
             assert_eq!(
                 self.server.violations, 0,
@@ -176,17 +181,19 @@ impl World {
 
     fn report(&self) -> Report {
         let ledgers = || {
-            self.driver
-                .channels
-                .iter()
-                .map(|channel| channel.queue.ledger())
+            let channels = self.driver.world.channels.iter();
+            channels.map(|channel| {
+                let mut ledger = channel.books.retired.clone();
+                ledger += channel.queue.ledger();
+                ledger
+            })
         };
         Report {
-            trace: self.driver.trace,
+            trace: self.driver.world.trace,
             events: ledgers().map(|ledger| ledger.accepted).sum(),
             delivered: ledgers().map(|ledger| ledger.delivered).sum(),
             merged: ledgers().map(|ledger| ledger.merged).sum(),
-            calls: self.driver.monitor.calls,
+            calls: self.driver.world.monitor.calls,
             most_channel: self
                 .server
                 .channels
@@ -197,7 +204,8 @@ impl World {
             most_account: self.server.account.most,
             violations: self.server.violations,
             first_violation: self.server.first_violation.clone(),
-            longest_wait: self.driver.monitor.longest_wait,
+            longest_wait: self.driver.world.monitor.longest_wait,
+            forgotten: self.driver.forgotten,
         }
     }
 
@@ -224,6 +232,7 @@ impl World {
             Action::Over(call) => self.over(call),
             Action::Spell if open => self.spell(),
             Action::Operate if open => self.operate(),
+            Action::Forget if open => self.forget(),
             _ => {}
         }
         if self.driver.has_news() {
@@ -285,8 +294,8 @@ impl World {
             &self.faults,
         );
         if outcome == Outcome::Delivered {
-            let channel = &mut self.driver.channels[id];
-            let live = channel.is_live(flight.payload);
+            let channel = &mut self.driver.world.channels[id];
+            let live = channel.is_live(flight.call.payload);
             let taken = Taken {
                 n: flight.n,
                 text: &flight.text,

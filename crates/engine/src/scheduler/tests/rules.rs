@@ -316,9 +316,9 @@ fn paused_channels_wait_and_are_remembered() {
     assert_eq!(scheduler.poll(at(50)), Next::Send(A));
     scheduler.pause(at(50), A);
     scheduler.update(at(50), A, None);
-    assert!(!scheduler.remove(A), "an operator's word is kept");
+    assert!(!scheduler.forget(at(50), A), "an operator's word is kept");
     scheduler.resume(at(60), A);
-    assert!(scheduler.remove(A));
+    assert!(scheduler.forget(at(60), A));
     // Resuming what is not paused makes no state.
     scheduler.resume(at(60), B);
     assert!(scheduler.channels.is_empty());
@@ -333,7 +333,7 @@ fn idle_channels_take_no_memory() {
         scheduler.update(at(5000), channel, None);
     }
     let (_, last) = calls[calls.len() - 1];
-    assert!(!scheduler.remove(last), "its tokens are out");
+    assert!(!scheduler.forget(at(5000), last), "its tokens are out");
     assert_eq!(
         scheduler.poll(at(5500)),
         Next::Wait(Time::NEVER),
@@ -341,7 +341,7 @@ fn idle_channels_take_no_memory() {
     );
     scheduler.poll(at(6100));
     assert_eq!(scheduler.channels.len(), 0);
-    assert!(scheduler.remove(A), "unknown is forgotten");
+    assert!(scheduler.forget(at(6100), A), "unknown is forgotten");
 }
 
 #[test]
@@ -425,7 +425,7 @@ fn offline_streams_are_probed_with_spare_calls() {
         }
     }
     assert_eq!(scheduler.status(at(60_000), A).health, Health::Offline);
-    assert!(!scheduler.remove(A));
+    assert!(!scheduler.forget(at(60_000), A));
     // A notice that it is live: probed at once, and live.
     live_from = at(61_000);
     scheduler.hint_live(at(60_900), A);

@@ -1,0 +1,322 @@
+//! The driver of one account and region: the scheduler, the busy channels and their timers, and
+//! the one thing that moves them.
+//!
+//! The gateway and the simulation run this very code. They bring three things: the time and the
+//! random numbers, access to the queues ([`Queues`], because the gateway locks its channels), and
+//! the calls themselves. They tell what happened ([`Account::woken`], [`Account::finished`],
+//! [`Account::gave_up`], [`Account::late`]), and then call [`Account::step`] until it waits.
+//!
+//! It must never read a clock, and never forget a channel whose tokens or state still count:
+//! only [`Account::forget`] does, and it says no.
+
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::cmp::Reverse;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::BuildHasherDefault;
+
+use crate::call::{CallId, ChannelId, Demand, Outcome};
+use crate::policy::AccountPolicy;
+use crate::queue::{PayloadId, Settled};
+use crate::scheduler::{AccountOutlook, AccountStatus, ChannelStatus, Next, Scheduler};
+use crate::time::Time;
+
+pub use view::{Look, View};
+
+/// Timers that no longer count, beyond twice as many as there are busy channels, before they
+/// are cleared away.
+const TIMERS_SLACK: usize = 64;
+
+/// How the driver gets at the queues of its channels.
+///
+/// Each method works on one queue once, so that an implementation takes each lock once.
+pub trait Queues {
+    /// What the embedder needs to make a call, beside the [`Call`].
+    type Parcel;
+
+    /// Calls [`View::look`] with the channel's queue. `None`: there is no such channel.
+    fn look(&mut self, channel: ChannelId, view: &View) -> Option<Look>;
+
+    /// Takes a payload from the channel's queue, as [`crate::Queue::take`] does. `None`: there
+    /// is nothing to send after all.
+    fn take(&mut self, now: Time, channel: ChannelId) -> Option<(PayloadId, Self::Parcel)>;
+
+    /// Calls [`View::settle`] with the queue of the call's channel.
+    fn settle(&mut self, call: Call, view: &View, outcome: Outcome) -> Settled;
+
+    /// The channel has nothing to send and nothing to wait for: the driver does not ask for it
+    /// again before it is woken or a call of it ends.
+    fn rest(&mut self, channel: ChannelId);
+}
+
+/// A call: in flight, or given up and still listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Its leases.
+    pub id: CallId,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// What it carries.
+    pub payload: PayloadId,
+}
+
+/// What the embedder does next.
+#[derive(Debug)]
+pub enum Step<P> {
+    /// Make this call now, and step again.
+    Call(Call, P),
+    /// Nothing before this moment, unless something happens. [`Time::NEVER`]: nothing at all.
+    Wait(Time),
+}
+
+/// The driver of one account in one region.
+#[derive(Debug)]
+pub struct Account {
+    scheduler: Scheduler,
+    /// Channels that have something to send or that change by themselves, each with the moment
+    /// of its timer. std's hasher with fixed keys, because runs must be repeatable.
+    busy: HashMap<ChannelId, Option<Time>, BuildHasherDefault<DefaultHasher>>,
+    timers: BinaryHeap<Reverse<(Time, ChannelId)>>,
+    /// Most bytes of a payload, as configured.
+    payload_max: usize,
+    /// The same, as the API taught; a reload does not make the account forget it.
+    payload_max_learned: usize,
+}
+
+impl Account {
+    /// An account that counts all its tokens as out until `hold_until` ([`Time::ZERO`]: none).
+    /// `payload_max` is in bytes.
+    #[must_use]
+    pub fn new(policy: AccountPolicy, hold_until: Time, payload_max: usize) -> Self {
+        Self {
+            scheduler: Scheduler::new(policy, hold_until),
+            busy: HashMap::default(),
+            timers: BinaryHeap::new(),
+            payload_max,
+            payload_max_learned: usize::MAX,
+        }
+    }
+
+    /// The channel's queue has something new to say.
+    pub fn woken<Q: Queues>(&mut self, now: Time, channel: ChannelId, queues: &mut Q) {
+        self.look(now, channel, queues);
+    }
+
+    /// A call ended: its answer came, or its connection was refused or broke. `random` is uniform
+    /// over all of `u64`.
+    pub fn finished<Q: Queues>(
+        &mut self,
+        now: Time,
+        call: Call,
+        outcome: Outcome,
+        random: u64,
+        queues: &mut Q,
+    ) -> Settled {
+        self.scheduler.finished(now, call.id, outcome, random);
+        self.settle(now, call, outcome, queues)
+    }
+
+    /// A call timed out. It may still be handled, so the embedder keeps listening to it for
+    /// `abandon`, and tells of an answer by [`Account::late`].
+    pub fn gave_up<Q: Queues>(
+        &mut self,
+        now: Time,
+        call: Call,
+        random: u64,
+        queues: &mut Q,
+    ) -> Settled {
+        self.scheduler.gave_up(now, call.id, random);
+        self.settle(now, call, Outcome::Unknown, queues)
+    }
+
+    /// A call that had timed out was answered after all. Only a delivery changes what becomes of
+    /// its payload.
+    pub fn late<Q: Queues>(
+        &mut self,
+        now: Time,
+        call: Call,
+        outcome: Outcome,
+        queues: &mut Q,
+    ) -> Option<Settled> {
+        self.scheduler.late(now, call.id);
+        (outcome == Outcome::Delivered).then(|| self.settle(now, call, outcome, queues))
+    }
+
+    /// Does one thing that is due: the next call, or nothing until a moment to come. Tell all
+    /// that happened first, and step until it waits.
+    pub fn step<Q: Queues>(&mut self, now: Time, queues: &mut Q) -> Step<Q::Parcel> {
+        self.run_timers(now, queues);
+        loop {
+            let channel = match self.scheduler.poll(now) {
+                Next::Send(channel) => channel,
+                Next::Wait(until) => return Step::Wait(until.min(self.next_timer())),
+            };
+            let taken = if self.busy.contains_key(&channel) {
+                queues.take(now, channel)
+            } else {
+                None
+            };
+            let Some((payload, parcel)) = taken else {
+                // It expired meanwhile.
+                self.look(now, channel, queues);
+                continue;
+            };
+            let id = self.scheduler.sent(now, channel);
+            self.look(now, channel, queues);
+            let call = Call {
+                id,
+                channel,
+                payload,
+            };
+            return Step::Call(call, parcel);
+        }
+    }
+
+    /// Forgets a channel, so that nothing of it is kept. False, and nothing is forgotten, while
+    /// that would change what the API sees or what operators are told: it has something to send
+    /// or to wait for, a token is out, it is paused or slowed down, or its last bad news is too
+    /// recent (30 s after the last call that brought any). True for a channel of which nothing
+    /// is known.
+    pub fn forget(&mut self, now: Time, channel: ChannelId) -> bool {
+        !self.busy.contains_key(&channel) && self.scheduler.forget(now, channel)
+    }
+
+    /// Whether nothing would be lost by forgetting the whole account: no channel has anything
+    /// left to remember, no token is out, and the account is not slowed down.
+    pub fn is_idle(&mut self, now: Time) -> bool {
+        self.busy.is_empty() && self.scheduler.is_idle(now)
+    }
+
+    /// A changed configuration. Tokens that are out stay out.
+    pub fn set_policy(&mut self, now: Time, policy: AccountPolicy) {
+        self.scheduler.set_policy(now, policy);
+    }
+
+    /// The channel makes no calls until it is resumed; those in flight go on.
+    pub fn pause(&mut self, now: Time, channel: ChannelId) {
+        self.scheduler.pause(now, channel);
+    }
+
+    /// The channel makes calls again.
+    pub fn resume(&mut self, now: Time, channel: ChannelId) {
+        self.scheduler.resume(now, channel);
+    }
+
+    /// Somebody says that the channel's stream is live: an offline channel is probed without
+    /// further waiting. Follow up with [`Account::woken`].
+    pub fn hint_live(&mut self, now: Time, channel: ChannelId) {
+        self.scheduler.hint_live(now, channel);
+    }
+
+    /// The state of a channel; an unknown one is idle and live.
+    #[must_use]
+    pub fn status(&self, now: Time, channel: ChannelId) -> ChannelStatus {
+        self.scheduler.status(now, channel)
+    }
+
+    /// The state of the account.
+    #[must_use]
+    pub fn account_status(&self, now: Time) -> AccountStatus {
+        self.scheduler.account_status(now)
+    }
+
+    /// What all queues of the account need to know of it. It changes by what is told to the
+    /// driver and by its steps, not by time alone.
+    #[must_use]
+    pub fn outlook(&self) -> AccountOutlook {
+        self.scheduler.account_outlook()
+    }
+
+    /// Most bytes of a payload: as configured, or less where the API taught so.
+    #[must_use]
+    pub fn payload_max(&self) -> usize {
+        self.payload_max.min(self.payload_max_learned)
+    }
+
+    /// Changes the configured bound on payloads.
+    pub fn set_payload_max(&mut self, bytes: usize) {
+        self.payload_max = bytes;
+    }
+
+    fn settle<Q: Queues>(
+        &mut self,
+        now: Time,
+        call: Call,
+        outcome: Outcome,
+        queues: &mut Q,
+    ) -> Settled {
+        let view = self.view(now, call.channel);
+        let mut settled = queues.settle(call, &view, outcome);
+        // Told on only where it is news.
+        settled.payload_max = settled
+            .payload_max
+            .filter(|bytes| *bytes < self.payload_max_learned);
+        if let Some(bytes) = settled.payload_max {
+            self.payload_max_learned = bytes;
+        }
+        self.look(now, call.channel, queues);
+        settled
+    }
+
+    fn view(&self, now: Time, channel: ChannelId) -> View {
+        View {
+            now,
+            channel: self.scheduler.channel_outlook(now, channel),
+            account: self.scheduler.account_outlook(),
+            payload_max: self.payload_max(),
+        }
+    }
+
+    /// Asks a queue what it wants and when it changes, and tells the scheduler.
+    fn look<Q: Queues>(&mut self, now: Time, channel: ChannelId, queues: &mut Q) {
+        let view = self.view(now, channel);
+        let Look { demand, timer } = queues.look(channel, &view).unwrap_or_default();
+        self.scheduler.update(now, channel, demand);
+        self.keep(channel, demand, timer);
+        if demand.is_none() && timer.is_none() {
+            queues.rest(channel);
+        }
+    }
+
+    fn keep(&mut self, channel: ChannelId, demand: Option<Demand>, timer: Option<Time>) {
+        if demand.is_none() && timer.is_none() {
+            self.busy.remove(&channel);
+            return;
+        }
+        let known = self.busy.entry(channel).or_default();
+        if *known != timer {
+            *known = timer;
+            if let Some(at) = timer {
+                self.timers.push(Reverse((at, channel)));
+            }
+            if self.timers.len() > 2 * self.busy.len() + TIMERS_SLACK {
+                let busy = &self.busy;
+                self.timers
+                    .retain(|Reverse((at, id))| busy.get(id) == Some(&Some(*at)));
+            }
+        }
+    }
+
+    fn next_timer(&self) -> Time {
+        let next = self.timers.peek();
+        next.map_or(Time::NEVER, |Reverse((at, _))| *at)
+    }
+
+    fn run_timers<Q: Queues>(&mut self, now: Time, queues: &mut Q) {
+        while let Some(Reverse((at, channel))) = self.timers.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.pop();
+            if let Some(timer) = self.busy.get_mut(&channel)
+                && *timer == Some(at)
+            {
+                *timer = None;
+                self.look(now, channel, queues);
+            }
+        }
+    }
+}
