@@ -26,6 +26,10 @@ const ACCOUNTS_MAX: usize = 256;
 /// What an idle account's round trip is taken for until one was measured.
 const ROUND_TRIP_GUESS: Span = Span::from_millis(50);
 
+/// How often a full registry is searched for idle channels while it finds none: a look
+/// goes over all of them.
+const LOOK_EVERY: Span = Span::from_millis(250);
+
 /// Accounts by id and region, each with its task.
 type Accounts = HashMap<(String, String), (Arc<Account>, JoinHandle<()>)>;
 
@@ -37,6 +41,8 @@ pub(super) struct Registry {
     /// The books of channels that were forgotten.
     retired: Mutex<Ledger>,
     next_id: AtomicU32,
+    /// When the last look for idle channels found none.
+    looked: Mutex<Option<Time>>,
     /// Accounts with series of their own; they never lose them.
     listed_accounts: Mutex<BTreeSet<(String, String)>>,
 }
@@ -115,6 +121,10 @@ impl Registry {
             return Ok(Arc::clone(account));
         }
         if accounts.len() >= ACCOUNTS_MAX {
+            self.retire_idle(shared);
+            forget_idle_account(&mut accounts, shared.clock.now());
+        }
+        if accounts.len() >= ACCOUNTS_MAX {
             return Err(Full("256 accounts and regions"));
         }
         let policy = settings.account_policy(arn.account(), arn.region());
@@ -130,24 +140,37 @@ impl Registry {
         Ok(account)
     }
 
-    /// Forgets unlisted channels that are idle; the answer is how many.
+    /// Forgets unlisted channels that are idle and of which nothing counts any more; the answer
+    /// is how many. With every channel busy a look at all of them finds nothing, so there is one
+    /// look an interval: a batch of invented ARNs must not make a thousand.
     fn retire_idle(&self, shared: &Arc<Shared>) -> usize {
+        let now = shared.clock.now();
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.is_some_and(|last| now.since(last) < LOOK_EVERY) {
+            return 0;
+        }
         let before = self.by_arn.len();
         self.by_arn.retain(|_, channel| {
             // Nobody else holds it, so nobody can be about to put an event in.
             if channel.label().is_some() || Arc::strong_count(channel) > 1 {
                 return true;
             }
-            channel.with(shared, |state| {
-                if !state.queue.is_idle() || state.paused().is_some() {
-                    return true;
-                }
-                *self.retired.lock().unwrap_or_else(PoisonError::into_inner) +=
-                    state.queue.ledger();
-                false
-            })
+            let ledger = channel.with(shared, |state| {
+                let idle = state.queue.is_idle() && state.paused().is_none();
+                idle.then(|| state.queue.ledger().clone())
+            });
+            // A channel that comes again has fresh tokens, so the account must agree.
+            let Some(ledger) = ledger.filter(|_| channel.account.engine().forget(now, channel.id))
+            else {
+                return true;
+            };
+            *self.retired.lock().unwrap_or_else(PoisonError::into_inner) += &ledger;
+            false
         });
-        before - self.by_arn.len()
+        // Where one was found, the next may be too.
+        let found = before - self.by_arn.len();
+        *looked = (found == 0).then_some(now);
+        found
     }
 
     /// Gives the listed channels their names; the others lose theirs.
@@ -257,5 +280,18 @@ impl Registry {
 
     fn lock_accounts(&self) -> MutexGuard<'_, Accounts> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets one account that has no channel, no token out and nothing else to remember.
+fn forget_idle_account(accounts: &mut Accounts, now: Time) {
+    // The map and the account's own task hold it: nobody else, so no channel and no call.
+    let idle = accounts
+        .iter()
+        .find(|(_, (account, _))| Arc::strong_count(account) == 2 && account.engine().is_idle(now));
+    if let Some(key) = idle.map(|(key, _)| key.clone())
+        && let Some((_, task)) = accounts.remove(&key)
+    {
+        task.abort();
     }
 }
