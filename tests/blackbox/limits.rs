@@ -5,7 +5,7 @@ use std::io::BufReader;
 use crate::support::eventually;
 use crate::support::http::{check_problem, connect, read_response};
 use crate::support::metrics::same;
-use crate::support::process::{ACCOUNT, Gateway, local};
+use crate::support::process::{ACCOUNT, Gateway, arn, local};
 use crate::support::ws::Client;
 
 #[test]
@@ -49,6 +49,41 @@ fn unlisted_channels_have_a_bound() {
     let metrics = gateway.scrape();
     metrics.check_books(true);
     assert!(metrics.get(r#"cuegate_events_accepted_total{channel="_other"}"#) >= 2.0);
+}
+
+/// A channel that was forgotten to make room comes again with the tokens it had.
+#[test]
+fn forgotten_channels_keep_the_quota() {
+    let rest = "[limits]\nchannels_max = 2\n[channels]\nallow_unlisted = true";
+    let gateway = Gateway::start(&local(rest, &[("quiz", "")]));
+    for id in ["aaa", "bbb"] {
+        gateway.emulator.stream(&arn(id), "live");
+    }
+    let path = |id: &str, query: &str| {
+        let channel = arn(id).replace('/', "%2F");
+        format!("/v1/channels/{channel}/events{query}")
+    };
+    let wait = "?wait=delivered&timeout_ms=10000";
+    for _ in 0..3 {
+        for (id, events) in [("aaa", 5), ("bbb", 1)] {
+            for _ in 0..events {
+                eventually("there is room", || {
+                    let answer = gateway.post(&path(id, wait), r#"{"data":1}"#);
+                    (answer.status == 200).then_some(())
+                });
+            }
+        }
+    }
+    let report = gateway.emulator.report().to_string();
+    for id in ["aaa", "bbb"] {
+        let taken = gateway.emulator.metadata(&arn(id));
+        assert!(taken.len() >= 3, "{id}: {report}");
+        for six in taken.windows(6) {
+            assert!(six[5].time_us - six[0].time_us >= 1_000_000, "{id}: {report}");
+        }
+    }
+    assert!(report.contains("\"throttled\":0"), "{report}");
+    assert!(!report.contains("\"throttled\":1"), "{report}");
 }
 
 #[test]

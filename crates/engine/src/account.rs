@@ -177,8 +177,8 @@ impl Account {
 
     /// Forgets a channel, so that nothing of it is kept. False, and nothing is forgotten, while
     /// that would change what the API sees or what operators are told: it has something to send
-    /// or to wait for, a token is out, it is paused or slowed down, or its last bad news is too
-    /// recent (30 s after the last call that brought any). True for a channel of which nothing
+    /// or to wait for, a token is out, it is paused or slowed down, it backs off, or its last bad
+    /// news is less than 2 s old. True for a channel of which nothing
     /// is known.
     pub fn forget(&mut self, now: Time, channel: ChannelId) -> bool {
         !self.busy.contains_key(&channel) && self.scheduler.forget(now, channel)

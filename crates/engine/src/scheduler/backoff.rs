@@ -19,10 +19,10 @@ const PROBE_CAP: Span = Span::from_millis(10_000);
 /// went offline together are not probed together.
 const PROBE_JITTER: u64 = 8;
 
-/// How long bad news counts after the call that brought it, if no other call follows: three
-/// times the longest wait, so that a channel which comes again later could have called anyway.
-/// What is forgotten is then only how long the next waits would be.
-const LAPSE: Span = Span::from_millis(30_000);
+/// How long bad news counts at least after the call that brought it. The wait before the next
+/// call counts in any case, so a channel that comes again later could have called anyway: what
+/// is forgotten is only how long the waits after that would be.
+const LAPSE: Span = Span::from_millis(2000);
 
 /// How a channel fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
