@@ -79,7 +79,10 @@ fn forgotten_channels_keep_the_quota() {
         let taken = gateway.emulator.metadata(&arn(id));
         assert!(taken.len() >= 3, "{id}: {report}");
         for six in taken.windows(6) {
-            assert!(six[5].time_us - six[0].time_us >= 1_000_000, "{id}: {report}");
+            assert!(
+                six[5].time_us - six[0].time_us >= 1_000_000,
+                "{id}: {report}"
+            );
         }
     }
     assert!(report.contains("\"throttled\":0"), "{report}");
