@@ -207,3 +207,15 @@ fn a_channel_that_was_idle_goes_by_the_present_pace() {
     let link = Link::of(at(ms), &known, &world.account.outlook());
     assert!(link.interval <= Span::from_millis(210), "{link:?}");
 }
+
+#[test]
+fn a_probe_that_is_due_is_due_for_a_moment_read_before_the_link() {
+    let mut world = World::new();
+    world.call(0, A, Outcome::Offline);
+    let known = world.account.view(at(0), A).channel;
+    let account = world.account.outlook();
+    // The wait before the first probe is at most a second.
+    let link = Link::of(at(1500), &known, &account);
+    assert_eq!(link.health, crate::call::Health::Offline);
+    assert!(link.next_call <= at(1000), "{link:?}");
+}

@@ -61,7 +61,9 @@ impl Link {
             .max(present(channel.pace));
         Self {
             health: channel.health,
-            next_call: now.max(channel.next_call).max(account.next_call),
+            // May be past, and must not be raised to `now`: a queue compares it with its own
+            // moment, which its caller may have read a little earlier.
+            next_call: channel.next_call.max(account.next_call),
             interval,
         }
     }
@@ -120,7 +122,9 @@ impl Scheduler {
     /// Not before this moment will the channel call.
     pub(super) fn next_call(&self, now: Time, channel: ChannelId) -> Time {
         let channel = self.channel_outlook(now, channel);
-        Link::of(now, &channel, &self.account_outlook()).next_call
+        Link::of(now, &channel, &self.account_outlook())
+            .next_call
+            .max(now)
     }
 
     fn own_next_call(&self, now: Time, state: &Channel) -> Time {
