@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use cuegate::app::{self, Source};
+use cuegate::cli::output::Stdout;
 use cuegate::cli::{
     self, dead_letters::DeadLetters, journal::Journal, key::Key, load::Load, send::Send,
     tail::Tail, top::Top,
@@ -81,10 +82,11 @@ fn main() -> ExitCode {
         Command::DeadLetters(command) => client(cli::dead_letters::run(command)),
         Command::Key(command) => match cli::key::run(&command) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(code_of(&error), &error),
+            Err(error) => written(Err(error)),
         },
-        Command::Journal(command) => match cli::journal::run(&command, &mut std::io::stdout()) {
+        Command::Journal(command) => match cli::journal::run(&command, &mut Stdout::default()) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
             Err(error) => fail(FAILURE, &error),
         },
     }
@@ -125,10 +127,7 @@ fn check_config(file: Option<&Path>) -> ExitCode {
     let file = config::locate(file);
     match config::check_config(file.as_deref(), std::env::vars_os()) {
         Ok(report) => match app::security(&report.settings) {
-            Ok(_) => {
-                print!("{report}");
-                ExitCode::SUCCESS
-            }
+            Ok(_) => written(cli::output::lines(&report.to_string()).map_err(cli::Error::from)),
             Err(errors) => fail(WRONG_USAGE, &errors),
         },
         Err(errors) => fail(WRONG_USAGE, &errors),
@@ -136,10 +135,19 @@ fn check_config(file: Option<&Path>) -> ExitCode {
 }
 
 fn client(work: impl Future<Output = Result<(), cli::Error>>) -> ExitCode {
-    run(async {
-        work.await
-            .map_err(|error| (code_of(&error), error.to_string()))
-    })
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => written(runtime.block_on(work)),
+        Err(error) => fail(FAILURE, &error),
+    }
+}
+
+/// The code of a command that has ended. Whoever closed the pipe has read enough.
+fn written(ended: Result<(), cli::Error>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => fail(code_of(&error), &error),
+    }
 }
 
 fn code_of(error: &cli::Error) -> u8 {
@@ -147,13 +155,6 @@ fn code_of(error: &cli::Error) -> u8 {
         WRONG_USAGE
     } else {
         FAILURE
-    }
-}
-
-fn run(work: impl Future<Output = Result<(), (u8, String)>>) -> ExitCode {
-    match block_on(work) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err((code, error)) => fail(code, &error),
     }
 }
 
@@ -165,6 +166,6 @@ fn block_on(work: impl Future<Output = Result<(), (u8, String)>>) -> Result<(), 
 }
 
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("{error}");
+    cli::output::error(&error.to_string());
     ExitCode::from(code)
 }

@@ -3,6 +3,8 @@
 //!
 //! For people it is a block of lines; with JSON logs each of them is a line of the log.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 use crate::config::{JournalMode, Settings, check};
@@ -26,10 +28,13 @@ pub(super) fn start(format: LogFormat, start: &Start<'_>) {
     let version = env!("CARGO_PKG_VERSION");
     match format {
         LogFormat::Human => {
-            eprintln!("cuegate {version}");
+            let mut block = format!("cuegate {version}\n");
             for (about, text) in start.lines() {
-                eprintln!("  {about:<10} {text}");
+                // Writing to a String cannot fail.
+                let _ = writeln!(block, "  {about:<10} {text}");
             }
+            // A start does not fail because nobody can be told of it.
+            let _ = std::io::stderr().write_all(block.as_bytes());
         }
         LogFormat::Json => {
             tracing::info!(version, "cuegate starts");

@@ -1,13 +1,11 @@
 //! `cuegate dead-letters list|replay|purge`: the events that could not be delivered.
 
-use std::io::Write as _;
-
 use axum::http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Error, Proof, Target, http};
+use super::{Error, Proof, Target, http, output};
 
 /// What to do with dead letters.
 #[derive(clap::Subcommand, Debug)]
@@ -58,13 +56,11 @@ pub async fn run(command: DeadLetters) -> Result<(), Error> {
         DeadLetters::List(which) => list(&which).await,
         DeadLetters::Replay(which) => {
             let answer = ask(&which, Method::POST, None).await?;
-            println!("{answer}");
-            Ok(())
+            Ok(output::line(&answer)?)
         }
         DeadLetters::Purge(which) => {
             let answer = ask(&which, Method::DELETE, None).await?;
-            println!("{answer}");
-            Ok(())
+            Ok(output::line(&answer)?)
         }
     }
 }
@@ -75,9 +71,8 @@ async fn list(which: &Which) -> Result<(), Error> {
         let text = ask(which, Method::GET, after).await?;
         let page: Page = serde_json::from_str(&text)
             .map_err(|error| Error::Refused(format!("not an answer of Cuegate: {error}")))?;
-        let mut out = std::io::stdout().lock();
         for letter in &page.dead_letters {
-            writeln!(out, "{letter}")?;
+            output::line(letter.get())?;
         }
         after = page.next;
         if after.is_none() {

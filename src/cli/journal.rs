@@ -45,6 +45,14 @@ pub enum Error {
     Partial(Vec<String>),
 }
 
+impl Error {
+    /// Whether nobody reads what is written any more.
+    #[must_use]
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
 /// Carries a command out.
 ///
 /// # Errors

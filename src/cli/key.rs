@@ -1,6 +1,6 @@
 //! `cuegate key new`: a fresh API key, shown once, and the lines of the configuration for it.
 
-use super::Error;
+use super::{Error, output};
 use crate::access::{hash, hex};
 use crate::config::Scope;
 
@@ -43,8 +43,10 @@ pub fn run(command: &Key) -> Result<(), Error> {
     getrandom::fill(&mut bytes).map_err(|error| Error::Refused(error.to_string()))?;
     let key = format!("{PREFIX}{}", hex(&bytes));
     let lines = lines(new, &key)?;
-    println!("The key, shown this once; it goes to the producer:\n\n  {key}\n");
-    println!("For the configuration, where the hash says nothing of the key:\n\n{lines}");
+    output::lines(&format!(
+        "The key, shown this once; it goes to the producer:\n\n  {key}\n\n\
+         For the configuration, where the hash says nothing of the key:\n\n{lines}\n"
+    ))?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod http;
 pub mod journal;
 pub mod key;
 pub mod load;
+pub mod output;
 pub mod send;
 pub mod tail;
 mod tls;
@@ -38,6 +39,14 @@ pub enum Error {
     /// Standard input or output failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+}
+
+impl Error {
+    /// Whether nobody reads what is written any more, as after `| head -1`.
+    #[must_use]
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
 }
 
 /// Where the gateway is.

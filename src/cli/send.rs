@@ -1,31 +1,30 @@
 //! `cuegate send`: one event, or NDJSON from standard input.
 
-use std::io::Read as _;
+mod input;
 
 use axum::http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{Error, Target, http};
-
-/// Most bytes read from standard input and sent as one request: the gateway's own default
-/// bound. Longer input goes as several.
-const BATCH_BYTES: usize = 512 * 1024;
+use super::{Error, Target, http, output};
+use input::Input;
 
 /// What to send, and where.
 #[derive(clap::Args, Debug)]
 pub struct Send {
     /// The channel: its alias or its ARN.
     channel: String,
-    /// The event's data as JSON, or `-` for events as NDJSON from standard input.
+    /// The event's data as JSON, or `-` for events as NDJSON from standard input. The options below
+    /// are then for every line that does not say otherwise.
+    #[arg(allow_negative_numbers = true)]
     data: String,
     #[command(flatten)]
     target: Target,
     /// The event's type.
     #[arg(long = "type")]
     kind: Option<String>,
-    /// Its id, for deduplication and cancelling.
+    /// Its id, for deduplication and cancelling; not of several events.
     #[arg(long)]
     id: Option<String>,
     /// Its key, for order and merging.
@@ -57,28 +56,37 @@ pub async fn run(arguments: Send) -> Result<(), Error> {
         let event = event(&arguments)?;
         return post(&arguments, "application/json", event.into_bytes()).await;
     }
-    let mut rest = Vec::new();
-    let mut input = std::io::stdin().lock();
-    loop {
-        let read = input
-            .by_ref()
-            .take(BATCH_BYTES as u64)
-            .read_to_end(&mut rest)?;
-        let end = if read == 0 {
-            rest.len()
-        } else {
-            rest.iter()
-                .rposition(|&b| b == b'\n')
-                .map_or(0, |at| at + 1)
-        };
-        if end > 0 {
-            let batch = rest.drain(..end).collect();
-            post(&arguments, "application/x-ndjson", batch).await?;
-        }
-        if read == 0 {
-            return Ok(());
-        }
+    if arguments.id.is_some() {
+        let several = "--id is of one event: events from standard input bring their own";
+        return Err(Error::Usage(several.to_owned()));
     }
+    let members = members(&arguments);
+    let mut input = Input::open();
+    let mut refused = 0;
+    while let Some(batch) = input.next(&members).await? {
+        refused += send_lines(&arguments, batch).await?;
+    }
+    match refused {
+        0 => Ok(()),
+        _ => Err(Error::Refused(format!("{refused} events were refused"))),
+    }
+}
+
+/// Sends some lines; how many of them were refused for themselves. Those are told by their index
+/// in the whole input, and the others go on.
+async fn send_lines(arguments: &Send, batch: input::Batch) -> Result<usize, Error> {
+    let first = batch.first;
+    let (status, answer) = ask(arguments, "application/x-ndjson", batch.body).await?;
+    let refused = input::refusals(&answer, first);
+    if matches!(status, StatusCode::ACCEPTED | StatusCode::OK) {
+        output::line(&input::with_indexes(&answer, &refused))?;
+    } else if !status.is_client_error() || refused.is_empty() {
+        return Err(Error::Refused(answer));
+    }
+    for refusal in &refused {
+        output::error(&refusal.to_string());
+    }
+    Ok(refused.len())
 }
 
 fn event(arguments: &Send) -> Result<String, Error> {
@@ -87,7 +95,15 @@ fn event(arguments: &Send) -> Result<String, Error> {
             "DATA is not JSON ({error}); a text needs quotes of its own: '\"text\"'"
         ))
     })?;
-    let mut rest = Map::new();
+    // The data keeps its digits and its order: it is not parsed.
+    let rest = Value::Object(members(arguments)).to_string();
+    let comma = if rest == "{}" { "" } else { "," };
+    Ok(format!("{{\"data\":{}{comma}{}", data.get(), &rest[1..]))
+}
+
+/// What the options say of an event.
+fn members(arguments: &Send) -> Map<String, Value> {
+    let mut members = Map::new();
     let texts = [
         ("type", &arguments.kind),
         ("id", &arguments.id),
@@ -98,19 +114,30 @@ fn event(arguments: &Send) -> Result<String, Error> {
     ];
     for (name, value) in texts {
         if let Some(value) = value {
-            rest.insert(name.to_owned(), Value::from(value.as_str()));
+            members.insert(name.to_owned(), Value::from(value.as_str()));
         }
     }
     if let Some(ttl_ms) = arguments.ttl_ms {
-        rest.insert("ttl_ms".to_owned(), Value::from(ttl_ms));
+        members.insert("ttl_ms".to_owned(), Value::from(ttl_ms));
     }
-    // The data keeps its digits and its order: it is not parsed.
-    let rest = Value::Object(rest).to_string();
-    let comma = if rest == "{}" { "" } else { "," };
-    Ok(format!("{{\"data\":{}{comma}{}", data.get(), &rest[1..]))
+    members
 }
 
 async fn post(arguments: &Send, content_type: &str, body: Vec<u8>) -> Result<(), Error> {
+    let (status, answer) = ask(arguments, content_type, body).await?;
+    let taken = matches!(status, StatusCode::ACCEPTED | StatusCode::OK);
+    if taken && input::refusals(&answer, 0).is_empty() {
+        Ok(output::line(&answer)?)
+    } else {
+        Err(Error::Refused(answer))
+    }
+}
+
+async fn ask(
+    arguments: &Send,
+    content_type: &str,
+    body: Vec<u8>,
+) -> Result<(StatusCode, String), Error> {
     let wait = if arguments.wait {
         "?wait=delivered&timeout_ms=30000"
     } else {
@@ -129,19 +156,5 @@ async fn post(arguments: &Send, content_type: &str, body: Vec<u8>) -> Result<(),
             reason: error.to_string(),
         })?;
     let answer = String::from_utf8_lossy(&answer.to_bytes()).into_owned();
-    let refused = serde_json::from_str::<Value>(&answer)
-        .ok()
-        .and_then(|answer| {
-            answer
-                .get("rejected")
-                .and_then(Value::as_array)
-                .map(|rejected| !rejected.is_empty())
-        });
-    match (status, refused) {
-        (StatusCode::ACCEPTED | StatusCode::OK, None | Some(false)) => {
-            println!("{answer}");
-            Ok(())
-        }
-        _ => Err(Error::Refused(answer)),
-    }
+    Ok((status, answer))
 }

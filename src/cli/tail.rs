@@ -1,11 +1,9 @@
 //! `cuegate tail`: a channel's payloads as they are delivered, one a line.
 
-use std::io::Write as _;
-
 use axum::http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 
-use super::{Error, Target, http};
+use super::{Error, Target, http, output};
 
 /// Which channel.
 #[derive(clap::Args, Debug)]
@@ -39,7 +37,6 @@ pub async fn run(arguments: Tail) -> Result<(), Error> {
         ));
     }
     let mut lines = Lines::default();
-    let mut out = std::io::stdout().lock();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| lost(error.to_string()))?;
         let Ok(data) = frame.into_data() else {
@@ -47,11 +44,10 @@ pub async fn run(arguments: Tail) -> Result<(), Error> {
         };
         for event in lines.push(&data) {
             match event {
-                Event::Payload(payload) => writeln!(out, "{payload}")?,
-                Event::Notice(notice) => eprintln!("{notice}"),
+                Event::Payload(payload) => output::line(&payload)?,
+                Event::Notice(notice) => output::error(&notice),
             }
         }
-        out.flush()?;
     }
     Err(lost("the gateway closed the stream".to_owned()))
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::channels::{self, Channel};
 use super::http::Session;
-use super::{Error, Target};
+use super::{Error, Target, output};
 use table::{Rates, Size, table};
 
 /// A table of the channels, the deepest queue first, that refreshes.
@@ -49,7 +49,7 @@ pub async fn run(top: Top) -> Result<(), Error> {
         looks.take(channels::list(&gateway).await?.1);
         sleep(pause).await;
         looks.take(channels::list(&gateway).await?.1);
-        write!(std::io::stdout(), "{}", looks.show(Size::of_pipe()))?;
+        output::lines(&looks.show(Size::of_pipe()))?;
         return Ok(());
     }
     let mut looks = Looks::default();
@@ -78,6 +78,8 @@ fn screen(looks: &Looks, trouble: Option<&str>) -> std::io::Result<()> {
     // The cursor needs a line too.
     size.lines = size.lines.saturating_sub(1 + text.lines().count());
     text += &looks.show(size);
+    let text: Vec<_> = text.lines().map(output::visible).collect();
+    let text = text.join("\n") + "\n";
     let text = text.replace('\n', "\x1b[K\n");
     let mut out = std::io::stdout().lock();
     write!(out, "\x1b[H{text}\x1b[J")?;

@@ -2,7 +2,7 @@
 //!
 //! Standard output stays free for what a command prints. Set up once, by `main`.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{IsTerminal as _, Write as _, stderr};
 
 use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -67,7 +67,10 @@ pub fn init(format: LogFormat, traces: Option<&Traces>) -> Result<(), LogError> 
 /// is the bare text, as every command ends.
 pub fn fail(format: LogFormat, lines_of: &str) {
     match format {
-        LogFormat::Human => eprintln!("{lines_of}"),
+        LogFormat::Human => {
+            // There is no place to tell that this failed.
+            let _ = writeln!(stderr(), "{lines_of}");
+        }
         LogFormat::Json => {
             let filter = EnvFilter::new("error");
             let once = registry().with(lines(format, filter));
@@ -98,6 +101,8 @@ where
     let layer = fmt::layer()
         // Colours are for terminals; a file or a collector gets plain text.
         .with_ansi(stderr().is_terminal())
+        // It would be told by `eprintln!`, which panics where standard error is full.
+        .log_internal_errors(false)
         .with_writer(stderr);
     let layer: Box<dyn Layer<S> + Send + Sync> = match format {
         LogFormat::Human => layer.boxed(),

@@ -30,6 +30,7 @@ mod metrics;
 mod observed;
 mod offline;
 mod ordering;
+mod output;
 mod pause;
 mod publish;
 mod put_metadata;

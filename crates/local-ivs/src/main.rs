@@ -101,7 +101,7 @@ async fn main() -> ExitCode {
     let keys = match arguments.credentials.as_deref().map(read_keys).transpose() {
         Ok(keys) => keys.unwrap_or_default(),
         Err(error) => {
-            eprintln!("error: {error}");
+            tell(&format!("error: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -125,18 +125,18 @@ async fn main() -> ExitCode {
     let server = match Server::bind(&arguments.listen, options).await {
         Ok(server) => server,
         Err(error @ (BindError::Rates(_) | BindError::Events(_) | BindError::Data(_))) => {
-            eprintln!("error: {error}");
+            tell(&format!("error: {error}"));
             return ExitCode::from(2);
         }
         Err(error) => {
-            eprintln!("error: {}: {error}", arguments.listen);
+            tell(&format!("error: {}: {error}", arguments.listen));
             return ExitCode::FAILURE;
         }
     };
     let stopped = match stop_signal() {
         Ok(stopped) => stopped,
         Err(error) => {
-            eprintln!("error: cannot listen for signals: {error}");
+            tell(&format!("error: cannot listen for signals: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -156,6 +156,11 @@ async fn main() -> ExitCode {
     let _ = std::io::stdout().write_all(hints.as_bytes());
     server.serve(stopped).await;
     ExitCode::SUCCESS
+}
+
+/// Tells why it ends. Where nobody can be told, that is no reason to panic.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// What the standard library keys its hash maps with: different every time.

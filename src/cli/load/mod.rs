@@ -18,7 +18,6 @@ mod progress;
 mod report;
 mod targets;
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval};
 
 use super::http::Session;
-use super::{Error, Target};
+use super::{Error, Target, output};
 use drain::Drain;
 use event::{Form, SIZE_MIN};
 use figures::{Outcome, figures};
@@ -113,7 +112,7 @@ pub async fn run(load: Load) -> Result<(), Error> {
     }
     let targets = targets::find(&gateway, &load).await?;
     for note in &targets.notes {
-        eprintln!("note: {note}");
+        output::error(&format!("note: {note}"));
     }
     let plan = Plan {
         channels: targets.channels.len(),
@@ -135,7 +134,7 @@ pub async fn run(load: Load) -> Result<(), Error> {
     } else {
         figures.to_string()
     };
-    writeln!(std::io::stdout(), "{text}")?;
+    output::lines(&text)?;
     if figures.ok {
         Ok(())
     } else {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::output;
 use super::emulator::Observer;
 use super::pace::Pace;
 use super::producers::Run;
@@ -22,7 +23,7 @@ impl Progress {
         if let Some(observer) = observer {
             self.observed = true;
             if let Err(error) = observer.sweep(run, pace.start_us).await {
-                eprintln!("note: {error}");
+                output::error(&format!("note: {error}"));
             }
         }
     }
@@ -35,14 +36,14 @@ impl Progress {
         } else {
             String::new()
         };
-        eprintln!(
+        output::error(&format!(
             "{:4} s  sent {} (+{})  accepted {}  refused {}{seen}{rest}",
             pace.elapsed().as_secs(),
             book.sent,
             book.sent - self.sent,
             book.accepted,
             book.refused_in_all(),
-        );
+        ));
         self.sent = book.sent;
     }
 }
