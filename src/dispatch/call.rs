@@ -15,7 +15,8 @@ use crate::telemetry::spans::{self, Origin};
 /// A call in flight, or given up and still listened to.
 #[derive(Clone)]
 pub(super) struct Call {
-    pub call: engine::Call,
+    /// As the engine knows it.
+    pub engine: engine::Call,
     pub channel: Arc<Channel>,
     pub bytes: usize,
 }
@@ -44,7 +45,7 @@ pub(super) async fn make_call(
         ticket,
     } = parcel;
     let call = Call {
-        call,
+        engine: call,
         channel,
         bytes: payload.text.len(),
     };

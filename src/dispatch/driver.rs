@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use engine::{ChannelId, Look, Outcome, PayloadId, Settled, Step, Time, View};
+use engine::{ChannelId, Health, Look, Outcome, PayloadId, Settled, Step, Time, View};
 
 use super::account::{Account, News};
 use super::call::{Call, Parcel, make_call};
-use super::channel::{Channel, Delivered, LastError, Payloads};
+use super::channel::{Channel, Delivered, LastError, Payloads, State};
 use super::shared::Shared;
 use crate::telemetry::warnings::Warning;
 use crate::upstream::Answer;
@@ -97,7 +97,7 @@ impl Driver {
                 self.answered(&call, answer);
                 let random = fastrand::u64(..);
                 let mut engine = self.account.engine();
-                let settled = engine.finished(now, call.call, outcome, random, &mut self.queues);
+                let settled = engine.finished(now, call.engine, outcome, random, &mut self.queues);
                 drop(engine);
                 self.account_for(&call, &settled);
             }
@@ -108,7 +108,7 @@ impl Driver {
                 self.expect(&call, Outcome::Unknown, Some((None, None, message)));
                 let random = fastrand::u64(..);
                 let mut engine = self.account.engine();
-                let settled = engine.gave_up(now, call.call, random, &mut self.queues);
+                let settled = engine.gave_up(now, call.engine, random, &mut self.queues);
                 drop(engine);
                 self.account_for(&call, &settled);
             }
@@ -118,7 +118,7 @@ impl Driver {
                     self.answered(&call, answer);
                 }
                 let mut engine = self.account.engine();
-                let settled = engine.late(now, call.call, outcome, &mut self.queues);
+                let settled = engine.late(now, call.engine, outcome, &mut self.queues);
                 drop(engine);
                 if let Some(settled) = settled {
                     self.account_for(&call, &settled);
@@ -219,12 +219,32 @@ impl Queues {
     }
 }
 
+/// Logs a change of a channel's state, with its reason.
+fn tell_health(channel: &Channel, state: &State, now: Health) {
+    if now == state.outlook.health {
+        return;
+    }
+    let name = channel.name();
+    let last_error = state.last_error.as_ref();
+    let reason = last_error.map_or("", |error| error.message.as_str());
+    match now {
+        Health::Live => tracing::info!(channel = %name, "the channel delivers again"),
+        Health::Offline => {
+            tracing::info!(channel = %name, reason, "the channel is offline: its stream is not live");
+        }
+        Health::Failing => {
+            tracing::info!(channel = %name, reason, "the channel is failing: its calls are retried with growing pauses");
+        }
+    }
+}
+
 impl engine::Queues for Queues {
     type Parcel = Parcel;
 
     fn look(&mut self, channel: ChannelId, view: &View) -> Option<Look> {
         let channel = self.channels.get(&channel)?;
         Some(channel.with(&self.shared, |state| {
+            tell_health(channel, state, view.channel.health);
             state.outlook = view.channel;
             view.look(&mut state.queue)
         }))
@@ -253,10 +273,11 @@ impl engine::Queues for Queues {
             return Settled::default();
         };
         channel.with(&self.shared, |state| {
-            state.outlook = view.channel;
             if let Some(error) = error {
                 state.last_error = Some(Box::new(error));
             }
+            tell_health(channel, state, view.channel.health);
+            state.outlook = view.channel;
             let settled = view.settle(&mut state.queue, call.payload, outcome);
             if let Some((n, text)) = &settled.delivered {
                 self.show(call.channel, &mut state.payloads, *n, text);

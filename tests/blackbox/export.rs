@@ -58,7 +58,7 @@ fn what_is_exported_is_taken_back() {
     let long = "x".repeat(400);
     let cloud = json!({
         "specversion": "1.0", "id": format!("{long} and spaces"), "source": "urn:quiz/é",
-        "type": "t", "data": {"big": 12345678901234567890_u64}, "cuekey": "k",
+        "type": "t", "data": {"big": 12_345_678_901_234_567_890_u64}, "cuekey": "k",
         "cuemerge": "replace", "cuepriority": "high",
     });
     let later = json!({

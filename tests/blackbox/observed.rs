@@ -147,6 +147,9 @@ fn log(environment: &[(&str, &str)]) -> Vec<Value> {
         let state = &gateway.status("gone")["state"];
         (state == "offline").then_some(())
     });
+    gateway
+        .process
+        .logged("the channel is offline: its stream is not live");
     gateway.process.signal("TERM");
     gateway.process.signal("TERM");
     let (_, log) = gateway.process.wait(SOON);
