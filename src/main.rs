@@ -93,6 +93,8 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Serve) -> ExitCode {
+    // What it writes are events: its owner's alone, whatever the storage asks for.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     match try_serve(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, error)) => {

@@ -1,4 +1,5 @@
-//! `cuegate journal check|list|export DIR`: what a journal holds, while nobody holds it.
+//! `cuegate journal check|list|export DIR`: what a journal holds, while nobody holds it. Nothing of
+//! it is changed, whatever is found.
 
 mod export;
 
@@ -12,8 +13,8 @@ use crate::journal::{self, Inspection, OpenError, RecoveredChannel};
 /// What to do with a journal.
 #[derive(clap::Subcommand, Debug)]
 pub enum Journal {
-    /// Read all of it, as a start would: a torn write at its end is dropped, anything else
-    /// that is wrong is told. Exits with 1 then.
+    /// Read all of it, as a start would, from a copy: nothing is changed. Exits with 1 where a
+    /// start would refuse it.
     Check {
         /// The journal's directory.
         dir: PathBuf,
@@ -63,9 +64,13 @@ pub fn run(command: &Journal, out: &mut impl Write) -> Result<(), Error> {
         Journal::Check { dir } => check(&open(dir, &clock)?, out),
         Journal::List { dir } => list(&open(dir, &clock)?, &clock, out),
         Journal::Export { dir } => match open(dir, &clock) {
-            Err(OpenError::Damaged { .. } | OpenError::Storage { .. }) => {
-                let some = journal::salvage(dir, &clock)?;
+            Err(why @ (OpenError::Damaged { .. } | OpenError::Storage { .. })) => {
+                let mut some = journal::salvage(dir, &clock)?;
                 export(&some, &clock, out)?;
+                let why = why.what();
+                if !some.damage.contains(&why) {
+                    some.damage.insert(0, why);
+                }
                 Err(Error::Partial(some.damage))
             }
             all => export(&all?, &clock, out),
@@ -92,8 +97,15 @@ fn check(journal: &Inspection, out: &mut impl Write) -> Result<(), Error> {
     if journal.dropped > 0 {
         writeln!(
             out,
-            "a write of {} bytes was torn at the end and dropped; nobody was promised it",
+            "a write of {} bytes is torn at the end, and a start drops it; nobody was promised it",
             journal.dropped
+        )?;
+    }
+    if journal.lost > 0 {
+        writeln!(
+            out,
+            "{} blocks are missing at the end: the machine went down before they were on its disk, which journal.mode = \"os\" does not promise",
+            journal.lost
         )?;
     }
     Ok(())

@@ -293,6 +293,7 @@ impl Source for Channel {
             anew: std::mem::take(&mut state.anew),
             pause: std::mem::take(&mut state.pause_changed).then(|| state.pause()),
             is_idle: state.queue.is_idle() && state.paused.is_none(),
+            n_next: state.queue.next_n(),
         }
     }
 
@@ -306,6 +307,7 @@ impl Source for Channel {
             is_idle: state.queue.is_idle() && state.paused.is_none(),
             alive: state.queue.footprint(),
             anew: false,
+            n_next: state.queue.next_n(),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::report::{self, AccountReport, ChannelReport};
 use super::shared::Shared;
 use super::waiters::Waiter;
 use crate::arn::ChannelArn;
-use crate::config::Settings;
+use crate::config::{Settings, UpstreamMode};
 use crate::journal::{Failing, Journal, Recovery, Room, Ticket};
 use crate::telemetry::spans::Origin;
 use crate::telemetry::{Meters, Snapshot};
@@ -93,7 +93,10 @@ impl Gateway {
         upstream: Upstream,
         meters: Arc<Meters>,
     ) -> Arc<Self> {
-        let hold_until = if recovery.unclean {
+        // In aws mode a process before this one may have made calls that nobody knows of; the
+        // emulator of local mode began with this process.
+        let unknown = recovery.fresh && settings.upstream.mode == UpstreamMode::Aws;
+        let hold_until = if recovery.unclean || unknown {
             clock.now() + settings.restart_hold.into()
         } else {
             Time::ZERO

@@ -212,6 +212,7 @@ pub(super) fn snapshot(shared: &Shared, registry: &Registry) -> Snapshot {
         queue_bytes,
         journal_bytes: shared.journal.bytes(),
         journal_errors: shared.journal.errors(),
+        journal_lost_blocks: shared.journal.lost(),
         dead_letters: shared.letters.len() as u64,
     }
 }

@@ -216,7 +216,7 @@ pub(super) fn journal_block(block: &[u8]) {
         reading.learn(block);
         let _ = record::decode(block, &reading, |entry| {
             if let Entry::Change(change) = entry {
-                rebuild.apply(change);
+                let _ = rebuild.apply(change);
             }
         });
         let events = rebuild.len();
@@ -240,7 +240,7 @@ pub(super) fn journal_block(block: &[u8]) {
 
 /// The storage's log, whose end a crash may have torn.
 pub(super) fn journal_log(log: &[u8]) {
-    match tail::tail(log) {
+    match tail::scan(log).tail {
         tail::Tail::Whole => {}
         tail::Tail::Torn { at } | tail::Tail::Damaged { at } => assert!(at < log.len()),
     }

@@ -14,6 +14,7 @@ use engine::Change;
 
 use super::directory::{Directory, OpenError};
 use super::gate::{Gate, Group};
+use super::promise::Promises;
 use super::record::{self, Pause};
 use super::recovery::{Blocks, Recovery};
 use super::space::{self, Space, Verdict};
@@ -83,6 +84,9 @@ pub struct Taken {
     pub is_idle: bool,
     /// What was written before no longer tells the whole: a snapshot takes its place.
     pub anew: bool,
+    /// The first number that no payload of it has yet. A payload that came and went since changes
+    /// were last asked is not among those of a snapshot.
+    pub n_next: u64,
 }
 
 impl Taken {
@@ -98,6 +102,8 @@ struct Log {
     blocks: Blocks,
     /// Bytes of the last snapshot.
     base: u64,
+    /// The first number that no payload had at the last snapshot.
+    n_next: u64,
 }
 
 pub(super) struct Committer {
@@ -118,7 +124,14 @@ pub(super) struct Committer {
     anew: u64,
     swept: Instant,
     room_checked: Instant,
+    /// The number of the last block that was written.
+    sequence: u64,
+    /// None before the first commit of this process.
+    promises: Option<Promises>,
 }
+
+/// A generation that was written, what is on it of each channel, and its last block's number.
+type Generation = (Store, HashMap<Arc<str>, Log>, u64);
 
 impl Committer {
     pub(super) fn new(
@@ -135,6 +148,7 @@ impl Committer {
                 source: None,
                 blocks: channel.blocks,
                 base: 0,
+                n_next: 0,
             };
             (Arc::from(channel.arn.as_str()), log)
         });
@@ -152,6 +166,8 @@ impl Committer {
             anew: 0,
             swept: now,
             room_checked: now,
+            sequence: recovery.sequence,
+            promises: None,
             store,
             clock,
         };
@@ -164,8 +180,11 @@ impl Committer {
         batch.set(Mark::Unclean, 1);
         batch.set(Mark::NFloor, signed(floor));
         batch.synced();
+        let sequence = batch.number(committer.sequence);
         batch.commit().map_err(storage)?;
+        committer.sequence = sequence;
         committer.n_floor = floor;
+        committer.promise_anew()?;
         committer.measure();
         Ok(committer)
     }
@@ -174,7 +193,9 @@ impl Committer {
         // Not before: a disk that has no room must not keep the gateway from delivering.
         self.keep_room();
         loop {
+            self.gate.rests();
             let group = self.gate.take(IDLE);
+            self.gate.came_on();
             let (number, closing) = (group.number, group.closing);
             if let Err(error) = self.write(group)
                 && !self.recover(&error)
@@ -209,6 +230,8 @@ impl Committer {
                 .or_insert_with(|| Log::new(&source));
             log.source = Some(Arc::downgrade(&source));
             let written = log.write(&source, &news, &mut batch, &self.clock);
+            // Those are waited for in the next group, which reserves.
+            self.n_next = self.n_next.max(log.n_next);
             self.written += written.unwrap_or(0);
             is_empty &= written.is_none();
         }
@@ -226,7 +249,9 @@ impl Committer {
         if is_empty {
             return Ok(());
         }
+        let sequence = batch.number(self.sequence);
         batch.commit()?;
+        self.promised(sequence)?;
         if let Some(floor) = reserve {
             self.n_floor = floor;
         }
@@ -235,11 +260,8 @@ impl Committer {
 
     /// What must be reserved before this group's payloads may go, if anything.
     fn floor_to_reserve(&mut self, taken: &[(Arc<dyn Source>, Taken)]) -> Option<u64> {
-        for change in taken.iter().flat_map(|(_, news)| &news.changes) {
-            if let Change::Packed { n, .. } = change {
-                self.n_next = self.n_next.max(n.saturating_add(1));
-            }
-        }
+        let next = taken.iter().map(|(_, news)| news.n_next).max();
+        self.n_next = self.n_next.max(next.unwrap_or(0));
         self.gate.set_n_next(self.n_next);
         let wanted = self.clock.epoch_ms().max(self.n_next) + N_AHEAD / 2;
         (wanted > self.n_floor).then(|| self.floor_ahead())
@@ -260,6 +282,7 @@ impl Committer {
         loop {
             self.gate.failed();
             std::thread::sleep(RETRY);
+            self.gate.came_on();
             match self.renew() {
                 Ok(()) => {
                     tracing::info!("the journal can be written again");
@@ -278,7 +301,7 @@ impl Committer {
     fn renew(&mut self) -> Result<(), OpenError> {
         let (number, path) = self.directory.next()?;
         let renewed = self.write_generation(&path);
-        let (store, logs) = match renewed {
+        let (store, logs, sequence) = match renewed {
             Ok(renewed) => renewed,
             Err(error) => {
                 // What was begun would take the room the next attempt needs.
@@ -297,7 +320,11 @@ impl Committer {
         // It is what a start reads, even if that could not be synced.
         self.store = store;
         self.logs = logs;
+        self.sequence = sequence;
+        let n_next = self.logs.values().map(|log| log.n_next).max();
+        self.n_next = self.n_next.max(n_next.unwrap_or(0));
         switched?;
+        self.promise_anew()?;
         self.directory.remove_others(number)?;
         self.anew = self.directory.used();
         self.measure();
@@ -310,16 +337,37 @@ impl Committer {
         for log in self.logs.values_mut() {
             if let Some(source) = log.source.as_ref().and_then(Weak::upgrade) {
                 self.written += log.write_snapshot(&source, &mut batch, &self.clock);
+                self.n_next = self.n_next.max(log.n_next);
             }
         }
         for (number, thing) in self.shelf.all() {
             batch.shelve(number, Some(thing));
         }
-        batch.commit()
+        let sequence = batch.number(self.sequence);
+        batch.commit()?;
+        self.promised(sequence)
     }
 
-    fn write_generation(&mut self, path: &Path) -> store::Result<(Store, HashMap<Arc<str>, Log>)> {
+    /// The mark in a file of its own making: the one before may be what failed.
+    fn promise_anew(&mut self) -> Result<(), OpenError> {
+        let dir = self.directory.path();
+        let begun = Promises::begin(dir, self.store.durability(), self.sequence);
+        self.promises = Some(begun.map_err(OpenError::io(dir))?);
+        Ok(())
+    }
+
+    /// The commit with this number is written: from now on it is promised.
+    fn promised(&mut self, sequence: u64) -> store::Result<()> {
+        self.sequence = sequence;
+        if let Some(promises) = &mut self.promises {
+            promises.promise(sequence)?;
+        }
+        Ok(())
+    }
+
+    fn write_generation(&mut self, path: &Path) -> store::Result<Generation> {
         let store = Store::open_raw(path, self.store.durability())?;
+        let mut sequence = self.sequence;
         let mut logs = HashMap::new();
         for (arn, log) in &self.logs {
             let mut batch = store.batch();
@@ -343,6 +391,7 @@ impl Committer {
                     }
                 }
             };
+            sequence = batch.number(sequence);
             batch.commit()?;
             logs.insert(Arc::clone(arn), renewed);
         }
@@ -352,14 +401,18 @@ impl Committer {
         }
         batch.set(Mark::Unclean, 1);
         batch.set(Mark::NFloor, signed(self.n_floor));
+        sequence = batch.number(sequence);
         batch.commit()?;
         store.sync()?;
-        Ok((store, logs))
+        Ok((store, logs, sequence))
     }
 
     /// Space, and channels that have become idle without a word.
     fn look_after(&mut self) {
         let now = Instant::now();
+        if let Some(Err(error)) = self.promises.as_mut().map(Promises::look_after) {
+            self.recover(&error);
+        }
         let due = now.duration_since(self.room_checked) >= IDLE;
         if due || self.written - self.measured > self.max_bytes / MEASURE_PART {
             self.room_checked = now;
@@ -420,18 +473,27 @@ impl Committer {
             }
             true
         });
-        if let Err(error) = batch.commit() {
+        let sequence = batch.number(self.sequence);
+        let written = batch.commit();
+        if let Err(error) = written.and_then(|()| self.promised(sequence)) {
             self.recover(&error);
         }
     }
 
-    fn finish(self, clean: bool) {
+    fn finish(mut self, clean: bool) {
         let mut batch = self.store.batch();
         batch.set(Mark::NFloor, signed(self.n_next));
         if clean {
             batch.unset(Mark::Unclean);
         }
-        if let Err(error) = batch.commit().and_then(|()| self.store.sync()) {
+        let sequence = batch.number(self.sequence);
+        let written = batch.commit().and_then(|()| self.store.sync());
+        let written = written.and_then(|()| self.promised(sequence));
+        let written = written.and_then(|()| match &mut self.promises {
+            Some(promises) => Ok(promises.sync()?),
+            None => Ok(()),
+        });
+        if let Err(error) = written {
             tracing::error!(%error, "the journal could not be closed; the next start will repair it");
         }
     }
@@ -443,6 +505,7 @@ impl Log {
             source: Some(Arc::downgrade(source)),
             blocks: Blocks::default(),
             base: 0,
+            n_next: 0,
         }
     }
 
@@ -482,6 +545,7 @@ impl Log {
     ) -> u64 {
         self.clear(source.arn(), batch);
         let alive = source.snapshot();
+        self.n_next = alive.n_next;
         let block = record::encode(&alive.changes, alive.pause, clock).unwrap_or_default();
         let bytes = block.len() as u64;
         if bytes > 0 {

@@ -3,16 +3,19 @@
 //!
 //! `lock` is held by its process for as long as it lives and says who that is. `current`
 //! names the generation; it changes by a rename, so that there is one at any moment. `reserve`
-//! is room set aside, to be given back when others have filled the disk.
+//! is room set aside, to be given back when others have filled the disk. `promised` is
+//! [`super::promise`]'s.
+//!
+//! Events are their owner's: the directory is made for its owner alone, and what an earlier version
+//! left open to others is closed.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::record::Unreadable;
-
 const LOCK: &str = "lock";
-const CURRENT: &str = "current";
+pub(super) const CURRENT: &str = "current";
 const RESERVE: &str = "reserve";
 const GENERATION: &str = "generation-";
 
@@ -21,7 +24,7 @@ const GENERATION: &str = "generation-";
 pub enum OpenError {
     /// Another process has it.
     #[error(
-        "the journal in {dir} is in use by {holder}; one process owns an account: stop the other one, or give this one a journal.dir of its own"
+        "the journal in {dir} is in use by {holder}; one process owns an account: stop that one first"
     )]
     InUse {
         /// The directory.
@@ -30,8 +33,19 @@ pub enum OpenError {
         holder: String,
     },
     /// The system refused.
-    #[error("journal.dir: {0}")]
-    Io(#[from] std::io::Error),
+    #[error("the journal: {path}: {error}")]
+    Io {
+        /// What it is about.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// There is none.
+    #[error("no journal in {dir}")]
+    None {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// The storage refused.
     #[error("the journal in {path} cannot be opened: {error}")]
     Storage {
@@ -60,7 +74,29 @@ impl OpenError {
         }
     }
 
-    pub(super) fn block(path: &Path, arn: &str, number: u64, error: &Unreadable) -> Self {
+    /// What is wrong, without advice.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match self {
+            Self::Damaged { path, what } => format!("{}: {what}", path.display()),
+            other => other.to_string(),
+        }
+    }
+
+    /// The system's errors about this path.
+    pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        |error| Self::Io {
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    pub(super) fn block(
+        path: &Path,
+        arn: &str,
+        number: u64,
+        error: &dyn std::fmt::Display,
+    ) -> Self {
         Self::damaged(path, format_args!("block {number} of {arn}: {error}"))
     }
 }
@@ -70,112 +106,103 @@ impl OpenError {
 pub(super) struct Directory {
     path: PathBuf,
     /// Unlocked by the system when the process ends, however it does.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Directory {
     /// Makes the directory if there is none, and takes it.
     pub(super) fn lock(path: &Path) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(path)?;
-        Self::take(path)
-    }
-
-    /// Takes a directory that must be there.
-    pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
-        let mut lock = OpenOptions::new()
+        make(path).map_err(OpenError::io(path))?;
+        let name = path.join(LOCK);
+        let lock = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path.join(LOCK))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // The holder may not have written its name yet.
-                let _ = lock.read_to_string(&mut holder);
-                let holder = match holder.trim() {
-                    "" => "another process".to_owned(),
-                    holder => holder.to_owned(),
-                };
-                return Err(OpenError::InUse {
-                    dir: path.to_owned(),
-                    holder,
-                });
-            }
-        }
-        lock.set_len(0)?;
-        lock.rewind()?;
-        write!(lock, "process {}", std::process::id())?;
+            .mode(0o600)
+            .open(&name)
+            .map_err(OpenError::io(&name))?;
+        let mut lock = hold(path, lock, File::try_lock)?;
+        let sign = |lock: &mut File| {
+            lock.set_len(0)?;
+            lock.rewind()?;
+            write!(lock, "process {}", std::process::id())
+        };
+        sign(&mut lock).map_err(OpenError::io(&name))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: Some(lock),
+        })
+    }
+
+    /// Takes a directory to read it, and writes nothing there: no process may open it meanwhile,
+    /// others may read it too.
+    pub(super) fn look(path: &Path) -> Result<Self, OpenError> {
+        let name = path.join(LOCK);
+        let lock = match File::open(&name) {
+            Ok(lock) => Some(hold(path, lock, File::try_lock_shared)?),
+            // Nobody has ever held it.
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(OpenError::io(&name)(error)),
+        };
         Ok(Self {
             path: path.to_owned(),
             _lock: lock,
         })
     }
 
-    /// The present generation's path; none: there is none yet. What other generations left
-    /// behind is removed.
-    pub(super) fn current(&self) -> Result<Option<PathBuf>, OpenError> {
-        let Some(number) = self.current_number()? else {
-            return Ok(None);
-        };
-        self.remove_others(number)?;
-        Ok(Some(self.generation(number)))
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn current_number(&self) -> Result<Option<u64>, OpenError> {
-        let text = match std::fs::read_to_string(self.path.join(CURRENT)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        match text.trim().strip_prefix(GENERATION).map(str::parse) {
-            Some(Ok(number)) => Ok(Some(number)),
-            _ => Err(OpenError::damaged(
-                &self.path.join(CURRENT),
-                "it does not name a generation",
-            )),
-        }
+        current_number(&self.path)
     }
 
-    /// An empty place for the generation after the present one, and its number.
+    /// A place for the generation after all there are, and its number.
     pub(super) fn next(&self) -> Result<(u64, PathBuf), OpenError> {
-        let number = self.current_number()?.unwrap_or(0) + 1;
-        let path = self.generation(number);
-        remove(&path)?;
-        Ok((number, path))
+        let last = generations(&self.path)?.last().map_or(0, |(n, _)| *n);
+        let number = self.current_number()?.unwrap_or(0).max(last) + 1;
+        Ok((number, generation(&self.path, number)))
     }
 
     /// Makes a generation the present one: from now on it is what a start reads. Only of a
     /// whole one: the storage does not open what a crash kept it from making.
     pub(super) fn switch(&self, number: u64) -> Result<(), OpenError> {
-        let new = self.path.join("current.new");
-        let mut file = File::create(&new)?;
-        writeln!(file, "{GENERATION}{number}")?;
-        file.sync_all()?;
-        std::fs::rename(&new, self.path.join(CURRENT))?;
-        File::open(&self.path)?.sync_all()?;
-        Ok(())
+        let (new, current) = (self.path.join("current.new"), self.path.join(CURRENT));
+        let switch = || {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&new)?;
+            writeln!(file, "{GENERATION}{number}")?;
+            file.sync_all()?;
+            std::fs::rename(&new, &current)?;
+            File::open(&self.path)?.sync_all()
+        };
+        switch().map_err(OpenError::io(&current))
     }
 
+    /// Removes what other generations left behind, once this one was read.
     pub(super) fn remove_others(&self, number: u64) -> Result<(), OpenError> {
-        let keep = self.generation(number);
-        for entry in std::fs::read_dir(&self.path)? {
-            let path = entry?.path();
-            let is_generation = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .is_some_and(|name| name.starts_with(GENERATION));
-            if is_generation && path != keep {
+        for (other, path) in generations(&self.path)? {
+            if other != number {
                 remove(&path)?;
             }
         }
         Ok(())
     }
 
-    fn generation(&self, number: u64) -> PathBuf {
-        self.path.join(format!("{GENERATION}{number}"))
+    /// Closes to others what an earlier version left open. What is not ours to change stays.
+    pub(super) fn close_to_others(&self) {
+        for name in [LOCK, CURRENT, RESERVE] {
+            let _ = set_mode(&self.path.join(name), 0o600);
+        }
+        for (_, path) in generations(&self.path).unwrap_or_default() {
+            close_to_others(&path);
+        }
     }
 
     /// Bytes of disk taken by everything in it: blocks, not lengths, because the storage's
@@ -190,6 +217,7 @@ impl Directory {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(self.path.join(RESERVE))?;
         if file.metadata()?.len() == bytes {
             return Ok(());
@@ -214,9 +242,107 @@ impl Directory {
     }
 }
 
+/// Makes a directory for its owner alone, and sees to it that its name is on the disk.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) => Path::new("."),
+        None => return Ok(()),
+    };
+    make(parent)?;
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists || !path.is_dir() => Err(error),
+        _ => File::open(parent)?.sync_all(),
+    }
+}
+
+/// Locks a directory's lock, or says who holds it.
+fn hold(
+    dir: &Path,
+    mut lock: File,
+    take: fn(&File) -> Result<(), TryLockError>,
+) -> Result<File, OpenError> {
+    match take(&lock) {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::Error(error)) => Err(OpenError::io(&dir.join(LOCK))(error)),
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // The holder may not have written its name yet.
+            let _ = lock.read_to_string(&mut holder);
+            let holder = match holder.trim() {
+                "" => "another process".to_owned(),
+                holder => holder.to_owned(),
+            };
+            Err(OpenError::InUse {
+                dir: dir.to_owned(),
+                holder,
+            })
+        }
+    }
+}
+
+/// The generation that `current` names; none: there is no `current`.
+pub(super) fn current_number(dir: &Path) -> Result<Option<u64>, OpenError> {
+    let path = dir.join(CURRENT);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OpenError::io(&path)(error)),
+    };
+    let text = String::from_utf8_lossy(&text);
+    match text.trim().strip_prefix(GENERATION).map(str::parse) {
+        Some(Ok(number)) => Ok(Some(number)),
+        _ => Err(OpenError::damaged(&path, "it does not name a generation")),
+    }
+}
+
+/// The generations there are, oldest first.
+pub(super) fn generations(dir: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
+    let mut generations = Vec::new();
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(generations),
+        Err(error) => return Err(OpenError::io(dir)(error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(OpenError::io(dir))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_prefix(GENERATION)?.parse().ok());
+        if let Some(number) = number.filter(|_| path.is_dir()) {
+            generations.push((number, path));
+        }
+    }
+    generations.sort();
+    Ok(generations)
+}
+
+pub(super) fn generation(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{GENERATION}{number}"))
+}
+
+fn close_to_others(dir: &Path) {
+    let _ = set_mode(dir, 0o700);
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => close_to_others(&entry.path()),
+            Ok(kind) if kind.is_file() => {
+                let _ = set_mode(&entry.path(), 0o600);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
 fn remove(path: &Path) -> Result<(), OpenError> {
     match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(OpenError::io(path)(error)),
         _ => Ok(()),
     }
 }

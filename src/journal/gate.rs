@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -42,6 +42,17 @@ struct Progress {
     /// Every group up to this number is written.
     written: u64,
     failing: bool,
+    /// The thread that writes has panicked: nothing will be written any more.
+    dead: bool,
+}
+
+/// What the thread that writes is at.
+#[derive(Default)]
+struct Work {
+    /// When it last came on with it; none while there is nothing to do.
+    since: Option<Instant>,
+    /// Everyone was told that it does not come on.
+    hanging: bool,
 }
 
 struct Open {
@@ -69,6 +80,7 @@ pub(super) struct Gate {
     full: AtomicBool,
     bytes: AtomicU64,
     errors: AtomicU64,
+    work: Mutex<Work>,
     /// The first number that no payload has yet.
     n_next: AtomicU64,
 }
@@ -88,6 +100,7 @@ impl Default for Gate {
             full: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            work: Mutex::default(),
             n_next: AtomicU64::new(0),
         }
     }
@@ -142,11 +155,74 @@ impl Gate {
     }
 
     pub(super) fn wrote(&self, group: u64) {
+        self.came_on();
         self.failing.store(false, Ordering::Relaxed);
         self.progress.send_replace(Progress {
             written: group,
-            failing: false,
+            ..Progress::default()
         });
+    }
+
+    /// The thread that writes has work from now on, or has come on with it.
+    pub(super) fn came_on(&self) {
+        self.set_work(Some(Instant::now()));
+    }
+
+    /// It has nothing to do.
+    pub(super) fn rests(&self) {
+        self.set_work(None);
+    }
+
+    fn set_work(&self, since: Option<Instant>) {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.since = since;
+        if std::mem::take(&mut work.hanging) {
+            tracing::info!("the journal's disk answers again");
+            self.failing.store(false, Ordering::Relaxed);
+            self.progress
+                .send_modify(|progress| progress.failing = false);
+        }
+    }
+
+    /// A disk that does not answer says nothing: whoever waits is told all the same. True while
+    /// it hangs.
+    pub(super) fn look_for_hang(&self, patience: Duration) -> bool {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(since) = work.since.filter(|since| since.elapsed() >= patience) else {
+            return false;
+        };
+        if !work.hanging {
+            work.hanging = true;
+            tracing::error!(
+                seconds = since.elapsed().as_secs(),
+                "the journal's disk does not answer; no event is accepted until it does, deliveries go on"
+            );
+        }
+        self.failed();
+        true
+    }
+
+    /// Whether everyone was told that the disk does not answer.
+    pub(super) fn is_hanging(&self) -> bool {
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.hanging
+    }
+
+    /// The thread that writes has panicked.
+    pub(super) fn died(&self) {
+        self.failing.store(true, Ordering::Relaxed);
+        self.progress.send_modify(|progress| {
+            progress.failing = true;
+            progress.dead = true;
+        });
+    }
+
+    /// Returns once the thread that writes has panicked.
+    pub(super) async fn dead(&self) {
+        let mut progress = self.progress.subscribe();
+        if progress.wait_for(|progress| progress.dead).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Whoever waits is told; the group stays to be written.

@@ -1,12 +1,11 @@
-//! A journal as its owner's tools see it: opened like at a start, with nothing served.
-//!
-//! A journal that a start refuses because it is damaged can still be read in part: from a
-//! copy, so that nothing of it changes.
+//! A journal as its owner's tools see it: read from a copy, so that nothing of it changes, whatever
+//! is found. The storage writes when it opens, and has no opening to read only.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::directory::{Directory, OpenError};
+use super::directory::{self, Directory, OpenError};
+use super::present::{self, Copy, Found};
 use super::recovery::{self, Recovery};
 use super::store::{Durability, Store};
 use super::tail;
@@ -17,8 +16,10 @@ use crate::dispatch::Clock;
 pub struct Inspection {
     /// Its channels with their events.
     pub recovery: Recovery,
-    /// Bytes of a torn write at its end, dropped as a start would have.
+    /// Bytes of a torn write at its end, which a start would drop.
     pub dropped: u64,
+    /// Blocks that were not promised to survive the machine and have not.
+    pub lost: u64,
     /// Bytes on disk.
     pub bytes: u64,
     /// What could not be read.
@@ -28,56 +29,58 @@ pub struct Inspection {
 /// Reads the journal in `dir`, which no process may hold.
 ///
 /// # Errors
-/// What would stop a start.
+/// What would stop a start, and that there is none.
 pub fn inspect(dir: &Path, clock: &Arc<Clock>) -> Result<Inspection, OpenError> {
-    let directory = Directory::take(dir)?;
-    let Some(generation) = directory.current()? else {
-        return Ok(Inspection::default());
+    let directory = Directory::look(dir)?;
+    let present = match present::find(dir)? {
+        Found::Nothing => return Err(none(dir)),
+        Found::CutShort => return Ok(Inspection::default()),
+        Found::Present(present) => present,
     };
-    let dropped = tail::repair(&generation)?;
-    let store = Store::open(&generation, Durability::Process)?;
+    let copy = Copy::of(&present.path)?;
+    present.end.cut(copy.path())?;
+    let store = Store::open_copy(copy.path(), &present.path, Durability::Process)?;
     Ok(Inspection {
         recovery: recovery::read(&store, clock)?,
-        dropped,
+        dropped: present.end.dropped(),
+        lost: present.lost,
         bytes: directory.used(),
         damage: Vec::new(),
     })
 }
 
-/// Reads what can be read of a damaged journal, from a copy beside it.
+/// Reads what can be read of a damaged journal: of the generation that `current` names, else of the
+/// newest.
 ///
 /// # Errors
 /// Nothing can be read, or there is no room for the copy.
 pub fn salvage(dir: &Path, clock: &Arc<Clock>) -> Result<Inspection, OpenError> {
-    let directory = Directory::take(dir)?;
-    let Some(generation) = directory.current()? else {
-        return Ok(Inspection::default());
+    let directory = Directory::look(dir)?;
+    let generations = directory::generations(dir)?;
+    let named = directory.current_number().ok().flatten();
+    let named = generations
+        .iter()
+        .find(|(number, _)| Some(*number) == named);
+    let Some((_, generation)) = named.or(generations.last()) else {
+        return Err(none(dir));
     };
-    let copy = dir.join("salvage");
-    copy_all(&generation, &copy)?;
+    let copy = Copy::of(generation)?;
+    if let Ok(seen) = tail::examine(copy.path()) {
+        seen.end.cut(copy.path())?;
+    }
     let mut damage = Vec::new();
-    let read = Store::open(&copy, Durability::Process).and_then(|store| {
-        recovery::read_some(&store, clock, |error| damage.push(error.to_string()))
-    });
-    std::fs::remove_dir_all(&copy)?;
+    let store = Store::open_copy(copy.path(), generation, Durability::Process)?;
+    let recovery = recovery::read_some(&store, clock, |error| damage.push(error.to_string()))?;
     Ok(Inspection {
-        recovery: read?,
-        dropped: 0,
+        recovery,
         bytes: directory.used(),
         damage,
+        ..Inspection::default()
     })
 }
 
-fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_all(&entry.path(), &to)?;
-        } else {
-            std::fs::copy(entry.path(), to)?;
-        }
+fn none(dir: &Path) -> OpenError {
+    OpenError::None {
+        dir: dir.to_owned(),
     }
-    Ok(())
 }

@@ -13,6 +13,8 @@
 //!
 //! - `record`: changes as bytes;
 //! - `directory`: the lock, the generations, the space they take;
+//! - `promise`: how far the journal has promised;
+//! - `present`: the present generation, held against the promise;
 //! - `store`: one generation, in fjall; the only file that knows it;
 //! - `tail`: what a crash left at the end of the storage's log;
 //! - `recovery`: what a generation holds, as queues that can be built again;
@@ -25,6 +27,8 @@ mod committer;
 mod directory;
 mod gate;
 mod inspect;
+mod present;
+mod promise;
 pub(crate) mod record;
 mod recovery;
 mod space;
@@ -32,8 +36,10 @@ mod store;
 pub(crate) mod tail;
 
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 pub use committer::{Shelf, Source, Taken};
 pub use directory::OpenError;
@@ -47,7 +53,15 @@ use crate::dispatch::Clock;
 use committer::Committer;
 use directory::Directory;
 use gate::Gate;
+use present::{Found, Present};
 use store::{Durability, Store};
+
+/// How long the disk may take for one group before everyone is told. A busy disk takes tenths of a
+/// second; an event's TTL is 10 s by default.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How a journal is opened.
 #[derive(Clone, Debug)]
@@ -64,7 +78,10 @@ pub struct Options {
 pub struct Journal {
     /// None: there is no journal, and nothing waits.
     gate: Option<Arc<Gate>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// With what is disconnected when it ends.
+    thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
+    /// Blocks that were missing at the start.
+    lost: u64,
 }
 
 impl Journal {
@@ -74,6 +91,7 @@ impl Journal {
         Self {
             gate: None,
             thread: Mutex::default(),
+            lost: 0,
         }
     }
 
@@ -87,29 +105,29 @@ impl Journal {
         shelf: Arc<dyn Shelf>,
     ) -> Result<(Self, Recovery), OpenError> {
         let durability = match options.mode {
-            JournalMode::Off => return Ok((Self::off(), Recovery::default())),
+            JournalMode::Off => return Ok((Self::off(), Recovery::unknown())),
             JournalMode::Os => Durability::Process,
             JournalMode::Fsync => Durability::Machine,
         };
         let directory = Directory::lock(&options.dir)?;
+        let found = present::find(directory.path())?;
         // A start needs some room; it is set aside again when there is enough.
         directory.give_back();
-        let store = if let Some(generation) = directory.current()? {
-            let dropped = tail::repair(&generation)?;
-            if dropped > 0 {
-                tracing::warn!(
-                    bytes = dropped,
-                    "the journal ended within a write, which nobody was promised; it was dropped"
-                );
+        let (store, mut recovery, number) = match found {
+            Found::Nothing | Found::CutShort => {
+                let (number, path) = directory.next()?;
+                let store = Store::open(&path, durability)?;
+                directory.switch(number)?;
+                (store, Recovery::unknown(), number)
             }
-            Store::open(&generation, durability)?
-        } else {
-            let (number, path) = directory.next()?;
-            let store = Store::open(&path, durability)?;
-            directory.switch(number)?;
-            store
+            Found::Present(present) => {
+                let (store, recovery) = reopen(&present, durability, clock)?;
+                (store, recovery, present.number)
+            }
         };
-        let mut recovery = recovery::read(&store, clock)?;
+        // Not before: what replaces them was read.
+        directory.remove_others(number)?;
+        directory.close_to_others();
         // First of all: the journal may be written anew at once, with what is on the shelf.
         shelf.restore(std::mem::take(&mut recovery.shelf));
         let gate = Arc::new(Gate::default());
@@ -123,13 +141,19 @@ impl Journal {
             Arc::clone(&gate),
             Arc::clone(clock),
         )?;
+        let (alarm, ended) = Alarm::new(&gate);
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || committer.run())
-            .map_err(OpenError::Io)?;
+            .spawn(move || {
+                let _alarm = alarm;
+                committer.run();
+            })
+            .map_err(OpenError::io(&options.dir))?;
+        watch(&gate).map_err(OpenError::io(&options.dir))?;
         let journal = Self {
             gate: Some(gate),
-            thread: Mutex::new(Some(thread)),
+            thread: Mutex::new(Some((thread, ended))),
+            lost: recovery.lost,
         };
         Ok((journal, recovery))
     }
@@ -191,6 +215,13 @@ impl Journal {
         self.gate.as_ref().map_or(0, |gate| gate.errors())
     }
 
+    /// Blocks that were missing at the start, because the machine went down before they were on
+    /// its disk, which [`JournalMode::Os`] does not promise.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
     /// Writes what is left and closes. `clean`: the API counts none of our calls any more,
     /// so that the next process may use all its tokens at once.
     pub fn close(&self, clean: bool) {
@@ -202,8 +233,101 @@ impl Journal {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
+        let (Some((thread, ended)), Some(gate)) = (thread, &self.gate) else {
+            return;
+        };
+        while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            if gate.is_hanging() {
+                tracing::error!(
+                    "the journal could not be closed, because its disk does not answer; the next start will repair it"
+                );
+                return;
+            }
+        }
+        if thread.join().is_err() {
             tracing::error!("the journal's thread panicked");
         }
     }
+
+    /// Returns if the journal's thread panics: nothing is written any more then, and the process
+    /// is to end. The next start has all that was acknowledged.
+    pub async fn died(&self) {
+        match &self.gate {
+            Some(gate) => gate.dead().await,
+            None => std::future::pending().await,
+        }
+    }
 }
+
+/// Tells everyone when the journal's thread panics, and [`Journal::close`] when it ends.
+struct Alarm {
+    gate: Arc<Gate>,
+    _ends: Sender<()>,
+}
+
+impl Alarm {
+    fn new(gate: &Arc<Gate>) -> (Self, Receiver<()>) {
+        let (ends, ended) = std::sync::mpsc::channel();
+        let alarm = Self {
+            gate: Arc::clone(gate),
+            _ends: ends,
+        };
+        (alarm, ended)
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.gate.died();
+        }
+    }
+}
+
+/// Looks after the thread that writes, which cannot tell that its disk does not answer. Ends with
+/// the journal.
+fn watch(gate: &Arc<Gate>) -> std::io::Result<()> {
+    let gate = Arc::downgrade(gate);
+    std::thread::Builder::new()
+        .name("journal-watch".to_owned())
+        .spawn(move || {
+            while let Some(gate) = gate.upgrade() {
+                // Once a second while it hangs, as for a disk that refuses.
+                let hangs = gate.look_for_hang(PATIENCE);
+                drop(gate);
+                std::thread::sleep(if hangs { 4 * LOOK_EVERY } else { LOOK_EVERY });
+            }
+        })
+        .map(drop)
+}
+
+/// Opens the present generation of an earlier process, and reads what it holds.
+fn reopen(
+    present: &Present,
+    durability: Durability,
+    clock: &Arc<Clock>,
+) -> Result<(Store, Recovery), OpenError> {
+    let (dropped, lost) = (present.end.dropped(), present.lost);
+    present.end.cut(&present.path)?;
+    let store = Store::open(&present.path, durability)?;
+    let mut recovery = recovery::read(&store, clock)?;
+    recovery.sequence = recovery.sequence.max(present.sequence);
+    recovery.lost = lost;
+    if lost > 0 {
+        // The mark of a clean end may be older than what is missing.
+        recovery.unclean = true;
+        tracing::warn!(
+            blocks = lost,
+            "the machine went down before the journal's last blocks were on its disk, which journal.mode = \"os\" does not promise; they are lost"
+        );
+    } else if dropped > 0 {
+        tracing::warn!(
+            bytes = dropped,
+            "the journal ended within a write, which nobody was promised; it was dropped"
+        );
+    }
+    Ok((store, recovery))
+}
+
+#[cfg(test)]
+mod tests;

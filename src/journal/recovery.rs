@@ -8,6 +8,7 @@ use super::directory::OpenError;
 use super::record::{self, Entry, Pause, Reading};
 use super::store::{Mark, Store};
 use crate::arn::ChannelArn;
+use crate::config::bounds;
 use crate::dispatch::Clock;
 
 /// A channel of the journal.
@@ -41,12 +42,27 @@ pub struct Recovery {
     /// last one left is not asked of the disk: a full one takes no record, a call leaves later
     /// than it was recorded, and the wall clock may have been set since.
     pub unclean: bool,
+    /// Nothing is known of a process before this one: there is no journal, or it was just begun.
+    pub fresh: bool,
+    /// Blocks that were written but not synced before the machine went down.
+    pub lost: u64,
     /// What was on the shelf, by number.
     pub(super) shelf: Vec<(u64, Vec<u8>)>,
     pub(super) n_floor: u64,
+    /// The number of the last block that was ever promised.
+    pub(super) sequence: u64,
 }
 
 impl Recovery {
+    /// Of a process that cannot know what was before it.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            fresh: true,
+            ..Self::default()
+        }
+    }
+
     /// Events in it. Some may have expired meanwhile.
     #[must_use]
     pub fn events(&self) -> usize {
@@ -78,15 +94,36 @@ pub(super) fn read_some(
             return damaged(OpenError::damaged(store.path(), what));
         };
         let channel = recovery.channel(arn, number);
+        let arn = channel.arn.as_str();
+        if channel.blocks.next != number {
+            // They are numbered one after another, and only removed all at once.
+            let missing = channel.blocks.next;
+            damaged(OpenError::block(
+                store.path(),
+                arn,
+                missing,
+                &"it is missing",
+            ));
+        }
         channel.blocks.next = number + 1;
         channel.blocks.bytes += block.len() as u64;
+        let mut unusable = None;
         let decoded = record::decode(block, &reading, |entry| match entry {
-            Entry::Change(change) => channel.queue.apply(change),
+            Entry::Change(change) => {
+                if let Err(error) = channel.queue.apply(change) {
+                    unusable.get_or_insert(error);
+                }
+            }
             Entry::Pause(Pause::Since(since)) => channel.paused = Some(since),
             Entry::Pause(Pause::Over) => channel.paused = None,
         });
+        // The policy is not known here; its bound is at most this.
+        let now = clock.now();
+        channel.queue.forget(now, *bounds::DEDUP_MAX_IDS.end());
         if let Err(error) = decoded {
-            let arn = channel.arn.as_str();
+            damaged(OpenError::block(store.path(), arn, number, &error));
+        }
+        if let Some(error) = unusable {
             damaged(OpenError::block(store.path(), arn, number, &error));
         }
     })?;
@@ -97,6 +134,9 @@ pub(super) fn read_some(
         .and_then(|n| u64::try_from(n).ok())
         .unwrap_or(0);
     recovery.unclean = mark(Mark::Unclean)?.is_some();
+    recovery.sequence = mark(Mark::Sequence)?
+        .and_then(|n| u64::try_from(n).ok())
+        .unwrap_or(0);
     Ok(recovery)
 }
 

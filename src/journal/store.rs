@@ -33,13 +33,20 @@ pub(super) enum Mark {
     NFloor,
     /// There while a process has the journal, gone after a clean end.
     Unclean,
+    /// The number of the last block of the commit that set it, in every commit.
+    Sequence,
 }
+
+/// The key of [`Mark::Sequence`], which is also looked for in the storage's log. No key of a block
+/// or of a thing on the shelf is like it: those end with a zero and eight bytes, or have eight.
+pub(super) const SEQUENCE: &str = "block_sequence";
 
 impl Mark {
     const fn key(self) -> &'static str {
         match self {
             Self::NFloor => "n_floor",
             Self::Unclean => "unclean",
+            Self::Sequence => SEQUENCE,
         }
     }
 }
@@ -61,6 +68,7 @@ pub(super) struct Batch<'a> {
     store: &'a Store,
     writes: fjall::OwnedWriteBatch,
     sync: bool,
+    blocks: u64,
 }
 
 impl Store {
@@ -73,6 +81,20 @@ impl Store {
             path: path.to_owned(),
             error: error.to_string(),
         })
+    }
+
+    /// Opens a copy of a generation, which errors call by the name of what it is a copy of.
+    pub(super) fn open_copy(
+        path: &Path,
+        of: &Path,
+        durability: Durability,
+    ) -> std::result::Result<Self, OpenError> {
+        let mut store = Self::open_raw(path, durability).map_err(|error| OpenError::Storage {
+            path: of.to_owned(),
+            error: error.to_string(),
+        })?;
+        of.clone_into(&mut store.path);
+        Ok(store)
     }
 
     pub(super) fn open_raw(path: &Path, durability: Durability) -> Result<Self> {
@@ -109,6 +131,7 @@ impl Store {
             store: self,
             writes: self.database.batch(),
             sync: self.durability == Durability::Machine,
+            blocks: 0,
         }
     }
 
@@ -160,6 +183,7 @@ impl Store {
 
 impl Batch<'_> {
     pub(super) fn put(&mut self, arn: &str, number: u64, block: Vec<u8>) {
+        self.blocks += 1;
         self.writes
             .insert(&self.store.blocks, key(arn, number), block);
     }
@@ -184,6 +208,14 @@ impl Batch<'_> {
 
     pub(super) fn unset(&mut self, mark: Mark) {
         self.writes.remove(&self.store.marks, mark.key());
+    }
+
+    /// Numbers the commit: its last block is as many after `before` as it has blocks, or one if it
+    /// has none.
+    pub(super) fn number(&mut self, before: u64) -> u64 {
+        let number = before + self.blocks.max(1);
+        self.set(Mark::Sequence, i64::try_from(number).unwrap_or(i64::MAX));
+        number
     }
 
     /// This batch survives the machine whatever the mode.

@@ -140,6 +140,8 @@ metrics! {
         "Bytes the journal takes on disk.");
     JOURNAL_ERRORS = counter("cuegate_journal_errors_total", NONE,
         "Writes of the journal that failed.");
+    JOURNAL_LOST_BLOCKS = counter("cuegate_journal_lost_blocks_total", NONE,
+        "Blocks of the journal that were not on its disk when the machine went down (journal.mode os).");
     DEAD_LETTERS = gauge("cuegate_dead_letters", NONE,
         "Dead letters kept, to be replayed or purged.");
     OLDEST_EVENT_AGE = gauge("cuegate_oldest_event_age_seconds", CHANNEL,

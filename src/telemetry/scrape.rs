@@ -23,6 +23,7 @@ pub(super) struct Scrape {
     queue_bytes: Gauge,
     journal_bytes: Gauge,
     journal_errors: Counter,
+    journal_lost_blocks: Counter,
     dead_letters: Gauge,
     unaccounted: Gauge,
 }
@@ -55,6 +56,7 @@ impl Scrape {
             queue_bytes: r.gauge(&names::QUEUE_BYTES, &[]),
             journal_bytes: r.gauge(&names::JOURNAL_BYTES, &[]),
             journal_errors: r.counter(&names::JOURNAL_ERRORS, &[]),
+            journal_lost_blocks: r.counter(&names::JOURNAL_LOST_BLOCKS, &[]),
             dead_letters: r.gauge(&names::DEAD_LETTERS, &[]),
             unaccounted: r.gauge(&names::EVENTS_UNACCOUNTED, &[]),
             registry,
@@ -79,6 +81,8 @@ impl Scrape {
         self.queue_bytes.set(float(snapshot.queue_bytes));
         self.journal_bytes.set(float(snapshot.journal_bytes));
         self.journal_errors.absolute(snapshot.journal_errors);
+        self.journal_lost_blocks
+            .absolute(snapshot.journal_lost_blocks);
         self.dead_letters.set(float(snapshot.dead_letters));
         self.unaccounted.set(signed_float(snapshot.unaccounted()));
     }

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub journal_bytes: u64,
     /// Writes of the journal that failed since the start.
     pub journal_errors: u64,
+    /// Blocks that the journal missed at the start.
+    pub journal_lost_blocks: u64,
     /// Dead letters kept.
     pub dead_letters: u64,
 }

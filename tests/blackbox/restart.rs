@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use crate::support::SOON;
 use crate::support::emulator::Emulator;
 use crate::support::payloads::{data, played};
 use crate::support::process::{Gateway, arn};
+use crate::support::{SOON, eventually};
 
 fn start(emulator: SocketAddr) -> Gateway {
     let quiz = arn("quiz");
@@ -45,4 +45,52 @@ fn a_restart_keeps_the_limit_and_n_grows() {
     let report = emulator.api.report();
     let most = report["all"]["max_calls_per_second"].as_u64();
     assert!(most <= Some(5), "in one second of both processes: {report}");
+}
+
+/// A process that cannot know whether the last one ended cleanly holds its tokens: without a
+/// journal always, with a fresh one once. The emulator of local mode begins with its process.
+#[test]
+fn who_knows_of_no_past_holds_its_tokens() {
+    let emulator = Emulator::start(&[]);
+    let quiz = arn("quiz");
+    emulator.api.stream(&quiz, "live");
+    let held = |gateway: &Gateway| gateway.status("quiz")["tokens"]["available"] == 0;
+    let dir = tempfile::tempdir().expect("a directory");
+    let journal = dir.path().join("journal");
+    let start = |mode: &str, journal_mode: &str, hold_ms: u32| {
+        Gateway::start(&format!(
+            "[upstream]\nmode = \"{mode}\"\n{}\
+            [journal]\nmode = \"{journal_mode}\"\ndir = \"{}\"\n\
+            [tuning]\nrestart_hold_ms = {hold_ms}\n\
+            [[channel]]\nname = \"quiz\"\narn = \"{quiz}\"\n",
+            if mode == "aws" {
+                format!("endpoint_url = \"http://{}\"\n", emulator.api.0)
+            } else {
+                String::new()
+            },
+            journal.display(),
+        ))
+    };
+    let ended = |mut gateway: Gateway| {
+        gateway.process.signal("TERM");
+        assert_eq!(gateway.process.wait(SOON).0.code(), Some(0));
+    };
+    for _ in 0..2 {
+        let gateway = start("aws", "off", 60_000);
+        assert!(held(&gateway));
+        ended(gateway);
+    }
+    let gateway = start("local", "off", 60_000);
+    assert!(!held(&gateway));
+    ended(gateway);
+    let gateway = start("aws", "os", 4000);
+    assert!(held(&gateway), "a fresh directory");
+    // An end while tokens are out is no clean one.
+    eventually("they are back", || (!held(&gateway)).then_some(()));
+    ended(gateway);
+    let gateway = start("aws", "os", 60_000);
+    assert!(!held(&gateway), "the last one ended cleanly");
+    ended(gateway);
+    std::fs::remove_dir_all(&journal).expect("removed");
+    assert!(!held(&start("local", "os", 60_000)));
 }

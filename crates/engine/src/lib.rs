@@ -26,7 +26,7 @@ pub use policy::{
 };
 pub use queue::{
     Admission, Cancelled, Change, Dead, DeadLetter, Depth, End, Ended, Kept, Ledger, Payload,
-    PayloadId, Queue, Rebuild, Refusal, Scheduled, Settled,
+    PayloadId, Queue, Rebuild, Refusal, Scheduled, Settled, Unusable,
 };
 pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus};
 pub use time::{Span, Time, Wall};

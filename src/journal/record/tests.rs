@@ -195,7 +195,7 @@ impl Life {
         for block in &self.blocks {
             let read = decode(block, &reading, |entry| {
                 if let Entry::Change(change) = entry {
-                    rebuild.apply(change);
+                    rebuild.apply(change).expect("written by a queue");
                 }
             });
             read.expect("readable");

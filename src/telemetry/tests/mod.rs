@@ -51,6 +51,7 @@ const SURFACE: &[(&str, &str, &str)] = &[
     ("cuegate_queue_bytes", "gauge", ""),
     ("cuegate_journal_bytes", "gauge", ""),
     ("cuegate_journal_errors_total", "counter", ""),
+    ("cuegate_journal_lost_blocks_total", "counter", ""),
     (
         "cuegate_tls_certificate_expiry_timestamp_seconds",
         "gauge",
@@ -186,6 +187,7 @@ fn a_scrape_is_its_snapshot() {
         queue_bytes: 1234,
         journal_bytes: 5678,
         journal_errors: 3,
+        journal_lost_blocks: 4,
         dead_letters: 9,
     };
     // Twice the same snapshot is twice the same scrape.
@@ -224,6 +226,7 @@ fn a_scrape_is_its_snapshot() {
         ("cuegate_queue_bytes", 1234.0),
         ("cuegate_journal_bytes", 5678.0),
         ("cuegate_journal_errors_total", 3.0),
+        ("cuegate_journal_lost_blocks_total", 4.0),
         ("cuegate_dead_letters", 9.0),
         (
             r#"cuegate_account_tokens_available{account="1",region="r"}"#,

@@ -45,7 +45,7 @@ pub use changes::{Change, Kept};
 pub use dead::Dead;
 pub use ledger::{DeadLetter, End, Ledger};
 pub use pack::{Payload, PayloadId, Settled};
-pub use rebuild::Rebuild;
+pub use rebuild::{Rebuild, Unusable};
 pub use scheduled::Scheduled;
 
 use ids::Ids;
@@ -366,6 +366,12 @@ impl Queue {
     #[must_use]
     pub const fn next_sequence(&self) -> u64 {
         self.next_seq
+    }
+
+    /// The `n` that the next payload gets: greater than those of all payloads before it.
+    #[must_use]
+    pub const fn next_n(&self) -> u64 {
+        self.next_n
     }
 
     /// The numbers of everything queued, in no order. Events that merged have the latest's.

@@ -1,7 +1,8 @@
 //! Changes, added up, make a queue again.
 //!
 //! The changes may come from a file that was torn, and from a wall clock that has stepped
-//! since: what makes no sense is ignored, and every time is brought within what it can be.
+//! since: what no queue can have written is refused by name, and every time is brought within what
+//! it can be.
 //! Nothing here may panic or overflow, whatever is read.
 
 use std::collections::{BTreeMap, HashMap};
@@ -40,6 +41,30 @@ pub struct Rebuild {
     next_n: u64,
 }
 
+/// A change that no queue can have written. It is left out, and whoever reads it must tell: an
+/// event that was accepted may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// An event's data is no JSON.
+    #[error("the data of event {seq} is no JSON")]
+    Data {
+        /// The event's number.
+        seq: u64,
+    },
+    /// An event is queued a second time.
+    #[error("event {seq} is there twice")]
+    Twice {
+        /// The event's number.
+        seq: u64,
+    },
+    /// The number of an event or a payload is greater than any can be.
+    #[error("the number {number} is impossible")]
+    Number {
+        /// The number.
+        number: u64,
+    },
+}
+
 #[derive(Clone, Debug)]
 struct Held {
     kept: Kept,
@@ -56,12 +81,16 @@ struct Packed {
 }
 
 impl Rebuild {
-    /// Adds the next change. One that fits nothing seen before changes nothing.
-    pub fn apply(&mut self, change: Change) {
+    /// Adds the next change. One about an event or a payload that was never queued here changes
+    /// nothing: what came and went within a group is not written.
+    ///
+    /// # Errors
+    /// [`Unusable`]: it is left out.
+    pub fn apply(&mut self, change: Change) -> Result<(), Unusable> {
         match change {
-            Change::Queued(kept) => self.queued(kept),
+            Change::Queued(kept) => self.queued(kept)?,
             Change::Ended { seq, end } => self.ended(seq, end),
-            Change::Packed { n, text, seqs } => self.packed(n, text, &seqs),
+            Change::Packed { n, text, seqs } => self.packed(n, text, &seqs)?,
             Change::Returned { n } => {
                 if let Some(payload) = self.payloads.get_mut(&n) {
                     payload.returned = true;
@@ -74,10 +103,11 @@ impl Rebuild {
                 cancelled,
             } => self.remember(&id, until, cancelled),
         }
+        Ok(())
     }
 
-    /// Forgets ids that a queue would have forgotten by `now`, as [`Queue::rebuild`] does: so
-    /// that a long journal needs no more memory than its queue did.
+    /// Forgets ids that a queue would have forgotten by `now`, as [`Queue::rebuild`] does. Called
+    /// after every block, it keeps a long journal from needing more memory than its queue did.
     pub fn forget(&mut self, now: Time, dedup_max_ids: usize) {
         self.ids.forget(now, dedup_max_ids, usize::MAX);
     }
@@ -110,14 +140,22 @@ impl Rebuild {
         possible
     }
 
-    fn queued(&mut self, kept: Kept) {
+    fn queued(&mut self, kept: Kept) -> Result<(), Unusable> {
+        let seq = kept.seq;
+        for number in [seq, kept.place_seq] {
+            if !self.saw(number) {
+                return Err(Unusable::Number { number });
+            }
+        }
         let readable = match &kept.data {
             Data::Json(text) => serde_json::from_str::<IgnoredAny>(text).is_ok(),
             Data::Verbatim(_) => true,
         };
-        let possible = self.saw(kept.seq) && self.saw(kept.place_seq);
-        if !readable || !possible || self.events.contains_key(&kept.seq) {
-            return;
+        if !readable {
+            return Err(Unusable::Data { seq });
+        }
+        if self.events.contains_key(&seq) {
+            return Err(Unusable::Twice { seq });
         }
         if let (Some(id), Some(until)) = (&kept.id, kept.dedup_until) {
             self.ids.insert(Arc::clone(id), kept.seq, u32::MAX, until);
@@ -127,6 +165,7 @@ impl Rebuild {
             kept,
         };
         self.events.insert(held.kept.seq, held);
+        Ok(())
     }
 
     fn ended(&mut self, seq: u64, end: End) {
@@ -149,14 +188,14 @@ impl Rebuild {
         }
     }
 
-    fn packed(&mut self, n: u64, text: Arc<str>, seqs: &[u64]) {
+    fn packed(&mut self, n: u64, text: Arc<str>, seqs: &[u64]) -> Result<(), Unusable> {
         if n >= NUMBERS {
-            return;
+            return Err(Unusable::Number { number: n });
         }
         self.next_n = self.next_n.max(n + 1);
         if let Some(payload) = self.payloads.get_mut(&n) {
             payload.returned = false;
-            return;
+            return Ok(());
         }
         let mut found = Vec::with_capacity(seqs.len());
         for &seq in seqs {
@@ -177,6 +216,7 @@ impl Rebuild {
             };
             self.payloads.insert(n, payload);
         }
+        Ok(())
     }
 
     fn dissolved(&mut self, n: u64) {

@@ -4,7 +4,7 @@
 use super::*;
 use crate::call::ThrottleScope;
 use crate::policy::{Offline, OnUnknown};
-use crate::queue::{Change, Dead, DeadLetter, Kept, Rebuild};
+use crate::queue::{Change, Dead, DeadLetter, Kept, Rebuild, Unusable};
 
 fn rebuilt(
     policy: ChannelPolicy,
@@ -15,7 +15,7 @@ fn rebuilt(
 ) -> Queue {
     let mut rebuild = Rebuild::default();
     for change in changes {
-        rebuild.apply(change);
+        rebuild.apply(change).expect("written by a queue");
     }
     let interval = Span::from_millis(200);
     Queue::rebuild(
@@ -480,7 +480,29 @@ fn what_fits_nothing_is_ignored() {
         packed(9, &[3, 3, 8]),
         packed(10, &[3]),
     ];
-    let mut queue = rebuilt(array(), 1024, 0, ms(1000), changes);
+    let mut rebuild = Rebuild::default();
+    let applied = changes.into_iter().map(|change| rebuild.apply(change));
+    let refused: Vec<_> = applied.filter_map(Result::err).collect();
+    assert_eq!(
+        refused,
+        [
+            Unusable::Twice { seq: 3 },
+            Unusable::Data { seq: 2 },
+            Unusable::Number { number: 1 << 53 },
+            Unusable::Number { number: u64::MAX },
+        ]
+    );
+    let interval = Span::from_millis(200);
+    let policy = Arc::new(array());
+    let mut queue = Queue::rebuild(
+        policy,
+        1024,
+        0,
+        interval,
+        ms(1000),
+        Wall::default(),
+        rebuild,
+    );
     assert_eq!((queue.len(), queue.ledger().recovered), (2, 2));
     let texts: Vec<_> = std::iter::from_fn(|| queue.take(ms(1000)))
         .map(|payload| (payload.n, payload.text.to_string(), payload.events))
@@ -524,4 +546,45 @@ fn nothing_is_recorded_unasked() {
     run.queue.keep_changes();
     assert_eq!(run.queue.take_changes().len(), 1);
     assert_eq!(trial.take_changes().len(), 2);
+}
+
+/// What no queue can have written is refused by name, and never left out in silence.
+#[test]
+fn what_cannot_be_used_is_told() {
+    let mut queue = Queue::new(
+        Arc::new(ChannelPolicy::default()),
+        1024,
+        1,
+        Span::from_millis(200),
+    );
+    queue.keep_changes();
+    let now = Time::from_micros(1_000_000);
+    queue
+        .accept(now, Event::new(Data::Json("1".into())))
+        .expect("accepted");
+    let mut changes = queue.take_changes();
+    let Some(Change::Queued(kept)) = changes.pop() else {
+        panic!("it is queued");
+    };
+    let with = |change: fn(&mut Kept)| {
+        let mut kept = kept.clone();
+        change(&mut kept);
+        Change::Queued(kept)
+    };
+    let mut rebuild = Rebuild::default();
+    assert_eq!(rebuild.apply(with(|_| {})), Ok(()));
+    let seq = kept.seq;
+    assert_eq!(rebuild.apply(with(|_| {})), Err(Unusable::Twice { seq }));
+    let broken = with(|kept| kept.data = Data::Json(r#"{"d":000000}"#.into()));
+    assert_eq!(rebuild.apply(broken), Err(Unusable::Data { seq }));
+    let number = u64::MAX;
+    let impossible = with(|kept| kept.place_seq = u64::MAX);
+    assert_eq!(rebuild.apply(impossible), Err(Unusable::Number { number }));
+    let packed = Change::Packed {
+        n: number,
+        text: "".into(),
+        seqs: vec![],
+    };
+    assert_eq!(rebuild.apply(packed), Err(Unusable::Number { number }));
+    assert_eq!(rebuild.len(), 1);
 }

@@ -107,7 +107,7 @@ impl Pair {
     fn rebuilt(&self, changes: Vec<Change>) -> Queue {
         let mut rebuild = Rebuild::default();
         for (index, change) in changes.into_iter().enumerate() {
-            rebuild.apply(change);
+            rebuild.apply(change).expect("written by a queue");
             // A long journal is read with little memory.
             if index % 100 == 99 {
                 rebuild.forget(Time::ZERO, self.queue.policy().dedup_max_ids);
