@@ -75,6 +75,11 @@ pub enum Error {
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] journal::OpenError),
+    /// The journal's thread is gone.
+    #[error(
+        "the journal's thread panicked, so nothing can be promised any more: this is a bug; all that was acknowledged is in the journal, and the next start has it"
+    )]
+    JournalDied,
     /// Signals cannot be heard.
     #[error("signals cannot be handled: {0}")]
     Signals(#[from] std::io::Error),
@@ -189,7 +194,10 @@ pub async fn serve(
         closed(closing.clone()),
     ));
 
-    signals.until_stop(&control).await;
+    tokio::select! {
+        () = signals.until_stop(&control) => {}
+        () = journal.died() => return Err(Error::JournalDied),
+    }
     let clean = drain(&gateway, &settings, &journal, &mut signals).await;
     end_streams.send_replace(ingest::Life::Stopping);
     close.send_replace(true);
