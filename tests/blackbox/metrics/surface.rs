@@ -18,6 +18,7 @@ pub const METRICS: &[(&str, &str, &[&str])] = &[
     ("cuegate_queue_bytes", "gauge", &[]),
     ("cuegate_journal_bytes", "gauge", &[]),
     ("cuegate_journal_errors_total", "counter", &[]),
+    ("cuegate_journal_lost_blocks_total", "counter", &[]),
     (
         "cuegate_tls_certificate_expiry_timestamp_seconds",
         "gauge",
