@@ -1,6 +1,7 @@
 //! What operators may ask of the running gateway: how it stands, and to read its configuration
 //! again.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -191,21 +192,24 @@ pub(super) fn tell(access: &Access) {
 /// What differs between the two, a line each.
 fn changes(old: &Settings, new: &Settings) -> Vec<String> {
     let mut lines = Vec::new();
+    let by_name = |settings: &'_ Settings| -> HashMap<Arc<str>, usize> {
+        let channels = settings.channels.iter().enumerate();
+        channels
+            .map(|(index, channel)| (Arc::clone(&channel.name), index))
+            .collect()
+    };
+    let (before, after) = (by_name(old), by_name(new));
     for channel in &new.channels {
-        match old
-            .channels
-            .iter()
-            .find(|before| before.name == channel.name)
-        {
+        match before.get(&channel.name) {
             None => lines.push(format!("channel {} added", channel.name)),
-            Some(before) if before != channel => {
+            Some(index) if old.channels[*index] != *channel => {
                 lines.push(format!("channel {} changed", channel.name));
             }
             Some(_) => {}
         }
     }
     for channel in &old.channels {
-        if !new.channels.iter().any(|after| after.name == channel.name) {
+        if !after.contains_key(&channel.name) {
             lines.push(format!("channel {} removed", channel.name));
         }
     }
@@ -268,7 +272,11 @@ impl Admin for Control {
         Readiness {
             ready: !draining && journal.is_none(),
             draining,
-            eta_ms: draining.then(|| self.gateway.eta_ms()),
+            eta_ms: if draining {
+                self.gateway.eta_ms()
+            } else {
+                None
+            },
             journal,
             accounts: accounts.collect(),
         }

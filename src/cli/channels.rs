@@ -38,7 +38,8 @@ pub(super) struct Channel {
     pub(super) state: String,
     pub(super) queued: u64,
     pub(super) bytes: u64,
-    pub(super) eta_ms: u64,
+    /// None while it is paused or offline.
+    pub(super) eta_ms: Option<u64>,
     pub(super) tokens: Tokens,
     pub(super) limits: Limits,
     pub(super) last_error: Option<LastError>,

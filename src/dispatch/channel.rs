@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use engine::{ChannelId, ChannelOutlook, Ledger, Link, Payload, Queue, Time};
+use engine::{ChannelId, ChannelOutlook, Health, Ledger, Link, Payload, Queue, Time};
 use tokio::sync::broadcast;
 
 use super::account::Account;
@@ -106,6 +106,11 @@ impl State {
             let origins = self.origins.get_or_insert_default();
             origins.add(numbers, origin, &self.queue);
         }
+    }
+
+    /// Whether its events wait for an operator or a stream, so that nobody knows how long.
+    pub fn is_held(&self) -> bool {
+        self.paused.is_some() || self.outlook.health == Health::Offline
     }
 
     /// Since when an operator has it paused.

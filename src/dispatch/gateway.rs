@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use engine::{Admission, Cancelled, ChannelPolicy, Event, Queue, Refusal, Time};
+use engine::{Admission, Cancelled, ChannelPolicy, Event, Refusal, Time};
 use tokio::sync::broadcast;
 
-use super::channel::{Channel, Delivered};
+use super::channel::{Channel, Delivered, State};
 use super::clock::Clock;
 use super::letters::DeadLetters;
 use super::registry::Registry;
@@ -54,18 +54,27 @@ pub struct Standing {
     /// Events queued: waiting, scheduled, held and in flight.
     pub queued: usize,
     /// How long they take at the channel's present pace, in ms.
-    pub eta_ms: u64,
+    pace_ms: u64,
+    /// They wait for an operator or a stream, and nobody knows how long.
+    held: bool,
     /// The commit to wait for before anything of it is promised.
     pub ticket: Ticket,
 }
 
 impl Standing {
+    /// How long what is queued takes, in ms; none while a channel is paused or offline.
+    #[must_use]
+    pub fn eta_ms(&self) -> Option<u64> {
+        (!self.held).then_some(self.pace_ms)
+    }
+
     /// Of several channels: all that is queued, and the longest time.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
             queued: self.queued + other.queued,
-            eta_ms: self.eta_ms.max(other.eta_ms),
+            pace_ms: self.pace_ms.max(other.pace_ms),
+            held: self.held || other.held,
             ticket: self.ticket.max(other.ticket),
         }
     }
@@ -124,12 +133,10 @@ impl Gateway {
     /// accepted is delivered. The answer is which are paused, and since when.
     fn take_back(&self, settings: &Settings, recovery: Recovery) -> Vec<(Arc<Channel>, Time)> {
         let mut paused = Vec::new();
+        let listed = listed(settings);
         for kept in recovery.channels {
-            let policy = settings
-                .channels
-                .iter()
-                .find(|listed| listed.arn == kept.arn)
-                .map_or(&settings.channel_defaults, |listed| &listed.policy);
+            let policy = listed.get(&kept.arn).copied();
+            let policy = policy.unwrap_or(&settings.channel_defaults);
             let made = self
                 .registry
                 .make(&self.shared, settings, &kept.arn, policy, kept.queue);
@@ -181,11 +188,7 @@ impl Gateway {
         self.registry.set_aliases(aliases);
         self.registry
             .set_listed_accounts(&settings, &self.shared.meters);
-        let listed: HashMap<&ChannelArn, &Arc<ChannelPolicy>> = settings
-            .channels
-            .iter()
-            .map(|listed| (&listed.arn, &listed.policy))
-            .collect();
+        let listed = listed(&settings);
         for channel in self.registry.channels() {
             let policy = listed.get(&channel.arn).copied();
             let policy = Arc::clone(policy.unwrap_or(&settings.channel_defaults));
@@ -273,7 +276,7 @@ impl Gateway {
                     .map(|event| state.queue.accept(now, event)),
             );
             state.note(origin, first);
-            standing(&mut state.queue, now)
+            standing(state, now)
         });
         Ok(Standing { ticket, ..standing })
     }
@@ -322,7 +325,7 @@ impl Gateway {
             state.queue.commit();
             state.note(origin, first);
             let ticket = state.ticket();
-            let standing = standing(&mut state.queue, now);
+            let standing = standing(state, now);
             standings = standings.and(Standing { ticket, ..standing });
         }
         Ok(Ok((admissions, standings)))
@@ -560,14 +563,22 @@ impl Gateway {
         self.shared.journal.room()
     }
 
-    /// How long everything queued takes at the present pace, in ms.
+    /// How long everything queued takes at the present pace, in ms; none while any of it waits for
+    /// an operator or a stream.
     #[must_use]
-    pub fn eta_ms(&self) -> u64 {
+    pub fn eta_ms(&self) -> Option<u64> {
         let now = self.now();
-        let eta =
-            |channel: &Arc<Channel>| channel.with(&self.shared, |state| state.queue.depth(now).eta);
-        let longest = self.registry.channels().iter().map(eta).max();
-        longest.map_or(0, engine::Span::millis_ceil)
+        let eta = |channel: &Arc<Channel>| {
+            channel.with(&self.shared, |state| {
+                let depth = state.queue.depth(now);
+                (depth.events == 0 || !state.is_held()).then(|| depth.eta.millis_ceil())
+            })
+        };
+        let channels = self.registry.channels();
+        channels
+            .iter()
+            .map(eta)
+            .try_fold(0, |longest, eta| Some(eta?.max(longest)))
     }
 
     /// Events queued, over all channels.
@@ -599,6 +610,12 @@ const CLOCK_LOOK: Duration = Duration::from_millis(250);
 /// Channels that are looked at before other tasks may run: a fraction of a millisecond.
 const CHANNELS_AT_ONCE: usize = 256;
 
+/// The policies of listed channels, by their ARNs: a show can list 100,000.
+fn listed(settings: &Settings) -> HashMap<&ChannelArn, &Arc<ChannelPolicy>> {
+    let listed = settings.channels.iter();
+    listed.map(|listed| (&listed.arn, &listed.policy)).collect()
+}
+
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
@@ -613,11 +630,12 @@ const fn overloaded(bound: &'static str) -> Refused {
     }
 }
 
-fn standing(queue: &mut Queue, now: Time) -> Standing {
-    let depth = queue.depth(now);
+fn standing(state: &mut State, now: Time) -> Standing {
+    let depth = state.queue.depth(now);
     Standing {
         queued: depth.events,
-        eta_ms: depth.eta.millis_ceil(),
+        pace_ms: depth.eta.millis_ceil(),
+        held: state.is_held(),
         ticket: Ticket::NONE,
     }
 }

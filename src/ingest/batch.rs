@@ -50,6 +50,16 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Gives each event without an id the id `key/position`: sent again, it is a duplicate.
+    pub fn name_after(&mut self, key: &str) {
+        let positions = self.positions();
+        for (position, event) in positions.zip(&mut self.events) {
+            if event.id.is_none() {
+                event.id = Some(format!("{key}/{position}").into());
+            }
+        }
+    }
+
     /// Refuses every event from this position on that is not refused already.
     pub fn refuse_from(&mut self, position: usize, refusal: &Refusal) {
         let kept = self.positions().take_while(|at| *at < position).count();

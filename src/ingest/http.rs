@@ -23,7 +23,7 @@ use super::cloudevents;
 use super::door::{Door, Life, with_reader};
 use super::draft::Reader;
 use super::event::Addressing;
-use super::limits::{WAIT_DEFAULT_MS, WAIT_MAX_MS};
+use super::limits::{IDEMPOTENCY_KEY_MAX, WAIT_DEFAULT_MS, WAIT_MAX_MS};
 use super::media::{self, Media};
 use super::offer::{self, Tally};
 use super::openapi::{self, answers, params, schemas};
@@ -92,15 +92,20 @@ pub fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Refusa
         .map_err(|_| Refusal::new(Code::UnknownChannel, "the channel in the path is not UTF-8"))
 }
 
+/// The header that gives events without an id one.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// How a request wants to be treated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Wishes {
     atomic: bool,
     wait: Option<Duration>,
+    /// What events without an id are named after.
+    idempotency: Option<String>,
 }
 
 impl Wishes {
-    fn of(query: Option<&str>) -> Result<Self, Refusal> {
+    fn of(query: Option<&str>, headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut query = Query::of(query, &["atomic", "wait", "timeout_ms"])?;
         let atomic = match query.take("atomic").as_deref() {
             None | Some("false") => false,
@@ -124,8 +129,30 @@ impl Wishes {
             Some("delivered") => Some(Duration::from_millis(timeout_ms)),
             Some(_) => return Err(Refusal::malformed("wait can only be delivered")),
         };
-        Ok(Self { atomic, wait })
+        Ok(Self {
+            atomic,
+            wait,
+            idempotency: idempotency(headers)?,
+        })
     }
+}
+
+/// The header `Idempotency-Key`.
+fn idempotency(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else {
+        return Ok(None);
+    };
+    let text = key
+        .to_str()
+        .ok()
+        .filter(|text| keys.next().is_none() && (1..=IDEMPOTENCY_KEY_MAX).contains(&text.len()));
+    let wrong = || {
+        Refusal::malformed(format!(
+            "one Idempotency-Key is taken, of 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters"
+        ))
+    };
+    text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
 }
 
 /// What is known of a request before its body is read.
@@ -154,7 +181,7 @@ impl Request {
         Ok(Self {
             caller,
             channel,
-            wishes: Wishes::of(head.uri.query())?,
+            wishes: Wishes::of(head.uri.query(), &head.headers)?,
             media: media::of(&head.headers)?,
         })
     }
@@ -204,6 +231,10 @@ async fn publish(
     let batch = with_reader(door.gateway.clock(), &door.settings(), |reader| {
         parse(request.media, headers, &bytes, addressing, reader)
     });
+    let mut batch = batch;
+    if let Some(key) = &request.wishes.idempotency {
+        batch.name_after(key);
+    }
     answer(door, &request, batch).await
 }
 
@@ -230,7 +261,7 @@ fn parse<'a>(
 }
 
 async fn answer(door: &Door, request: &Request, mut batch: Batch<'_>) -> Response {
-    let (wishes, channel) = (request.wishes, request.channel.as_ref());
+    let (wishes, channel) = (&request.wishes, request.channel.as_ref());
     let total = batch.total();
     let waiter = wishes.wait.map(|timeout| (door.gateway.waiter(), timeout));
     if let Some((waiter, _)) = &waiter {
@@ -288,7 +319,10 @@ pub(crate) fn accepted(tally: &Tally) -> Response {
     body.push_str(r#","queued":"#);
     push_number(&mut body, tally.standing.queued);
     body.push_str(r#","eta_ms":"#);
-    push_number(&mut body, tally.standing.eta_ms);
+    match tally.standing.eta_ms() {
+        Some(eta_ms) => push_number(&mut body, eta_ms),
+        None => body.push_str("null"),
+    }
     body.push('}');
     let mut response = json(StatusCode::ACCEPTED, body);
     if let Some((_, refusal)) = tally.refused.iter().find(|(_, it)| it.limit.is_some()) {
@@ -333,7 +367,17 @@ fn write_tally(out: &mut String, tally: &Tally) {
     out.push_str(r#""accepted":"#);
     push_number(out, tally.accepted);
     out.push_str(r#","duplicates":"#);
-    push_number(out, tally.duplicates);
+    push_number(out, tally.duplicates.len());
+    if !tally.duplicates.is_empty() {
+        out.push_str(r#","duplicate":["#);
+        for (nth, index) in tally.duplicates.iter().enumerate() {
+            if nth > 0 {
+                out.push(',');
+            }
+            push_number(out, *index);
+        }
+        out.push(']');
+    }
     out.push(',');
     write_rejected(out, tally);
 }

@@ -114,3 +114,6 @@ pub const SSE_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Least `at` as a number, in ms since 1970: 1973 as milliseconds, and as seconds the year 5138. So
 /// what is below was meant as seconds.
 pub const AT_MIN_MS: i64 = 100_000_000_000;
+
+/// Longest `Idempotency-Key`, in bytes: with a slash and an index it is an id of at most 128.
+pub const IDEMPOTENCY_KEY_MAX: usize = 100;

@@ -22,8 +22,8 @@ use crate::telemetry::{Refused, Transport};
 pub struct Tally {
     /// Taken in.
     pub accepted: usize,
-    /// Known already.
-    pub duplicates: usize,
+    /// Positions of those that are known already.
+    pub duplicates: Vec<usize>,
     /// Positions and refusals, in order.
     pub refused: Vec<(usize, Refusal)>,
     /// How the channels stand now.
@@ -31,10 +31,10 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn admit(&mut self, admission: Admission) {
+    fn admit(&mut self, admission: Admission, position: usize) {
         match admission {
             Admission::Accepted => self.accepted += 1,
-            Admission::Duplicate => self.duplicates += 1,
+            Admission::Duplicate => self.duplicates.push(position),
         }
     }
 
@@ -45,8 +45,8 @@ impl Tally {
 
     /// Whether nothing at all was taken.
     #[must_use]
-    pub const fn is_refusal(&self) -> bool {
-        self.accepted == 0 && self.duplicates == 0
+    pub fn is_refusal(&self) -> bool {
+        self.accepted == 0 && self.duplicates.is_empty()
     }
 }
 
@@ -137,6 +137,7 @@ pub fn offer(
     tally
         .refused
         .sort_unstable_by_key(|(position, _)| *position);
+    tally.duplicates.sort_unstable();
     tally
 }
 
@@ -200,7 +201,7 @@ impl Offering<'_> {
         }
         for (index, result) in results.into_iter().enumerate() {
             match result {
-                Ok(admission) => tally.admit(admission),
+                Ok(admission) => tally.admit(admission, position(index)),
                 Err(refusal) => tally.refused.push((position(index), refusal.into())),
             }
         }
@@ -290,8 +291,8 @@ impl Offering<'_> {
             standing,
             ..Tally::default()
         };
-        for admission in admissions {
-            tally.admit(admission);
+        for (position, admission) in admissions.into_iter().enumerate() {
+            tally.admit(admission, position);
         }
         Ok(tally)
     }

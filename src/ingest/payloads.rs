@@ -1,14 +1,16 @@
 //! `GET …/payloads`: every delivered payload as a server-sent event.
 //!
-//! Nothing is replayed: `id` is there so that a reader knows what it missed.
+//! `id` is the payload's number. A reader that comes back with `Last-Event-ID` gets what was
+//! delivered since first, as far as it is kept.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
@@ -26,37 +28,39 @@ use super::visitor::Visitor;
 use crate::config::Scope;
 use crate::dispatch::Delivered;
 
+/// What a reader of server-sent events says when it comes back.
+const LAST_EVENT_ID: &str = "last-event-id";
+
 /// Follows the payloads of a channel as they are delivered.
 #[utoipa::path(
     get, path = "/v1/channels/{channel}/payloads", tag = openapi::CHANNELS, operation_id = "followPayloads",
-    params(params::Channel), responses(answers::Payloads)
+    params(params::Channel, params::Resuming), responses(answers::Payloads)
 )]
 pub(super) async fn payloads(
     State(door): State<Arc<Door>>,
     Known(caller): Known,
     path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let channel = door.channel(&caller, Scope::Read, &named(path)?)?;
     let visitor = Visitor::new(&door, caller, Scope::Read, Some(Arc::clone(&channel)))?;
     // Subscribed before the answer: whatever is delivered after the client has it is shown.
     let received = door.gateway.payloads(&channel);
+    // Looked up after that: what is delivered between the two comes twice, and is shown once.
+    let missed = missed(&headers, door.gateway.recent_payloads(&channel));
+    let mut follower = Follower {
+        door,
+        received,
+        visitor,
+        shown: missed.iter().map(|payload| payload.n).collect(),
+        first: missed.iter().map(|payload| event(payload)).collect(),
+    };
     // A first comment takes the headers through proxies that wait for a body.
-    let first = Some(Bytes::from_static(b":\n\n"));
-    let events = stream::unfold(
-        (door, received, visitor, first),
-        |(door, mut received, mut visitor, first)| async {
-            let bytes = match first {
-                Some(bytes) => Some(bytes),
-                None => next(&door, &mut received, &mut visitor).await,
-            };
-            bytes.map(|bytes| {
-                (
-                    Ok::<_, std::convert::Infallible>(bytes),
-                    (door, received, visitor, None),
-                )
-            })
-        },
-    );
+    follower.first.push_front(Bytes::from_static(b":\n\n"));
+    let events = stream::unfold(follower, |mut follower| async {
+        let bytes = follower.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(bytes), follower))
+    });
     let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -98,24 +102,52 @@ struct Shown<'a> {
     text: &'a str,
 }
 
-/// What is written next; none at the end of the process, or when the reader may read no more.
-async fn next(
-    door: &Door,
-    received: &mut Receiver<Arc<Delivered>>,
-    visitor: &mut Visitor,
-) -> Option<Bytes> {
-    tokio::select! {
-        biased;
-        _ = visitor.until_denied() => None,
-        delivered = received.recv() => match delivered {
-            Ok(delivered) => Some(event(&delivered)),
-            Err(RecvError::Lagged(missed)) => {
-                Some(format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n").into())
-            }
-            Err(RecvError::Closed) => None,
-        },
-        () = tokio::time::sleep(SSE_KEEP_ALIVE) => Some(Bytes::from_static(b":\n\n")),
-        () = door.reaches(Life::Stopping) => None,
+/// The payloads of late that a reader has not had: those after the one it names.
+fn missed(headers: &HeaderMap, recent: Vec<Arc<Delivered>>) -> Vec<Arc<Delivered>> {
+    let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+    match last.and_then(|id| id.trim().parse::<u64>().ok()) {
+        Some(last) => {
+            let after = recent.into_iter();
+            after.filter(|payload| payload.n > last).collect()
+        }
+        // A reader that is new, or brings an id that is none of ours.
+        None => Vec::new(),
+    }
+}
+
+/// One who follows a channel's payloads.
+struct Follower {
+    door: Arc<Door>,
+    received: Receiver<Arc<Delivered>>,
+    visitor: Visitor,
+    /// What is written before anything that comes.
+    first: VecDeque<Bytes>,
+    /// The numbers of payloads among that.
+    shown: Vec<u64>,
+}
+
+impl Follower {
+    /// What is written next; none at the end of the process, or when the reader may read no more.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(bytes) = self.first.pop_front() {
+            return Some(bytes);
+        }
+        loop {
+            return tokio::select! {
+                biased;
+                _ = self.visitor.until_denied() => None,
+                delivered = self.received.recv() => match delivered {
+                    Ok(delivered) if self.shown.contains(&delivered.n) => continue,
+                    Ok(delivered) => Some(event(&delivered)),
+                    Err(RecvError::Lagged(missed)) => {
+                        Some(format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n").into())
+                    }
+                    Err(RecvError::Closed) => None,
+                },
+                () = tokio::time::sleep(SSE_KEEP_ALIVE) => Some(Bytes::from_static(b":\n\n")),
+                () = self.door.reaches(Life::Stopping) => None,
+            };
+        }
     }
 }
 

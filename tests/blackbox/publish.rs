@@ -28,7 +28,11 @@ fn check_form(gateway: &Gateway, form: &Form) {
         (&json!(0), &json!([])),
         "{body}"
     );
-    assert!(body["queued"].is_u64() && body["eta_ms"].is_u64(), "{body}");
+    // It is paused, and nobody knows for how long.
+    assert!(
+        body["queued"].is_u64() && body.get("eta_ms") == Some(&json!(null)),
+        "{body}"
+    );
     gateway.resume(form.name);
     gateway.drained(form.name);
     assert_eq!(
@@ -298,4 +302,47 @@ fn waiting_for_the_end() {
         (200, &json!(1)),
         "{answer:?}"
     );
+}
+
+/// A request that is sent again under its key is taken once, event by event.
+#[test]
+fn an_idempotency_key_names_events() {
+    let gateway = Gateway::start(&local("", &[("quiz", "envelope_fields = [\"id\"]")]));
+    gateway.pause("quiz");
+    let post = |key: &str, body: &str| {
+        let headers = [
+            ("content-type", "application/x-ndjson"),
+            ("idempotency-key", key),
+        ];
+        let path = "/v1/channels/quiz/events";
+        send(gateway.producers, "POST", path, &headers, body.as_bytes())
+    };
+    let lines = "{\"data\":1}\nnonsense\n{\"data\":2,\"id\":\"own\"}\n{\"data\":3}\n";
+    for (accepted, duplicate) in [(3, None), (0, Some(json!([0, 2, 3])))] {
+        let answer = post("order-7", lines);
+        let tally = answer.json();
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert_eq!(tally["accepted"], accepted, "{tally}");
+        assert_eq!(tally["duplicates"], 3 - accepted, "{tally}");
+        assert_eq!(tally.get("duplicate"), duplicate.as_ref(), "{tally}");
+        assert_eq!(tally["rejected"][0]["index"], 1, "{tally}");
+    }
+    // More events under the key: those that are new are taken.
+    let more = post("order-7", &format!("{lines}{{\"data\":4}}\n")).json();
+    assert_eq!(
+        (&more["accepted"], &more["duplicate"]),
+        (&json!(1), &json!([0, 2, 3])),
+        "{more}"
+    );
+    let long = "k".repeat(101);
+    for key in ["", &long] {
+        check_problem(&post(key, lines), 400, "malformed");
+    }
+    assert_eq!(post(&"k".repeat(100), "{\"data\":5}").status, 202);
+    gateway.resume("quiz");
+    gateway.drained("quiz");
+    let items = all_items(&gateway.taken("quiz"));
+    let start = r#"{"d":1,"i":"order-7/0"},{"d":2,"i":"own"},{"d":3,"i":"order-7/3"},{"d":4,"i":"order-7/4"}"#;
+    assert!(items.starts_with(start), "{items}");
+    gateway.scrape().check_books(true);
 }

@@ -17,15 +17,17 @@ struct Stream {
 
 impl Stream {
     fn open(gateway: &Gateway, channel: &str) -> Self {
+        Self::open_after(gateway, channel, None)
+    }
+
+    /// As a reader that comes back.
+    fn open_after(gateway: &Gateway, channel: &str, last: Option<&str>) -> Self {
+        let mut headers = vec![("accept", "text/event-stream")];
+        headers.extend(last.map(|last| ("last-event-id", last)));
         let mut stream = connect(gateway.producers).expect("a connection");
         let path = format!("/v1/channels/{channel}/payloads");
         stream
-            .write_all(&encode(
-                "GET",
-                &path,
-                &[("accept", "text/event-stream")],
-                b"",
-            ))
+            .write_all(&encode("GET", &path, &headers, b""))
             .expect("to send");
         let mut reader = BufReader::new(stream);
         let head = read_head(&mut reader).expect("a head");
@@ -121,4 +123,36 @@ fn payloads_as_they_are_delivered() {
         404,
         "unknown_channel",
     );
+}
+
+#[test]
+fn a_reader_that_comes_back_has_missed_nothing() {
+    let gateway = Gateway::start(&local("", &[("quiz", "envelope = \"raw\"")]));
+    let deliver = |data: u32| {
+        let body = format!("{{\"data\":{data}}}");
+        let path = "/v1/channels/quiz/events?wait=delivered";
+        assert_eq!(gateway.post(path, &body).json()["delivered"], 1);
+    };
+    let mut first = Stream::open(&gateway, "quiz");
+    deliver(1);
+    let (seen, text) = first.event();
+    assert_eq!(text, "1");
+    drop(first);
+    deliver(2);
+    deliver(3);
+    let mut back = Stream::open_after(&gateway, "quiz", Some(&seen.to_string()));
+    deliver(4);
+    let mut last = seen;
+    for expected in ["2", "3", "4"] {
+        let (id, text) = back.event();
+        assert_eq!(text, expected);
+        assert!(id > last, "{id} after {last}");
+        last = id;
+    }
+    // One that has it all, and one whose id is none of ours, get what comes.
+    for id in [last.to_string(), "yesterday".to_owned()] {
+        let mut other = Stream::open_after(&gateway, "quiz", Some(&id));
+        deliver(5);
+        assert_eq!(other.event().1, "5");
+    }
 }

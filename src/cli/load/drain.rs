@@ -54,8 +54,9 @@ impl Drain<'_> {
                 progress.sweep(observer, self.run, self.pace).await;
                 let left = left.iter().filter_map(|&nth| stands[nth].as_ref());
                 let queued: u64 = left.clone().map(|stand| stand.queued).sum();
-                let eta_ms = left.map(|stand| stand.eta_ms).max().unwrap_or_default();
-                let eta = eta_ms.div_ceil(1000);
+                // One that is paused or offline has none.
+                let eta_ms = left.filter_map(|stand| stand.eta_ms).max();
+                let eta = eta_ms.unwrap_or_default().div_ceil(1000);
                 let rest = format!("  draining: {queued} queued, about {eta} s");
                 progress.show(self.run, self.pace, &rest);
             }

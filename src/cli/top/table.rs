@@ -113,7 +113,7 @@ pub(super) fn table(channels: &[Channel], rates: &HashMap<String, Rates>, size: 
                 &rates.map_or("-".into(), |rates| rate(rates.delivered)),
                 &channel.queued.to_string(),
                 &bytes(channel.bytes),
-                &duration(channel.eta_ms),
+                &channel.eta_ms.map_or("held".into(), duration),
                 &format!("{}/{}", channel.tokens.available, channel.tokens.limit),
             ],
             &channel.last_error.as_ref().map(said).unwrap_or_default(),

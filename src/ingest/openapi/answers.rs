@@ -80,7 +80,7 @@ answers! {
     Payloads: Answers::new()
         .content(
             200,
-            "Server-sent events without end: `id` is the payload's `n`, `data` the payload. An event `lagged` says how many a slow reader missed. Nothing is replayed.",
+            "Server-sent events without end: `id` is the payload's `n`, `data` the payload. An event `lagged` says how many a slow reader missed. After `Last-Event-ID` what was missed comes first, as far as it is kept.",
             "text/event-stream",
             sent_event(),
         )

@@ -37,6 +37,12 @@ params! {
             json!({"type": "integer", "minimum": 0, "maximum": WAIT_MAX_MS, "default": WAIT_DEFAULT_MS}),
             "With `wait`: events that have not ended by then stay queued.",
         ),
+        header(
+            "Idempotency-Key",
+            Required::False,
+            json!({"type": "string", "pattern": "^[!-~]([ -~]{0,98}[!-~])?$"}),
+            "Events without an id get the ids `K/0`, `K/1` and so on, by their index: sent again, they are duplicates.",
+        ),
     ];
     /// What a purge is of.
     Purging: [
@@ -62,6 +68,8 @@ params! {
         ),
         header("Sec-WebSocket-Protocol", Required::False, json!({"type": "string", "examples": ["cuegate.v1"]}), "`cuegate.v1` is taken where it is offered."),
     ];
+    /// What a reader of server-sent events says when it comes back.
+    Resuming: [header("Last-Event-ID", Required::False, json!({"type": "string"}), "The last `id` it had: what was delivered since comes first, as far as it is kept.")];
     /// What AWS's clients send.
     Invocation: [header("amz-sdk-invocation-id", Required::False, json!({"type": "string"}), "The id of the call, which its retries keep: a duplicate is queued once.")];
 }

@@ -172,6 +172,7 @@ fn tally() -> Value {
     json!({
         "accepted": count("Events that were queued, without duplicates."),
         "duplicates": count("Events that were known by their ids."),
+        "duplicate": {"type": "array", "items": {"type": "integer", "minimum": 0}, "description": "Their indexes, where there are any."},
         "rejected": {"type": "array", "items": reference::<Rejection>()},
     })
 }
@@ -179,7 +180,7 @@ fn tally() -> Value {
 fn accepted() -> Value {
     let mut properties = json!({
         "queued": count("Events that are queued in these channels now."),
-        "eta_ms": count("How long what is queued takes at the present pace, in ms."),
+        "eta_ms": {"type": ["integer", "null"], "minimum": 0, "description": "How long what is queued takes at the present pace, in ms; null while a channel is paused or offline."},
     });
     extend(&mut properties, tally());
     json!({"type": "object", "required": ["accepted", "duplicates", "rejected", "queued", "eta_ms"], "properties": properties})
