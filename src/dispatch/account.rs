@@ -4,10 +4,11 @@
 //! what a channel needs of its account is published beside it ([`Account::outlook`]).
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{AccountOutlook, AccountPolicy, AccountStatus, ChannelId, ChannelStatus, Time};
+use engine::{AccountOutlook, AccountPolicy, AccountStatus, ChannelId, ChannelStatus, Span, Time};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -31,7 +32,12 @@ pub struct Account {
     outlook: Mutex<AccountOutlook>,
     /// Why the account cannot send, if it cannot.
     trouble: Mutex<Option<String>>,
+    /// When a call was last delivered, in µs of the engine's clock; 0: never.
+    delivered: AtomicU64,
 }
+
+/// How long a delivery says that the account may send: if all calls since are refused, it may not.
+const PERMITTED_FOR: Span = Span::from_millis(10_000);
 
 /// What the account's task is told.
 pub(super) enum News {
@@ -64,7 +70,19 @@ impl Account {
             outlook: Mutex::new(engine.outlook()),
             engine: Mutex::new(engine),
             trouble: Mutex::default(),
+            delivered: AtomicU64::new(0),
         }
+    }
+
+    /// A call was delivered.
+    pub(super) fn delivered(&self, now: Time) {
+        self.delivered.store(now.micros().max(1), Ordering::Relaxed);
+    }
+
+    /// Whether one was of late: then what refuses another call is not the account's permissions.
+    pub(super) fn has_delivered_lately(&self, now: Time) -> bool {
+        let last = self.delivered.load(Ordering::Relaxed);
+        last != 0 && now.since(Time::from_micros(last)) < PERMITTED_FOR
     }
 
     /// Starts the account's task.
@@ -176,7 +194,7 @@ impl Account {
         let mut current = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match (&*current, &trouble) {
             (None, Some(reason)) => {
-                tracing::error!(account = %self.id, region = %self.region, %reason, "the account cannot send; events are kept and calls retried");
+                tracing::error!(account = %self.id, region = %self.region, %reason, "the account cannot send");
             }
             (Some(_), None) => {
                 tracing::info!(account = %self.id, region = %self.region, "the account can send again");

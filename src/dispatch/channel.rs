@@ -90,6 +90,9 @@ pub(super) struct State {
     pause_changed: bool,
     /// How the channel stood, as the account's engine last said.
     pub outlook: ChannelOutlook,
+    /// The last call that was answered was refused for want of a permission: the payload is given
+    /// up, so that to the engine nothing is wrong with the channel.
+    pub denied: bool,
     /// The newest notices about its stream.
     pub noticed: Option<Box<Noticed>>,
     /// Events were placed anew: the journal writes all of them anew.
@@ -156,6 +159,7 @@ impl Channel {
             last_error: None,
             paused: None,
             pause_changed: false,
+            denied: false,
             noticed: None,
             outlook: ChannelOutlook::default(),
             anew: false,

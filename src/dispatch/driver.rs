@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use engine::{ChannelId, Health, Look, Outcome, PayloadId, Settled, Step, Time, View};
+use engine::{ChannelId, Health, Look, Outcome, PayloadId, Rejection, Settled, Step, Time, View};
 
 use super::account::{Account, News};
 use super::call::{Call, Parcel, make_call};
@@ -140,15 +140,23 @@ impl Driver {
 
     /// What an answer says of the account, and the error to keep with the channel.
     fn answered(&mut self, call: &Call, answer: Answer) {
-        let trouble = answer.account_trouble;
+        let now = self.queues.shared.clock.now();
+        let denied = answer.outcome == Outcome::Rejected(Rejection::AccessDenied);
+        if answer.outcome == Outcome::Delivered {
+            self.account.delivered(now);
+        }
+        // Where others are delivered it is the channel that is refused, and not the account.
+        let trouble = answer.account_trouble || (denied && !self.account.has_delivered_lately(now));
         let message = answer.error.as_ref().map(|error| error.message.clone());
         if trouble {
             self.account
                 .set_trouble(message.or_else(|| Some("the account cannot send".to_owned())));
-        } else if !matches!(
-            answer.outcome,
-            Outcome::Failed | Outcome::Refused | Outcome::Unknown
-        ) {
+        } else if !denied
+            && !matches!(
+                answer.outcome,
+                Outcome::Failed | Outcome::Refused | Outcome::Unknown
+            )
+        {
             self.account.set_trouble(None);
         }
         let error = answer
@@ -219,6 +227,27 @@ impl Queues {
     }
 }
 
+/// Notes whether a channel's calls are permitted, and logs a change of that.
+fn tell_permission(channel: &Channel, state: &mut State, outcome: Outcome) {
+    let denied = match outcome {
+        Outcome::Rejected(Rejection::AccessDenied) => true,
+        // It says nothing of permissions, or nobody knows what it says.
+        Outcome::Failed | Outcome::Refused | Outcome::Unknown => return,
+        _ => false,
+    };
+    if std::mem::replace(&mut state.denied, denied) == denied {
+        return;
+    }
+    let name = channel.name();
+    if denied {
+        let last_error = state.last_error.as_ref();
+        let reason = last_error.map_or("", |error| error.message.as_str());
+        tracing::warn!(channel = %name, reason, "the channel is failing: its calls are not permitted, and their events become dead letters");
+    } else {
+        tracing::info!(channel = %name, "the channel's calls are permitted again");
+    }
+}
+
 /// Logs a change of a channel's state, with its reason.
 fn tell_health(channel: &Channel, state: &State, now: Health) {
     if now == state.outlook.health {
@@ -278,6 +307,7 @@ impl engine::Queues for Queues {
             }
             tell_health(channel, state, view.channel.health);
             state.outlook = view.channel;
+            tell_permission(channel, state, outcome);
             let settled = view.settle(&mut state.queue, call.payload, outcome);
             if let Some((n, text)) = &settled.delivered {
                 self.show(call.channel, &mut state.payloads, *n, text);

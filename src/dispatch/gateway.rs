@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use engine::{Admission, Cancelled, ChannelPolicy, Event, Refusal, Time};
@@ -85,6 +85,8 @@ pub struct Gateway {
     pub(super) shared: Arc<Shared>,
     pub(super) registry: Registry,
     settings: RwLock<Arc<Settings>>,
+    /// Held while dead letters are replayed.
+    pub(super) replaying: Mutex<()>,
     /// When the drain is over, in µs of the engine's clock; 0: there is none.
     draining_until: AtomicU64,
 }
@@ -116,6 +118,7 @@ impl Gateway {
             )),
             registry: Registry::default(),
             settings: RwLock::new(Arc::clone(&settings)),
+            replaying: Mutex::default(),
             draining_until: AtomicU64::new(0),
         };
         let abandon = settings.account_defaults.abandon;

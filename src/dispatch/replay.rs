@@ -1,5 +1,7 @@
 //! Dead letters, as operators deal with them: list, replay, purge.
 
+use std::sync::PoisonError;
+
 use engine::Refusal;
 
 use super::gateway::{Gateway, Refused};
@@ -45,11 +47,24 @@ impl Gateway {
     /// Accepts the events of dead letters once more, under their ids but with fresh TTLs. Those
     /// that are refused stay.
     ///
+    /// A letter is forgotten when its event is accepted, before anything is waited for: a replay
+    /// that is broken off, or a second one, does not send it twice.
+    ///
     /// # Errors
-    /// As [`Gateway::durable`]: none of them is forgotten then.
+    /// As [`Gateway::durable`]: what was accepted is queued all the same.
     pub async fn replay(&self, filter: &LetterFilter) -> Result<Replayed, Refused> {
+        let (replayed, ticket) = self.replay_now(filter);
+        self.durable(ticket).await?;
+        Ok(replayed)
+    }
+
+    fn replay_now(&self, filter: &LetterFilter) -> (Replayed, Ticket) {
+        // One at a time, from the look at the letters until they are forgotten.
+        let _one = self
+            .replaying
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut replayed = Replayed::default();
-        let mut ids = Vec::new();
         let mut last = Ticket::NONE;
         for letter in self.dead_letters(filter, None, usize::MAX) {
             let answer = self.channel(&letter.channel).and_then(|channel| {
@@ -59,24 +74,18 @@ impl Gateway {
                     state.queue.accept_again(now, letter.event.event())
                 }))
             });
-            match answer {
+            let why = match answer {
                 Ok((Ok(_), ticket)) => {
-                    ids.push(letter.id);
                     last = last.max(ticket);
+                    replayed.accepted += self.shared.letters.remove([letter.id]);
+                    continue;
                 }
-                Ok((Err(refusal), _)) => {
-                    let why = NotReplayed::Queue(refusal);
-                    replayed.refused.push((letter.id, why));
-                }
-                Err(refused) => {
-                    let why = NotReplayed::Channel(refused);
-                    replayed.refused.push((letter.id, why));
-                }
-            }
+                Ok((Err(refusal), _)) => NotReplayed::Queue(refusal),
+                Err(refused) => NotReplayed::Channel(refused),
+            };
+            replayed.refused.push((letter.id, why));
         }
-        self.durable(last).await?;
-        replayed.accepted = self.forget_letters(ids).await?;
-        Ok(replayed)
+        (replayed, last.max(self.shared.journal.mark_shelf()))
     }
 
     /// Forgets dead letters; the answer is how many there were.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::account::Account;
-use super::channel::{Channel, LastError};
+use super::channel::{Channel, LastError, State};
 use super::registry::Registry;
 use super::shared::Shared;
 use crate::config::Settings;
@@ -122,7 +122,7 @@ impl ChannelReport {
             Self {
                 channel: channel.name(),
                 arn: channel.arn.to_string(),
-                state: state_of(status.health, state.paused().is_some()).label(),
+                state: state_of(status.health, state).label(),
                 paused_ms: state.paused().map(|since| now.since(since).millis_ceil()),
                 queued: depth.events,
                 bytes: depth.bytes,
@@ -238,17 +238,18 @@ fn add(sums: &mut ChannelSnapshot, shared: &Shared, now: Time, channel: &Arc<Cha
         sums.paused_seconds = sums
             .paused_seconds
             .max(paused.unwrap_or_default().as_secs_f64());
-        sums.count(state_of(status.health, paused.is_some()));
+        sums.count(state_of(status.health, state));
         depth.bytes as u64
     })
 }
 
 /// The state of a channel as operators see it.
-const fn state_of(health: Health, paused: bool) -> ChannelState {
-    match (paused, health) {
-        (true, _) => ChannelState::Paused,
-        (_, Health::Live) => ChannelState::Live,
-        (_, Health::Offline) => ChannelState::Offline,
-        (_, Health::Failing) => ChannelState::Failing,
+const fn state_of(health: Health, state: &State) -> ChannelState {
+    match health {
+        _ if state.paused().is_some() => ChannelState::Paused,
+        Health::Offline => ChannelState::Offline,
+        Health::Failing => ChannelState::Failing,
+        Health::Live if state.denied => ChannelState::Failing,
+        Health::Live => ChannelState::Live,
     }
 }

@@ -12,7 +12,7 @@ use crate::support::emulator::Emulator;
 use crate::support::http::send;
 use crate::support::metrics::same;
 use crate::support::payloads::{all_items, data};
-use crate::support::process::{Gateway, arn};
+use crate::support::process::{Gateway, arn, local};
 use crate::support::{eventually, ports};
 
 fn config(endpoint: SocketAddr, rest: &str, channels: &[(&str, &str)]) -> String {
@@ -140,6 +140,56 @@ fn what_can_never_be_delivered_is_a_dead_letter() {
 }
 
 /// "1 KB" could mean 1000 bytes: then payloads of more are packed anew, and stay below.
+/// One channel that may not be sent to, beside one that may, and then alone.
+#[test]
+fn a_permission_that_is_missing_shows() {
+    let gateway = Gateway::start(&local("", &[("may", ""), ("must-not", "")]));
+    let refusal = format!(
+        r#"{{"kind":"error","status":403,"code":"AccessDeniedException","channel":"{}"}}"#,
+        arn("must-not")
+    );
+    gateway.emulator.faults(&refusal);
+    let account = r#"{account="000000000000",region="us-west-2"}"#;
+    let up = || {
+        gateway
+            .scrape()
+            .get(&format!("cuegate_account_up{account}"))
+    };
+    let state = |channel: &str| gateway.status(channel)["state"].clone();
+    let send = |channel: &str, end: &str| {
+        let path = format!("/v1/channels/{channel}/events?wait=delivered");
+        let ended = gateway.post(&path, r#"{"data":1}"#).json();
+        assert!(ended[end] == 1 || ended["ended"][end] == 1, "{ended}");
+    };
+    send("may", "delivered");
+    send("must-not", "dead_lettered");
+    assert_eq!(
+        (state("must-not"), state("may")),
+        (json!("failing"), json!("live"))
+    );
+    assert!(same(up(), 1.0), "the other channel is delivered");
+    gateway.process.logged("its calls are not permitted");
+
+    // Nothing was ever delivered here: it is the account.
+    let alone = Gateway::start(&local("", &[("must-not", "")]));
+    alone.emulator.faults(&refusal);
+    let ended = alone.post(
+        "/v1/channels/must-not/events?wait=delivered",
+        r#"{"data":1}"#,
+    );
+    assert_eq!(ended.json()["ended"]["dead_lettered"], 1, "{ended:?}");
+    let up = alone.scrape().get(&format!("cuegate_account_up{account}"));
+    assert!(same(up, 0.0), "{up}");
+    let ready = crate::support::http::send(alone.metrics, "GET", "/readyz", &[], b"");
+    let told = &ready.json()["accounts"][0];
+    assert_eq!(
+        (ready.status, &told["up"]),
+        (200, &json!(false)),
+        "{ready:?}"
+    );
+    alone.process.logged("the account cannot send");
+}
+
 #[test]
 fn payloads_shrink_where_a_kilobyte_has_1000_bytes() {
     let emulator = Emulator::start(&["--payload-max-bytes", "1000"]);
