@@ -60,14 +60,16 @@ struct Detail {
 }
 
 /// The events of a body: one or an array. In an array, one that cannot be read is `None` and harms
-/// no other.
+/// no other; none at all is no array of events.
 fn events(body: &[u8]) -> Option<Vec<Option<Event>>> {
     if !body.trim_ascii_start().starts_with(b"[") {
         return Some(vec![Some(serde_json::from_slice(body).ok()?)]);
     }
     let texts: Vec<&RawValue> = serde_json::from_slice(body).ok()?;
     let read = |text: &RawValue| serde_json::from_str(text.get()).ok();
-    Some(texts.into_iter().map(read).collect())
+    let events: Vec<Option<Event>> = texts.into_iter().map(read).collect();
+    let is_any = events.is_empty() || events.iter().any(Option::is_some);
+    is_any.then_some(events)
 }
 
 /// Takes notices of streams from Amazon `EventBridge`.
@@ -221,6 +223,7 @@ mod tests {
             (r#"{"detail":null}"#, Some((1, 1))),
             (r#"{"detail":["Stream Start"]}"#, None),
             (r"[", None),
+            (r#"[["aws.ivs"],5]"#, None),
             ("null", None),
             ("5", None),
         ] {

@@ -80,8 +80,8 @@ def filter_failure(context, failure, case, response):
     """What is no failure."""
     answer = members(response)
     if isinstance(failure, AcceptedNegativeData):
-        # One bad event does not harm the others: it is refused in the answer.
-        return not answer.get("rejected")
+        # One bad event or notice does not harm the others: the answer tells of it.
+        return not (answer.get("rejected") or answer.get("ignored"))
     if isinstance(failure, RejectedPositiveData):
         # A document of parameters cannot say that a purge needs one of three.
         if case.operation.definition.raw["operationId"] == "purge":
