@@ -43,6 +43,9 @@ EMPTY = {
     "CuegateEventsUnaccounted": "the books balance",
     "CuegateJournalErrors": "the disk is well",
     "CuegateJournalNearFull": "the journal is small",
+    "CuegateChannelPaused": "no pause lasts an hour here",
+    "CuegateCertificateExpiring": "there is no TLS here",
+    'process.json: Certificate: min((cuegate_tls_certificate_expiry_timestamp_seconds{instance=~".*"} > 0) - time())': "there is no TLS here",
 }
 # Alerts that the trouble here must set off; CuegateTargetDown comes at the very end.
 LAST = "CuegateTargetDown"
