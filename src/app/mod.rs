@@ -255,7 +255,7 @@ fn serve_operators(
     life: watch::Receiver<ingest::Life>,
 ) -> JoinHandle<()> {
     let options = ingest::server::Options {
-        max_connections: ingest::limits::OPERATORS_CONNECTIONS_MAX,
+        places: ingest::places::Places::shared(ingest::limits::OPERATORS_CONNECTIONS_MAX),
         bound: "as many operators'",
         h2_streams: ingest::limits::OPERATORS_H2_STREAMS_MAX,
         tls: None,

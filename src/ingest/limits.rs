@@ -78,7 +78,8 @@ pub const H2_ERRORS_MAX: usize = 1024;
 pub const H2_PING_EVERY: Duration = Duration::from_secs(20);
 /// How long an HTTP/2 peer may take to answer one.
 pub const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// Connections to one of the operators' listeners: a few people and a Prometheus or two.
+/// Connections to one of the operators' listeners: a few people and a Prometheus or two. When there
+/// are more, the idlest of the peer that has the most is closed, so that a probe is always answered.
 pub const OPERATORS_CONNECTIONS_MAX: usize = 64;
 /// Streams of one HTTP/2 connection to one of them: a scrape of 100 channels has 300 KB.
 pub const OPERATORS_H2_STREAMS_MAX: u32 = 8;

@@ -1,7 +1,7 @@
 //! Ingest: where producers come in. Their requests become engine events, what becomes of
 //! these becomes their answers. What is queued, merged or sent is decided elsewhere.
 //!
-//! - [`server`]: connections, and [`patience`] with slow ones;
+//! - [`server`]: connections, their [`places`], and [`patience`] with slow ones;
 //! - [`http`]: `POST …/events`; [`websocket`]: `…/ws`; [`aws`]: `POST /PutMetadata`;
 //!   [`payloads`]: what was delivered, live; [`control`]: status, cancel, purge, pause;
 //! - [`operators`]: the same of a channel for the console, at an address of its own;
@@ -33,6 +33,7 @@ pub mod operators;
 pub mod pages;
 pub mod patience;
 pub mod payloads;
+pub mod places;
 pub mod query;
 pub mod refusal;
 pub mod server;
@@ -87,7 +88,7 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
         &security.keyring,
     );
     let server = server::Options {
-        max_connections: settings.server.max_connections,
+        places: places::Places::kept(settings.server.max_connections),
         bound: "server.max_connections",
         h2_streams: limits::H2_STREAMS_MAX,
         tls: security.tls,

@@ -16,10 +16,10 @@ use std::task::{Context, Poll, ready};
 use axum::body::{Body, Bytes, HttpBody};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::limits::{HEAD_TIME, IDLE_TIME, WRITE_SILENCE};
+use super::places::Place;
 use super::refusal::{Code, Refusal};
 
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4).
@@ -31,9 +31,54 @@ pub struct Progress {
     begun: AtomicU64,
     ended: AtomicU64,
     exempt: AtomicBool,
+    /// Where it matters, for that costs a look at the clock each time.
+    watched: Option<Watched>,
 }
 
+/// When something last moved on a connection.
+#[derive(Debug)]
+struct Watched {
+    since: Instant,
+    last_ms: AtomicU64,
+}
+
+/// How idle a connection is; the greatest gives way first.
+pub type Idleness = (IsIdle, std::cmp::Reverse<u64>);
+
+/// Nothing is being answered.
+type IsIdle = bool;
+
 impl Progress {
+    /// One that also knows when something last moved; now, for the beginning.
+    #[must_use]
+    pub fn watched(since: Instant) -> Self {
+        let progress = Self {
+            watched: Some(Watched {
+                since,
+                last_ms: AtomicU64::default(),
+            }),
+            ..Self::default()
+        };
+        progress.moved();
+        progress
+    }
+
+    /// Bytes came or went.
+    pub fn moved(&self) {
+        if let Some(watched) = &self.watched {
+            let ms = u64::try_from(watched.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            watched.last_ms.store(ms, Ordering::Relaxed);
+        }
+    }
+
+    /// How idle it is, among those that are watched.
+    #[must_use]
+    pub fn idleness(&self) -> Idleness {
+        let last = |watched: &Watched| watched.last_ms.load(Ordering::Relaxed);
+        let last_ms = self.watched.as_ref().map_or(u64::MAX, last);
+        (!self.is_under_way(), std::cmp::Reverse(last_ms))
+    }
+
     /// A head is complete. The request is under way until the guard is dropped.
     #[must_use]
     pub fn begin(self: &Arc<Self>) -> UnderWay {
@@ -102,7 +147,7 @@ impl HttpBody for Guarded {
 /// until it is closed, whoever has it by then.
 pub struct Patient<I> {
     io: I,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
     progress: Arc<Progress>,
     /// By when the head must be complete that is number `.0` of this connection.
     deadline: Option<(u64, Instant)>,
@@ -122,7 +167,7 @@ pub struct Patient<I> {
 impl<I> Patient<I> {
     /// A new connection: its first head has until [`HEAD_TIME`] from now.
     #[must_use]
-    pub fn new(io: I, progress: Arc<Progress>, place: Option<OwnedSemaphorePermit>) -> Self {
+    pub fn new(io: I, progress: Arc<Progress>, place: Option<Place>) -> Self {
         let now = Instant::now();
         Self {
             io,
@@ -144,6 +189,7 @@ impl<I> Patient<I> {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
+            self.progress.moved();
             self.stuck = None;
             return written;
         }
@@ -164,6 +210,7 @@ impl<I> Patient<I> {
                 self.progress.exempt();
             }
         }
+        self.progress.moved();
         if !bytes.is_empty() && !self.progress.is_under_way() {
             let head = self.progress.begun.load(Ordering::Relaxed);
             self.heard = Instant::now();

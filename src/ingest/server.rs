@@ -1,8 +1,8 @@
 //! Connections of every listener: accepted within their number, over TLS where there are
 //! certificates, served as HTTP/1 or HTTP/2, and ended when the process stops.
 //!
-//! It knows nothing of events or operators. A connection counts until its socket is closed, as a WebSocket
-//! too.
+//! It knows nothing of events or operators. A connection counts until its socket is closed, as a
+//! WebSocket too; who gives way when there are too many is for [`places`](super::places) to say.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ use super::limits::{
     CLOSE_TIME, DISCARD_MAX_BYTES, DISCARD_MAX_TIME, H2_ERRORS_MAX, H2_PING_EVERY, H2_PING_TIMEOUT,
     H2_RESETS_MAX, HEAD_MAX_BYTES, HEAD_TIME, HEADERS_MAX, OVERLOADED_RETRY_MS, TURNED_AWAY_MAX,
 };
-use super::patience::{Guarded, Patient, Progress};
+use super::patience::{Guarded, Patient};
+use super::places::{Place, Places};
 use super::refusal::{Code, Refusal};
 use super::tls::Tls;
 use crate::access::Certificate;
@@ -42,7 +43,6 @@ pub async fn serve(
     options: Options,
     mut life: watch::Receiver<Life>,
 ) {
-    let places = Arc::new(Semaphore::new(options.max_connections));
     let server = Arc::new(Server {
         router,
         builder: builder(options.h2_streams),
@@ -58,9 +58,9 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                    connections.spawn(Arc::clone(&server).connection(stream, place));
+            Ok((stream, peer)) => {
+                if let Some(place) = server.options.places.enter(peer.ip()) {
+                    connections.spawn(Arc::clone(&server).until_it_gives_way(stream, place));
                 } else if server.options.tls.is_none()
                     && let Ok(place) = Arc::clone(&waiting_room).try_acquire_owned()
                 {
@@ -83,9 +83,9 @@ pub async fn serve(
 /// How connections are served.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Most at once; any more are told so and closed.
-    pub max_connections: usize,
-    /// What that bound is called.
+    /// How many at once, and what becomes of any more.
+    pub places: Places,
+    /// What that bound is called, for those who are turned away.
     pub bound: &'static str,
     /// Streams of one HTTP/2 connection at once.
     pub h2_streams: u32,
@@ -123,7 +123,18 @@ struct Server {
 }
 
 impl Server {
-    async fn connection(self: Arc<Self>, stream: TcpStream, place: OwnedSemaphorePermit) {
+    /// Serves a connection until it ends, or has to make room for another.
+    async fn until_it_gives_way(self: Arc<Self>, stream: TcpStream, place: Place) {
+        let Some(leave) = place.leave() else {
+            return self.connection(stream, place).await;
+        };
+        tokio::select! {
+            () = self.connection(stream, place) => {}
+            () = leave.notified() => tracing::debug!("an idle connection gave way to another"),
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream, place: Place) {
         let meters = self.options.meters.as_deref();
         let open = meters.map(|meters| meters.connections(Transport::Http));
         if let Some(open) = open {
@@ -150,9 +161,9 @@ impl Server {
         &self,
         io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         certificate: Option<Certificate>,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) {
-        let progress = Arc::new(Progress::default());
+        let progress = place.progress();
         let io = TokioIo::new(Patient::new(io, Arc::clone(&progress), Some(place)));
         let service = service_fn(|mut request: Request<Incoming>| {
             if let Some(certificate) = &certificate {

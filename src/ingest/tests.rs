@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
+use super::places::Places;
 use super::{Life, router, server};
 use crate::access::{Access, Keyring};
 use crate::config::{self, Settings};
@@ -164,7 +165,7 @@ impl Stand {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let options = server::Options {
-            max_connections,
+            places: Places::kept(max_connections),
             bound: "server.max_connections",
             h2_streams: 256,
             tls: None,

@@ -1,9 +1,9 @@
 //! Bounds of the whole process: memory of the queues, channels, connections.
 
-use std::io::BufReader;
+use std::io::{BufReader, Write as _};
 
 use crate::support::eventually;
-use crate::support::http::{check_problem, connect, read_response};
+use crate::support::http::{check_problem, connect, encode, read_response, try_send};
 use crate::support::metrics::same;
 use crate::support::process::{ACCOUNT, Gateway, arn, local};
 use crate::support::ws::Client;
@@ -107,9 +107,43 @@ fn connections_have_a_bound() {
     check_problem(&answer, 503, "overloaded");
     drop(held);
     eventually("there is room again", || {
-        let answer =
-            crate::support::http::try_send(gateway.producers, "GET", "/v1/channels/a", &[], b"")
-                .ok()?;
+        let answer = try_send(gateway.producers, "GET", "/v1/channels/a", &[], b"").ok()?;
         (answer.status == 200).then_some(())
     });
+}
+
+/// A probe that is not answered kills a process that is well: nobody may take all the places at the
+/// operators' addresses.
+#[test]
+fn probes_are_answered_whatever_else_is_connected() {
+    let gateway = Gateway::start(&local("", &[("a", "")]));
+    let half_a_head = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n";
+    // Streams do not end by themselves.
+    let stream = encode("GET", "/admin/channels/a/payloads", &[], b"");
+    for (name, count, bytes) in [
+        ("silent", 64, &b""[..]),
+        ("silent", 200, b""),
+        ("half a head", 200, half_a_head),
+        ("busy", 200, &stream),
+    ] {
+        for (address, path) in [
+            (gateway.metrics, "/healthz"),
+            (gateway.metrics, "/readyz"),
+            (gateway.admin, "/admin/overview"),
+        ] {
+            let others: Vec<_> = (0..count)
+                .map(|_| {
+                    let mut stream = connect(address).expect("a connection");
+                    let _ = stream.write_all(bytes);
+                    stream
+                })
+                .collect();
+            for probe in 0..25 {
+                let answer = try_send(address, "GET", path, &[], b"");
+                let status = answer.map(|answer| answer.status).ok();
+                assert_eq!(status, Some(200), "{path}, {count} {name}, probe {probe}");
+            }
+            drop(others);
+        }
+    }
 }
