@@ -11,6 +11,7 @@ use engine::{ChannelId, ChannelOutlook, Health, Ledger, Link, Payload, Queue, Ti
 use tokio::sync::broadcast;
 
 use super::account::Account;
+use super::aggregate::Counted;
 use super::clock::Clock;
 use super::origins::Origins;
 use super::shared::Shared;
@@ -56,7 +57,10 @@ pub struct Channel {
     pub(super) id: ChannelId,
     pub(super) arn: ChannelArn,
     pub(super) account: Arc<Account>,
-    name: RwLock<Name>,
+    /// Its name in the configuration.
+    alias: RwLock<Option<Arc<str>>>,
+    /// Metrics may say something else of it than at the last scrape.
+    stirred: AtomicBool,
     /// The account's task has been told and has not looked yet.
     woken: AtomicBool,
     /// It is a member of the journal's open group.
@@ -64,21 +68,15 @@ pub struct Channel {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct Name {
-    alias: Option<Arc<str>>,
-    /// The last alias: a channel that a reload removes keeps its series, whose totals would
-    /// otherwise move to another label and count twice.
-    label: Option<Arc<str>>,
-}
-
 /// Where those who follow a channel's payloads get them from.
 pub(super) type Payloads = broadcast::Sender<Arc<Delivered>>;
 
 pub(super) struct State {
     pub queue: Queue,
+    /// What metrics have of it.
+    pub counted: Counted,
     /// The queue's events and footprint as they stand in the process's totals.
-    counted: (usize, usize),
+    totalled: (usize, usize),
     /// The losses that were counted for the log.
     lost: Lost,
     pub payloads: Option<Payloads>,
@@ -150,10 +148,17 @@ impl State {
 }
 
 impl Channel {
-    pub(super) fn new(id: ChannelId, arn: ChannelArn, account: Arc<Account>, queue: Queue) -> Self {
+    pub(super) fn new(
+        id: ChannelId,
+        arn: ChannelArn,
+        account: Arc<Account>,
+        queue: Queue,
+        label: Option<Arc<str>>,
+    ) -> Self {
         let state = State {
             queue,
-            counted: (0, 0),
+            counted: Counted::new(label),
+            totalled: (0, 0),
             lost: Lost::default(),
             payloads: None,
             last_error: None,
@@ -169,7 +174,8 @@ impl Channel {
             id,
             arn,
             account,
-            name: RwLock::default(),
+            alias: RwLock::default(),
+            stirred: AtomicBool::new(true),
             woken: AtomicBool::new(false),
             joined: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -185,10 +191,9 @@ impl Channel {
     /// Its name in the configuration, if it is listed.
     #[must_use]
     pub fn alias(&self) -> Option<Arc<str>> {
-        self.name
+        self.alias
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .alias
             .clone()
     }
 
@@ -198,21 +203,21 @@ impl Channel {
         self.id
     }
 
-    /// Its label in metrics; none if it was never listed.
-    pub(super) fn label(&self) -> Option<Arc<str>> {
-        self.name
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .label
-            .clone()
+    /// Gives it another name, which is its label in metrics too.
+    pub(super) fn set_alias(&self, shared: &Shared, alias: Option<&Arc<str>>) {
+        shared.aggregates.relabel(&mut self.lock_state(), alias);
+        *self.alias.write().unwrap_or_else(PoisonError::into_inner) = alias.cloned();
+        self.stirs(true);
     }
 
-    pub(super) fn set_alias(&self, alias: Option<Arc<str>>) {
-        let mut name = self.name.write().unwrap_or_else(PoisonError::into_inner);
-        if alias.is_some() {
-            name.label.clone_from(&alias);
-        }
-        name.alias = alias;
+    /// Whether metrics may say something else of it than at the last scrape.
+    pub(super) fn is_stirred(&self) -> bool {
+        self.stirred.load(Ordering::Acquire)
+    }
+
+    /// Says so, or no longer.
+    pub(super) fn stirs(&self, stirs: bool) {
+        self.stirred.store(stirs, Ordering::Release);
     }
 
     /// Locks the channel for work on it. Its queue goes by the account's present pace: an idle
@@ -227,6 +232,7 @@ impl Channel {
             channel: self,
             shared,
             state,
+            stirs: true,
         }
     }
 
@@ -243,7 +249,18 @@ impl Channel {
         work(&mut self.lock(shared))
     }
 
-    /// The same, with the ticket of the commit that makes the work last.
+    /// The same, for a scrape, which is not a reason to look at the channel at the next one.
+    pub(super) fn look<R>(
+        self: &Arc<Self>,
+        shared: &Shared,
+        work: impl FnOnce(&mut State) -> R,
+    ) -> R {
+        let mut locked = self.lock(shared);
+        locked.stirs = false;
+        work(&mut locked)
+    }
+
+    /// The same as [`Channel::with`], with the ticket of the commit that makes the work last.
     pub(super) fn change<R>(
         self: &Arc<Self>,
         shared: &Shared,
@@ -326,6 +343,8 @@ pub(super) struct Locked<'a> {
     channel: &'a Arc<Channel>,
     shared: &'a Shared,
     state: MutexGuard<'a, State>,
+    /// Metrics have to look at it.
+    stirs: bool,
 }
 
 impl Locked<'_> {
@@ -355,6 +374,9 @@ impl Drop for Locked<'_> {
     // Still under the lock, and safe there: the inbox and the waiters have locks of their own,
     // under which nobody ever locks a channel.
     fn drop(&mut self) {
+        if self.stirs {
+            self.channel.stirs(true);
+        }
         if self.state.queue.has_dead() {
             // Before the changes that say so: an event may die twice, but is never lost.
             let dead = self.state.queue.take_dead();
@@ -366,9 +388,9 @@ impl Drop for Locked<'_> {
         }
         let state = &mut *self.state;
         let (events, bytes) = (state.queue.len(), state.queue.footprint());
-        change(&self.shared.queued_events, state.counted.0, events);
-        change(&self.shared.queued_bytes, state.counted.1, bytes);
-        state.counted = (events, bytes);
+        change(&self.shared.queued_events, state.totalled.0, events);
+        change(&self.shared.queued_bytes, state.totalled.1, bytes);
+        state.totalled = (events, bytes);
         state
             .lost
             .count(state.queue.ledger(), &self.shared.meters, &self.channel.arn);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use engine::{Admission, Cancelled, ChannelPolicy, Event, Refusal, Time};
+use engine::{Admission, Cancelled, Event, Refusal, Time};
 use tokio::sync::broadcast;
 
 use super::channel::{Channel, Delivered, State};
@@ -16,7 +16,7 @@ use super::report::{self, AccountReport, ChannelReport};
 use super::shared::Shared;
 use super::waiters::Waiter;
 use crate::arn::ChannelArn;
-use crate::config::{Settings, UpstreamMode};
+use crate::config::{ChannelSettings, Settings, UpstreamMode};
 use crate::journal::{Failing, Journal, Recovery, Room, Ticket};
 use crate::telemetry::spans::Origin;
 use crate::telemetry::{Meters, Snapshot};
@@ -138,11 +138,12 @@ impl Gateway {
         let mut paused = Vec::new();
         let listed = listed(settings);
         for kept in recovery.channels {
-            let policy = listed.get(&kept.arn).copied();
-            let policy = policy.unwrap_or(&settings.channel_defaults);
-            let made = self
-                .registry
-                .make(&self.shared, settings, &kept.arn, policy, kept.queue);
+            let listed = listed.get(&kept.arn);
+            let policy = listed.map_or(&settings.channel_defaults, |listed| &listed.policy);
+            let label = listed.map(|listed| &listed.name);
+            let made =
+                self.registry
+                    .make(&self.shared, settings, &kept.arn, policy, label, kept.queue);
             match made {
                 Ok(channel) => {
                     // Before its account hears of it.
@@ -176,10 +177,13 @@ impl Gateway {
         }
         let mut aliases = HashMap::new();
         for listed in &settings.channels {
-            match self
-                .registry
-                .open(&self.shared, &settings, &listed.arn, &listed.policy)
-            {
+            match self.registry.open(
+                &self.shared,
+                &settings,
+                &listed.arn,
+                &listed.policy,
+                Some(&listed.name),
+            ) {
                 Ok(channel) => {
                     aliases.insert(Arc::clone(&listed.name), channel);
                 }
@@ -188,13 +192,14 @@ impl Gateway {
                 }
             }
         }
-        self.registry.set_aliases(aliases);
+        self.registry.set_aliases(&self.shared, aliases);
         self.registry
             .set_listed_accounts(&settings, &self.shared.meters);
         let listed = listed(&settings);
         for channel in self.registry.channels() {
-            let policy = listed.get(&channel.arn).copied();
-            let policy = Arc::clone(policy.unwrap_or(&settings.channel_defaults));
+            let listed = listed.get(&channel.arn);
+            let policy = listed.map_or(&settings.channel_defaults, |listed| &listed.policy);
+            let policy = Arc::clone(policy);
             let payload_max = channel.account.payload_max();
             channel.with(&self.shared, |state| {
                 state.queue.set_policy(policy, payload_max);
@@ -253,7 +258,13 @@ impl Gateway {
             )),
             _ => self
                 .registry
-                .open(&self.shared, &settings, &arn, &settings.channel_defaults)
+                .open(
+                    &self.shared,
+                    &settings,
+                    &arn,
+                    &settings.channel_defaults,
+                    None,
+                )
                 .map_err(|full| overloaded(full.0)),
         }
     }
@@ -613,10 +624,10 @@ const CLOCK_LOOK: Duration = Duration::from_millis(250);
 /// Channels that are looked at before other tasks may run: a fraction of a millisecond.
 const CHANNELS_AT_ONCE: usize = 256;
 
-/// The policies of listed channels, by their ARNs: a show can list 100,000.
-fn listed(settings: &Settings) -> HashMap<&ChannelArn, &Arc<ChannelPolicy>> {
+/// The listed channels, by their ARNs: a show can list 100,000.
+fn listed(settings: &Settings) -> HashMap<&ChannelArn, &ChannelSettings> {
     let listed = settings.channels.iter();
-    listed.map(|listed| (&listed.arn, &listed.policy)).collect()
+    listed.map(|listed| (&listed.arn, listed)).collect()
 }
 
 /// How often a drain looks whether it is done.

@@ -15,10 +15,11 @@
 //! - `recent`: the payloads of late, for whoever looks after they were sent;
 //! - `origins`: the requests that events came with, for traces;
 //! - `waiters`: producers that wait for the ends of their events;
-//! - `report`: what operators are told;
+//! - `report`: what operators are told; `aggregate`: what metrics say of channels, by label;
 //! - `clock`: the monotonic clock the engine is driven by, and the wall's.
 
 mod account;
+mod aggregate;
 mod call;
 mod channel;
 mod clock;

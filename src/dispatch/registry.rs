@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use dashmap::DashMap;
-use engine::{ChannelId, ChannelPolicy, Ledger, Queue, Rebuild, Span, Time};
+use engine::{ChannelId, ChannelPolicy, Queue, Rebuild, Span, Time};
 use tokio::task::JoinHandle;
 
 use super::account::Account;
@@ -38,8 +38,6 @@ pub(super) struct Registry {
     by_alias: RwLock<HashMap<Arc<str>, Arc<Channel>>>,
     by_arn: DashMap<ChannelArn, Arc<Channel>>,
     accounts: Mutex<Accounts>,
-    /// The books of channels that were forgotten.
-    retired: Mutex<Ledger>,
     next_id: AtomicU32,
     /// When the last look for idle channels found none.
     looked: Mutex<Option<Time>>,
@@ -64,13 +62,14 @@ impl Registry {
         self.by_arn.get(arn).map(|channel| Arc::clone(&channel))
     }
 
-    /// The channel of that ARN, made if it is not known.
+    /// The channel of that ARN, made if it is not known, with this label in metrics.
     pub(super) fn open(
         &self,
         shared: &Arc<Shared>,
         settings: &Settings,
         arn: &ChannelArn,
         policy: &Arc<ChannelPolicy>,
+        label: Option<&Arc<str>>,
     ) -> Result<Arc<Channel>, Full> {
         if let Some(channel) = self.by_arn(arn) {
             return Ok(channel);
@@ -78,7 +77,7 @@ impl Registry {
         if self.by_arn.len() >= settings.limits.channels_max && self.retire_idle(shared) == 0 {
             return Err(Full("limits.channels_max"));
         }
-        self.make(shared, settings, arn, policy, Rebuild::default())
+        self.make(shared, settings, arn, policy, label, Rebuild::default())
     }
 
     /// The channel of that ARN, made with a queue as the journal holds it.
@@ -88,6 +87,7 @@ impl Registry {
         settings: &Settings,
         arn: &ChannelArn,
         policy: &Arc<ChannelPolicy>,
+        label: Option<&Arc<str>>,
         kept: Rebuild,
     ) -> Result<Arc<Channel>, Full> {
         let account = self.account(shared, settings, arn)?;
@@ -104,7 +104,13 @@ impl Registry {
             } else {
                 Queue::new(policy, payload_max, first_n, interval)
             };
-            Arc::new(Channel::new(id, arn.clone(), account, queue))
+            Arc::new(Channel::new(
+                id,
+                arn.clone(),
+                account,
+                queue,
+                label.cloned(),
+            ))
         });
         Ok(Arc::clone(&made))
     }
@@ -152,19 +158,17 @@ impl Registry {
         let before = self.by_arn.len();
         self.by_arn.retain(|_, channel| {
             // Nobody else holds it, so nobody can be about to put an event in.
-            if channel.label().is_some() || Arc::strong_count(channel) > 1 {
+            if channel.alias().is_some() || Arc::strong_count(channel) > 1 {
                 return true;
             }
-            let ledger = channel.with(shared, |state| {
-                let idle = state.queue.is_idle() && state.paused().is_none();
-                idle.then(|| state.queue.ledger().clone())
+            let idle = channel.look(shared, |state| {
+                state.queue.is_idle() && state.paused().is_none()
             });
             // A channel that comes again has fresh tokens, so the account must agree.
-            let Some(ledger) = ledger.filter(|_| channel.account.engine().forget(now, channel.id))
-            else {
+            if !idle || !channel.account.engine().forget(now, channel.id) {
                 return true;
-            };
-            *self.retired.lock().unwrap_or_else(PoisonError::into_inner) += &ledger;
+            }
+            channel.look(shared, |state| shared.aggregates.forget(state));
             false
         });
         // Where one was found, the next may be too.
@@ -174,14 +178,14 @@ impl Registry {
     }
 
     /// Gives the listed channels their names; the others lose theirs.
-    pub(super) fn set_aliases(&self, aliases: HashMap<Arc<str>, Arc<Channel>>) {
+    pub(super) fn set_aliases(&self, shared: &Shared, aliases: HashMap<Arc<str>, Arc<Channel>>) {
         let names: HashMap<ChannelId, &Arc<str>> = aliases
             .iter()
             .map(|(alias, channel)| (channel.id, alias))
             .collect();
         // One that stays is never without: whoever may use the channel by it may at any moment.
         for channel in &self.by_arn {
-            channel.set_alias(names.get(&channel.id).copied().cloned());
+            channel.set_alias(shared, names.get(&channel.id).copied());
         }
         *self
             .by_alias
@@ -193,6 +197,15 @@ impl Registry {
     pub(super) fn channels(&self) -> Vec<Arc<Channel>> {
         self.by_arn
             .iter()
+            .map(|channel| Arc::clone(&channel))
+            .collect()
+    }
+
+    /// The channels of which metrics may say something else than at the last scrape, in no order.
+    pub(super) fn stirred(&self) -> Vec<Arc<Channel>> {
+        self.by_arn
+            .iter()
+            .filter(|channel| channel.is_stirred())
             .map(|channel| Arc::clone(&channel))
             .collect()
     }
@@ -262,13 +275,6 @@ impl Registry {
         }
         snapshots.push(other);
         snapshots
-    }
-
-    pub(super) fn retired(&self) -> Ledger {
-        self.retired
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     /// Ends the accounts' tasks.

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::{DeadLetter, Envelope, Health, Ledger, Time};
+use engine::{DeadLetter, Envelope, Ledger, Time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::account::Account;
-use super::channel::{Channel, LastError, State};
+use super::aggregate::state_of;
+use super::channel::{Channel, LastError};
 use super::registry::Registry;
 use super::shared::Shared;
 use crate::config::Settings;
-use crate::telemetry::labels::OTHER_CHANNELS;
-use crate::telemetry::{ChannelSnapshot, ChannelState, Snapshot};
+use crate::telemetry::{ChannelState, Snapshot};
 
 /// The answer of `GET /v1/channels/{channel}`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -188,68 +188,20 @@ impl AccountReport {
     }
 }
 
-/// Queues and accounts as they stand, for a scrape. Each channel is one moment of it, so the
-/// books of each balance.
+/// Queues and accounts as they stand, for a scrape. What is added of a channel is one moment of it,
+/// so the books of each balance.
 pub(super) fn snapshot(shared: &Shared, registry: &Registry) -> Snapshot {
     let now = shared.clock.now();
-    let mut by_label: BTreeMap<Arc<str>, ChannelSnapshot> = BTreeMap::new();
-    let mut other = ChannelSnapshot::new(OTHER_CHANNELS.into());
-    other.ledger = registry.retired();
-    let mut queue_bytes = 0;
-    for channel in registry.channels() {
-        let label = channel.label();
-        let into = match label {
-            Some(label) => by_label
-                .entry(Arc::clone(&label))
-                .or_insert_with(|| ChannelSnapshot::new(label)),
-            None => &mut other,
-        };
-        queue_bytes += add(into, shared, now, &channel);
-    }
-    let channels = by_label.into_values().chain([other]).collect();
+    let mut sums = shared.aggregates.sums();
+    sums.look(shared, now, &registry.stirred());
+    sums.settle(&shared.aggregates);
     Snapshot {
-        channels,
+        channels: sums.channels(),
         accounts: registry.account_snapshots(now),
-        queue_bytes,
+        queue_bytes: sums.queue_bytes(),
         journal_bytes: shared.journal.bytes(),
         journal_errors: shared.journal.errors(),
         journal_lost_blocks: shared.journal.lost(),
         dead_letters: shared.letters.len() as u64,
-    }
-}
-
-/// Adds a channel to the sums of its label; the answer is the bytes it has queued.
-fn add(sums: &mut ChannelSnapshot, shared: &Shared, now: Time, channel: &Arc<Channel>) -> u64 {
-    let status = channel.account.channel_status(now, channel.id);
-    channel.with(shared, |state| {
-        let depth = state.queue.depth(now);
-        let age = depth
-            .oldest
-            .map(|oldest| now.since(oldest))
-            .unwrap_or_default();
-        sums.ledger += state.queue.ledger();
-        sums.queue_events += depth.events as u64;
-        sums.oldest_event_age_seconds = sums
-            .oldest_event_age_seconds
-            .max(age.as_duration().as_secs_f64());
-        sums.eta_seconds = sums.eta_seconds.max(depth.eta.as_duration().as_secs_f64());
-        sums.tokens_available += u64::from(status.tokens_available);
-        let paused = state.paused().map(|since| now.since(since).as_duration());
-        sums.paused_seconds = sums
-            .paused_seconds
-            .max(paused.unwrap_or_default().as_secs_f64());
-        sums.count(state_of(status.health, state));
-        depth.bytes as u64
-    })
-}
-
-/// The state of a channel as operators see it.
-const fn state_of(health: Health, state: &State) -> ChannelState {
-    match health {
-        _ if state.paused().is_some() => ChannelState::Paused,
-        Health::Offline => ChannelState::Offline,
-        Health::Failing => ChannelState::Failing,
-        Health::Live if state.denied => ChannelState::Failing,
-        Health::Live => ChannelState::Live,
     }
 }

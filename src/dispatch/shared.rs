@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use engine::{Dead, DeadLetter, Span, Time};
 
+use super::aggregate::Aggregates;
 use super::channel::LastError;
 use super::clock::Clock;
 use super::letters::DeadLetters;
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub letters: Arc<DeadLetters>,
     /// What was delivered of late.
     pub recent: Recent,
+    /// What metrics say of channels.
+    pub aggregates: Aggregates,
     /// Everything queued, over all channels.
     pub queued_events: AtomicUsize,
     /// Bytes of memory it takes.
@@ -54,6 +57,7 @@ impl Shared {
             waiters: Arc::default(),
             letters,
             recent: Recent::default(),
+            aggregates: Aggregates::default(),
             queued_events: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
             delivered: AtomicU64::new(0),

@@ -1,5 +1,6 @@
 //! `/metrics`, `/healthz` and `/readyz`: what operators' tools rely on.
 
+mod labels;
 mod surface;
 
 use std::collections::BTreeSet;

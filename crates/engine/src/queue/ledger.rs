@@ -119,6 +119,26 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// What was counted since the ledger stood like `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            accepted: self.accepted - before.accepted,
+            recovered: self.recovered - before.recovered,
+            duplicates: self.duplicates - before.duplicates,
+            delivered: self.delivered - before.delivered,
+            merged: self.merged - before.merged,
+            expired: self.expired - before.expired,
+            cancelled: self.cancelled - before.cancelled,
+            evicted: self.evicted - before.evicted,
+            dead_lettered: std::array::from_fn(|why| {
+                self.dead_lettered[why] - before.dead_lettered[why]
+            }),
+        }
+    }
+}
+
 impl AddAssign<&Self> for Ledger {
     fn add_assign(&mut self, other: &Self) {
         self.accepted += other.accepted;

@@ -1,0 +1,289 @@
+//! What `/metrics` says of channels, added up by their labels.
+//!
+//! A channel's ledger is never added up anew. What is new in it since the last time is added under
+//! the label that the channel has then, and what was added stays there. So a counter never falls and
+//! no event is counted twice, whatever a reload renames and whichever channel is forgotten
+//! meanwhile. A channel at rest is not looked at again.
+//!
+//! Locks: [`Sums`] belong to one scrape at a time and come before everything. What is noted
+//! between scrapes has a lock of its own, which is the last that anyone takes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::{Health, Ledger, Time};
+
+use super::channel::{Channel, State};
+use super::shared::Shared;
+use crate::telemetry::labels::OTHER_CHANNELS;
+use crate::telemetry::{ChannelSnapshot, ChannelState};
+
+/// The label of a channel; none: that of all unlisted channels together.
+type Label = Option<Arc<str>>;
+
+/// What of a channel was added up, and the label under which more is added.
+#[derive(Default)]
+pub(super) struct Counted {
+    label: Label,
+    ledger: Ledger,
+    gauges: Gauges,
+}
+
+/// What a channel adds to the gauges of its label.
+#[derive(Clone, Copy, Default)]
+struct Gauges {
+    events: u64,
+    bytes: u64,
+    tokens: u64,
+    /// None: the channel is not counted under any label.
+    state: Option<ChannelState>,
+}
+
+/// What comes to a label, and what goes from it.
+#[derive(Default)]
+struct Change {
+    ledger: Ledger,
+    events: i64,
+    bytes: i64,
+    tokens: i64,
+    states: [i64; ChannelState::ALL.len()],
+}
+
+impl Change {
+    fn add(&mut self, other: &Self) {
+        self.ledger += &other.ledger;
+        self.events += other.events;
+        self.bytes += other.bytes;
+        self.tokens += other.tokens;
+        for (sum, count) in self.states.iter_mut().zip(other.states) {
+            *sum += count;
+        }
+    }
+
+    fn add_gauges(&mut self, gauges: Gauges, sign: i64) {
+        self.events += sign * signed(gauges.events);
+        self.bytes += sign * signed(gauges.bytes);
+        self.tokens += sign * signed(gauges.tokens);
+        if let Some(state) = gauges.state {
+            self.states[state as usize] += sign;
+        }
+    }
+}
+
+impl Counted {
+    /// Nothing yet, and what comes is added under this label.
+    pub(super) fn new(label: Label) -> Self {
+        Self {
+            label,
+            ..Self::default()
+        }
+    }
+
+    /// What is new since the last time; it counts as added from now on.
+    fn advance(&mut self, ledger: &Ledger, gauges: Gauges) -> Change {
+        let mut change = Change {
+            ledger: ledger.since(&self.ledger),
+            ..Change::default()
+        };
+        change.add_gauges(self.gauges, -1);
+        change.add_gauges(gauges, 1);
+        self.ledger.clone_from(ledger);
+        self.gauges = gauges;
+        change
+    }
+}
+
+/// The sums of all channels.
+#[derive(Default)]
+pub(super) struct Aggregates {
+    sums: Mutex<Sums>,
+    /// What changed between scrapes where no later look at a channel would find it. A label has
+    /// one entry, so that it stays small when nobody scrapes.
+    noted: Mutex<HashMap<Label, Change>>,
+}
+
+impl Aggregates {
+    /// The sums, for one scrape.
+    pub(super) fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A channel gets another label: what it did until now is the old one's, what it has queued
+    /// goes with it.
+    pub(super) fn relabel(&self, state: &mut State, label: Option<&Arc<str>>) {
+        let State { queue, counted, .. } = state;
+        if counted.label.as_ref() == label {
+            return;
+        }
+        let gauges = Gauges {
+            events: queue.len() as u64,
+            ..counted.gauges
+        };
+        let gone = counted.advance(queue.ledger(), Gauges::default());
+        let from = std::mem::replace(&mut counted.label, label.cloned());
+        let come = counted.advance(queue.ledger(), gauges);
+        let mut noted = self.noted();
+        noted.entry(from).or_default().add(&gone);
+        noted.entry(label.cloned()).or_default().add(&come);
+    }
+
+    /// A channel is forgotten: what it did stays.
+    pub(super) fn forget(&self, state: &mut State) {
+        let State { queue, counted, .. } = state;
+        let change = counted.advance(queue.ledger(), Gauges::default());
+        let mut noted = self.noted();
+        noted.entry(counted.label.clone()).or_default().add(&change);
+    }
+
+    fn noted(&self) -> MutexGuard<'_, HashMap<Label, Change>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sums as the last scrape left them.
+pub(super) struct Sums {
+    by_label: HashMap<Arc<str>, usize>,
+    /// The first is that of all unlisted channels.
+    sums: Vec<Sum>,
+}
+
+struct Sum {
+    label: Arc<str>,
+    all: Change,
+    peaks: Peaks,
+}
+
+/// The largest of all channels under a label, in seconds. A channel at rest has none.
+#[derive(Clone, Copy, Default)]
+struct Peaks {
+    age: f64,
+    eta: f64,
+    paused: f64,
+}
+
+impl Sum {
+    fn new(label: Arc<str>) -> Self {
+        Self {
+            label,
+            all: Change::default(),
+            peaks: Peaks::default(),
+        }
+    }
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self {
+            by_label: HashMap::new(),
+            sums: vec![Sum::new(OTHER_CHANNELS.into())],
+        }
+    }
+}
+
+impl Sums {
+    /// Looks at channels that are not at rest and adds what is new of them. Each is locked for
+    /// as long as it takes to read it.
+    pub(super) fn look(&mut self, shared: &Shared, now: Time, channels: &[Arc<Channel>]) {
+        for sum in &mut self.sums {
+            sum.peaks = Peaks::default();
+        }
+        for channel in channels {
+            self.look_at(shared, now, channel);
+        }
+    }
+
+    fn look_at(&mut self, shared: &Shared, now: Time, channel: &Arc<Channel>) {
+        // Whatever changes from here on asks for another look.
+        channel.stirs(false);
+        let status = channel.account.channel_status(now, channel.id);
+        let tokens_out = status.tokens_available < status.tokens_limit;
+        let at_rest = channel.look(shared, |state| {
+            let depth = state.queue.depth(now);
+            let show = state_of(status.health, state);
+            let paused = state.paused().map(|since| now.since(since));
+            let age = depth.oldest.map(|oldest| now.since(oldest));
+            let gauges = Gauges {
+                events: depth.events as u64,
+                bytes: depth.bytes as u64,
+                tokens: status.tokens_available.into(),
+                state: Some(show),
+            };
+            let change = state.counted.advance(state.queue.ledger(), gauges);
+            let sum = self.of(state.counted.label.as_ref());
+            sum.all.add(&change);
+            let seconds = |span: engine::Span| span.as_duration().as_secs_f64();
+            let peaks = &mut sum.peaks;
+            peaks.age = peaks.age.max(age.map_or(0.0, seconds));
+            peaks.eta = peaks.eta.max(seconds(depth.eta));
+            peaks.paused = peaks.paused.max(paused.map_or(0.0, seconds));
+            depth.events == 0 && paused.is_none() && status.health == Health::Live
+        });
+        // Time alone changes these.
+        if !at_rest || tokens_out {
+            channel.stirs(true);
+        }
+    }
+
+    /// Adds what was noted since the last scrape. After the looks: what a channel did before it
+    /// was forgotten is in one or the other.
+    pub(super) fn settle(&mut self, aggregates: &Aggregates) {
+        let noted = std::mem::take(&mut *aggregates.noted());
+        for (label, change) in noted {
+            self.of(label.as_ref()).all.add(&change);
+        }
+    }
+
+    fn of(&mut self, label: Option<&Arc<str>>) -> &mut Sum {
+        let at = match label {
+            None => 0,
+            Some(label) => match self.by_label.get(label) {
+                Some(at) => *at,
+                None => {
+                    self.sums.push(Sum::new(Arc::clone(label)));
+                    self.by_label.insert(Arc::clone(label), self.sums.len() - 1);
+                    self.sums.len() - 1
+                }
+            },
+        };
+        &mut self.sums[at]
+    }
+
+    /// The channels of a snapshot, one for each label that there ever was.
+    pub(super) fn channels(&self) -> Vec<ChannelSnapshot> {
+        let channel = |sum: &Sum| ChannelSnapshot {
+            label: Arc::clone(&sum.label),
+            ledger: sum.all.ledger.clone(),
+            queue_events: unsigned(sum.all.events),
+            oldest_event_age_seconds: sum.peaks.age,
+            eta_seconds: sum.peaks.eta,
+            paused_seconds: sum.peaks.paused,
+            tokens_available: unsigned(sum.all.tokens),
+            states: sum.all.states.map(unsigned),
+        };
+        self.sums.iter().map(channel).collect()
+    }
+
+    /// Bytes of all that is queued.
+    pub(super) fn queue_bytes(&self) -> u64 {
+        unsigned(self.sums.iter().map(|sum| sum.all.bytes).sum())
+    }
+}
+
+/// The state of a channel as operators see it.
+pub(super) const fn state_of(health: Health, state: &State) -> ChannelState {
+    match health {
+        _ if state.paused().is_some() => ChannelState::Paused,
+        Health::Offline => ChannelState::Offline,
+        Health::Failing => ChannelState::Failing,
+        Health::Live if state.denied => ChannelState::Failing,
+        Health::Live => ChannelState::Live,
+    }
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
