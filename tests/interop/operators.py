@@ -14,7 +14,7 @@ RULES = HOME / "prometheus"
 NAMES = (ROOT / "src/telemetry/names.rs").read_text()
 LABELS = (ROOT / "src/telemetry/labels.rs").read_text()
 SURFACE = (ROOT / "tests/blackbox/metrics/surface.rs").read_text()
-README = (ROOT / "README.md").read_text()
+METRICS = (ROOT / "docs/src/metrics.md").read_text()
 
 
 class Metric:
@@ -48,8 +48,8 @@ def surface():
 
 
 def label_values():
-    """The closed lists of the README's table of labels."""
-    rows = re.findall(r"^\| `(transport|outcome|state|code|reason|mode)` \| (.*) \|$", README, re.MULTILINE)
+    """The closed lists of the documented table of labels."""
+    rows = re.findall(r"^\| `(transport|outcome|state|code|reason|mode)` \| (.*) \|$", METRICS, re.MULTILINE)
     return {label: re.findall(r"`(\w+)`", values) for label, values in rows}
 
 

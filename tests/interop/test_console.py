@@ -1,7 +1,7 @@
 """The console in a real browser: what operators see, what they can do, by mouse and by keyboard,
 and that nothing out of an event ever runs there.
 
-With CUEGATE_SCREENSHOTS=1 the screenshots of the README are made anew."""
+With CUEGATE_SCREENSHOTS=1 the screenshots of README and the book are made anew."""
 
 import json
 import os

@@ -33,7 +33,7 @@ NOT_ZERO = {
 
 def ways(listed):
     """How many combinations of label values a metric has, by its labels, with so many listed
-    channels of one account: the rule of the README."""
+    channels of one account: the rule of the documentation."""
     values = operators.label_values()
     channels, accounts = listed + 1, 1 + 1
     return {

@@ -1,12 +1,12 @@
 //! The document against the router, the map of refusals, the events that are taken and the
-//! README. That answers are as it says is schemathesis' to show, in `tests/interop`.
+//! documentation. That answers are as it says is schemathesis' to show, in `tests/interop`.
 
 use super::*;
 use crate::ingest::refusal::Code;
 use crate::telemetry::labels::{OTHER_ROUTES, ROUTES};
 use std::collections::BTreeSet;
 
-const README: &str = include_str!("../../../README.md");
+const DOCUMENTED: &str = include_str!("../../../docs/src/http.md");
 
 async fn document(stand: &Stand) -> Value {
     let answer = stand
@@ -131,9 +131,9 @@ async fn every_code_is_under_its_status() {
     }
 }
 
-/// The left column of the README's table of requests.
+/// The left column of the documented table of requests.
 fn requests() -> Vec<String> {
-    let (_, table) = README.split_once("| request | |\n|---|---|\n").unwrap();
+    let (_, table) = DOCUMENTED.split_once("| request | |\n|---|---|\n").unwrap();
     let rows = table.lines().take_while(|line| line.starts_with("| `"));
     let cells = rows.map(|row| row.split(" | ").next().unwrap());
     let codes = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
@@ -141,7 +141,7 @@ fn requests() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_request_of_the_readme_is_in_it() {
+async fn every_documented_request_is_in_it() {
     let stand = Stand::new().await;
     let document = document(&stand).await;
     let operations = operations(&document);
