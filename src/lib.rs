@@ -14,5 +14,6 @@ pub mod dispatch;
 pub mod fuzzing;
 pub mod ingest;
 pub mod journal;
+pub mod lifecycle;
 pub mod telemetry;
 pub mod upstream;

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use cuegate::app::{self, Source};
@@ -161,11 +162,16 @@ fn code_of(error: &cli::Error) -> u8 {
 }
 
 fn block_on(work: impl Future<Output = Result<(), (u8, String)>>) -> Result<(), (u8, String)> {
-    match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(work),
-        Err(error) => Err((FAILURE, error.to_string())),
-    }
+    let runtime = tokio::runtime::Runtime::new();
+    let runtime = runtime.map_err(|error| (FAILURE, error.to_string()))?;
+    let ended = runtime.block_on(work);
+    // What still runs on a thread of its own is for somebody who is no longer there.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    ended
 }
+
+/// How long work on threads of its own may hold up the end.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
     cli::output::error(&error.to_string());

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuegate::access::{Access, Keyring};
-use cuegate::dispatch::{Clock, Gateway};
+use cuegate::dispatch::{Clock, Gateway, Parts};
 use cuegate::ingest::Security;
 use cuegate::journal::{Journal, Recovery};
+use cuegate::lifecycle::Supervisor;
 use cuegate::telemetry::logs::{self, LogFormat};
 use cuegate::telemetry::{Meters, Telemetry};
 use cuegate::upstream::{Upstream, UpstreamOptions};
@@ -37,12 +38,15 @@ pub fn serve(config: &str, observed: bool) {
         let options = UpstreamOptions::local("http://127.0.0.1:9".to_owned(), timeout, abandon);
         let gateway = Gateway::start(
             Arc::clone(&settings),
-            Arc::new(Clock::new()),
-            Arc::new(Journal::off()),
+            Parts {
+                clock: Arc::new(Clock::new()),
+                journal: Arc::new(Journal::off()),
+                letters: Arc::default(),
+                upstream: Upstream::new(options),
+                meters: Arc::clone(&meters),
+                supervisor: Supervisor::default(),
+            },
             Recovery::default(),
-            Arc::default(),
-            Upstream::new(options),
-            Arc::clone(&meters),
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::{Error, closed};
 use crate::config::{ChannelSettings, Settings, UpstreamMode};
+use crate::lifecycle::Supervisor;
 use crate::upstream::{AccountOptions, Credentials};
 
 /// The emulator in this process.
@@ -21,6 +22,7 @@ impl LocalIvs {
     pub(super) async fn start(
         settings: &Settings,
         closing: &watch::Receiver<bool>,
+        supervisor: &Supervisor,
     ) -> Result<Option<Self>, Error> {
         if settings.upstream.mode != UpstreamMode::Local {
             return Ok(None);
@@ -40,10 +42,18 @@ impl LocalIvs {
             .map_err(|error| Error::LocalIvs { address, error })?;
         let address = server.local_addr();
         // It outlives the drain: queues leave through it.
-        let task = tokio::spawn(server.serve(closed(closing.clone())));
+        let (closing, told) = (closed(closing.clone()), supervisor.clone());
+        let task = supervisor.spawn(NAME, async move {
+            if let Err(error) = server.serve(closing).await {
+                told.died(NAME, error);
+            }
+        });
         Ok(Some(Self { address, task }))
     }
 }
+
+/// The emulator's task, for people.
+const NAME: &str = "the emulator of local mode";
 
 /// The account of the emulator's well-known key.
 const LOCAL_ACCOUNT: &str = "000000000000";

@@ -8,6 +8,8 @@
 //! - `security`: the keys and certificates that are read with the settings;
 //! - `control`: what operators may ask of the running process: readiness, scrapes, reloads;
 //! - `signals`: SIGTERM, SIGINT, SIGHUP.
+//!
+//! A part that panics ends the process (see [`crate::lifecycle`]).
 
 mod announce;
 mod control;
@@ -27,9 +29,10 @@ use tokio::task::JoinHandle;
 
 use crate::admin;
 use crate::config::{self, Settings};
-use crate::dispatch::{AccountReport, Clock, DeadLetters, Gateway};
+use crate::dispatch::{AccountReport, Clock, DeadLetters, Gateway, Parts};
 use crate::ingest::{self, Security};
 use crate::journal::{self, Journal, Recovery};
+use crate::lifecycle::{Death, Supervisor};
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::LogFormat;
 use crate::upstream::{AccountOptions, Credentials, Upstream, UpstreamOptions};
@@ -75,11 +78,11 @@ pub enum Error {
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] journal::OpenError),
-    /// The journal's thread is gone.
+    /// A part of the process is gone.
     #[error(
-        "the journal's thread panicked, so nothing can be promised any more: this is a bug; all that was acknowledged is in the journal, and the next start has it"
+        "{0}. Without it the gateway would fail in silence, so this process ends. This is a bug: please report it with the log. All that was acknowledged is in the journal, and the next start has it; with journal.mode = \"off\" what was queued is lost"
     )]
-    JournalDied,
+    Died(Death),
     /// Signals cannot be heard.
     #[error("signals cannot be handled: {0}")]
     Signals(#[from] std::io::Error),
@@ -106,12 +109,42 @@ impl Source {
 /// these settings.
 ///
 /// # Errors
-/// An address that cannot be bound: nothing is served then.
+/// An address that cannot be bound: nothing is served then. [`Error::Died`]: a part of it panicked.
 pub async fn serve(
     source: Source,
     settings: Settings,
     security: Security,
     log_format: LogFormat,
+) -> Result<(), Error> {
+    let supervisor = Supervisor::default();
+    serve_supervised(source, settings, security, log_format, supervisor).await
+}
+
+/// The same, for tests that let a part of it fail.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_supervised(
+    source: Source,
+    settings: Settings,
+    security: Security,
+    log_format: LogFormat,
+    supervisor: Supervisor,
+) -> Result<(), Error> {
+    tokio::select! {
+        // First: what else ends may be a consequence.
+        biased;
+        death = supervisor.death() => Err(Error::Died(death)),
+        served = run(source, settings, security, log_format, &supervisor) => served,
+    }
+}
+
+async fn run(
+    source: Source,
+    settings: Settings,
+    security: Security,
+    log_format: LogFormat,
+    supervisor: &Supervisor,
 ) -> Result<(), Error> {
     let settings = Arc::new(settings);
     let (close, closing) = watch::channel(false);
@@ -119,11 +152,11 @@ pub async fn serve(
     let producers = bind("server.listen", settings.server.listen).await?;
     let operators = bind("metrics.listen", settings.metrics_listen).await?;
     let administrators = bind("admin.listen", settings.admin_listen).await?;
-    let local = LocalIvs::start(&settings, &closing).await?;
+    let local = LocalIvs::start(&settings, &closing, supervisor).await?;
     let mut signals = Signals::new()?;
     let clock = Arc::new(Clock::new());
     let letters = Arc::new(DeadLetters::default());
-    let (journal, recovery) = open_journal(&settings, &clock, &letters)?;
+    let (journal, recovery) = open_journal(&settings, &clock, &letters, supervisor)?;
 
     let mode = if local.is_some() { "local" } else { "aws" };
     let telemetry = Arc::new(Telemetry::new(mode));
@@ -134,12 +167,15 @@ pub async fn serve(
     let (kept, unclean) = (recovery.events(), recovery.unclean);
     let gateway = Gateway::start(
         Arc::clone(&settings),
-        Arc::clone(&clock),
-        Arc::clone(&journal),
+        Parts {
+            clock: Arc::clone(&clock),
+            journal: Arc::clone(&journal),
+            letters,
+            upstream,
+            meters: Arc::clone(telemetry.meters()),
+            supervisor: supervisor.clone(),
+        },
         recovery,
-        letters,
-        upstream,
-        Arc::clone(telemetry.meters()),
     );
     let control = Arc::new(Control::new(
         Arc::clone(&gateway),
@@ -162,8 +198,10 @@ pub async fn serve(
         telemetry.meters().certificate_expires(tls.expires_s());
     }
     control::tell(&security.keyring.access());
-    let background = background(&telemetry, &gateway, &control);
+    let background = background(supervisor, &telemetry, &gateway, &control);
     let operators_door = serve_operators(
+        supervisor,
+        "the door of metrics and probes",
         operators,
         admin::metrics_router(telemetry.clone(), control.clone()),
         life.clone(),
@@ -175,6 +213,8 @@ pub async fn serve(
         &security.keyring,
     );
     let admin_door = serve_operators(
+        supervisor,
+        "the operators' door",
         administrators,
         admin::admin_router(
             control.clone(),
@@ -186,18 +226,18 @@ pub async fn serve(
         ),
         life,
     );
-    let producers_door = tokio::spawn(ingest::serve(
-        producers,
-        Arc::clone(&gateway),
-        Arc::clone(telemetry.meters()),
-        security,
-        closed(closing.clone()),
-    ));
+    let producers_door = supervisor.spawn(
+        "the producers' door",
+        ingest::serve(
+            producers,
+            Arc::clone(&gateway),
+            Arc::clone(telemetry.meters()),
+            security,
+            closed(closing.clone()),
+        ),
+    );
 
-    tokio::select! {
-        () = signals.until_stop(&control) => {}
-        () = journal.died() => return Err(Error::JournalDied),
-    }
+    signals.until_stop(&control).await;
     let clean = drain(&gateway, &settings, &journal, &mut signals).await;
     end_streams.send_replace(ingest::Life::Stopping);
     close.send_replace(true);
@@ -216,6 +256,7 @@ pub async fn serve(
 
 /// What goes on beside producers and calls, for as long as the process serves.
 fn background(
+    supervisor: &Supervisor,
     telemetry: &Arc<Telemetry>,
     gateway: &Arc<Gateway>,
     control: &Arc<Control>,
@@ -225,12 +266,25 @@ fn background(
     let (upkeep, warnings) = (of_telemetry(), of_telemetry());
     let (streams, credentials, clock) = (of_gateway(), of_gateway(), of_gateway());
     [
-        tokio::spawn(async move { upkeep.upkeep().await }),
-        tokio::spawn(async move { warnings.warn().await }),
-        tokio::spawn(async move { streams.watch_streams().await }),
-        tokio::spawn(async move { credentials.watch_credentials().await }),
-        tokio::spawn(async move { clock.watch_clock().await }),
-        tokio::spawn(security::watch(Arc::clone(control))),
+        supervisor.spawn("the upkeep of metrics", async move {
+            upkeep.upkeep().await;
+        }),
+        supervisor.spawn("the telling of warnings", async move {
+            warnings.warn().await;
+        }),
+        supervisor.spawn("the watch over streams", async move {
+            streams.watch_streams().await;
+        }),
+        supervisor.spawn("the watch over credentials", async move {
+            credentials.watch_credentials().await;
+        }),
+        supervisor.spawn("the watch over the wall clock", async move {
+            clock.watch_clock().await;
+        }),
+        supervisor.spawn(
+            "the watch over keys and certificates",
+            security::watch(Arc::clone(control), supervisor.clone()),
+        ),
     ]
 }
 
@@ -250,6 +304,8 @@ async fn closed(mut closing: watch::Receiver<bool>) {
 }
 
 fn serve_operators(
+    supervisor: &Supervisor,
+    name: &'static str,
     listener: TcpListener,
     router: Router,
     life: watch::Receiver<ingest::Life>,
@@ -261,20 +317,21 @@ fn serve_operators(
         tls: None,
         meters: None,
     };
-    tokio::spawn(ingest::server::serve(listener, router, options, life))
+    supervisor.spawn(name, ingest::server::serve(listener, router, options, life))
 }
 
 fn open_journal(
     settings: &Settings,
     clock: &Arc<Clock>,
     letters: &Arc<DeadLetters>,
+    supervisor: &Supervisor,
 ) -> Result<(Arc<Journal>, Recovery), journal::OpenError> {
     let options = journal::Options {
         mode: settings.journal.mode,
         dir: settings.journal.dir.clone(),
         max_bytes: settings.journal.max_bytes,
     };
-    let (journal, recovery) = Journal::open(&options, clock, Arc::clone(letters) as _)?;
+    let (journal, recovery) = Journal::open(&options, clock, Arc::clone(letters) as _, supervisor)?;
     Ok((Arc::new(journal), recovery))
 }
 

@@ -9,6 +9,7 @@ use crate::access::{Access, Keyring, Stamped};
 use crate::config::{Errors, Settings};
 use crate::ingest::Security;
 use crate::ingest::tls::Tls;
+use crate::lifecycle::Supervisor;
 
 /// How often files are looked at: a revoked token's key is of no use so long after.
 const LOOK: Duration = Duration::from_secs(1);
@@ -47,16 +48,18 @@ pub(super) fn environment(name: &str) -> Option<String> {
 }
 
 /// Looks at the files of keys and certificates for ever.
-pub(super) async fn watch(control: Arc<Control>) {
+pub(super) async fn watch(control: Arc<Control>, supervisor: Supervisor) {
     let mut tried = Tried::default();
     loop {
         tokio::time::sleep(LOOK).await;
         let control = Arc::clone(&control);
         // Files may be on a network's disk.
-        let looked = tokio::task::spawn_blocking(move || {
+        let look = move || {
             control.look_at_files(&mut tried);
             tried
-        });
-        tried = looked.await.unwrap_or_default();
+        };
+        tried = supervisor
+            .blocking("the reading of keys and certificates", look)
+            .await;
     }
 }

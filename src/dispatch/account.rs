@@ -17,6 +17,7 @@ use super::channel::Channel;
 use super::driver::Driver;
 use super::shared::Shared;
 use crate::journal::Ticket;
+use crate::lifecycle::Supervisor;
 use crate::upstream::Answer;
 
 /// An account in a region.
@@ -34,6 +35,7 @@ pub struct Account {
     trouble: Mutex<Option<String>>,
     /// When a call was last delivered, in µs of the engine's clock; 0: never.
     delivered: AtomicU64,
+    supervisor: Supervisor,
 }
 
 /// How long a delivery says that the account may send: if all calls since are refused, it may not.
@@ -58,10 +60,10 @@ impl Account {
         id: &str,
         region: &str,
         policy: AccountPolicy,
-        hold_until: Time,
         payload_max: usize,
+        shared: &Shared,
     ) -> Self {
-        let engine = engine::Account::new(policy, hold_until, payload_max);
+        let engine = engine::Account::new(policy, shared.hold_until, payload_max);
         Self {
             id: id.to_owned(),
             region: region.to_owned(),
@@ -71,6 +73,7 @@ impl Account {
             engine: Mutex::new(engine),
             trouble: Mutex::default(),
             delivered: AtomicU64::new(0),
+            supervisor: shared.supervisor.clone(),
         }
     }
 
@@ -88,7 +91,9 @@ impl Account {
     /// Starts the account's task.
     pub(super) fn start(self: &Arc<Self>, shared: &Arc<Shared>) -> JoinHandle<()> {
         let driver = Driver::new(Arc::clone(self), Arc::clone(shared));
-        tokio::spawn(driver.run())
+        shared
+            .supervisor
+            .spawn("the task of an account", driver.run())
     }
 
     pub(super) fn wake(&self, channel: Arc<Channel>) {
@@ -227,6 +232,13 @@ impl DerefMut for Engine<'_> {
 
 impl Drop for Engine<'_> {
     fn drop(&mut self) {
+        if self
+            .account
+            .supervisor
+            .left_half_done("a change of an account")
+        {
+            return;
+        }
         *self.account.lock_outlook() = self.engine.outlook();
     }
 }

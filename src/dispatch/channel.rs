@@ -374,6 +374,13 @@ impl Drop for Locked<'_> {
     // Still under the lock, and safe there: the inbox and the waiters have locks of their own,
     // under which nobody ever locks a channel.
     fn drop(&mut self) {
+        if self
+            .shared
+            .supervisor
+            .left_half_done("a change of a channel")
+        {
+            return;
+        }
         if self.stirs {
             self.channel.stirs(true);
         }

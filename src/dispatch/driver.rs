@@ -73,7 +73,10 @@ impl Driver {
                 Step::Call(call, parcel) => {
                     let (account, shared) = (&self.account, &self.queues.shared);
                     let call = make_call(Arc::clone(account), Arc::clone(shared), call, parcel);
-                    tokio::spawn(call);
+                    self.queues
+                        .shared
+                        .supervisor
+                        .spawn("a call to the API", call);
                 }
                 Step::Wait(until) => return until,
             }

@@ -10,17 +10,15 @@ use tokio::sync::broadcast;
 
 use super::channel::{Channel, Delivered, State};
 use super::clock::Clock;
-use super::letters::DeadLetters;
 use super::registry::Registry;
 use super::report::{self, AccountReport, ChannelReport};
-use super::shared::Shared;
+use super::shared::{Parts, Shared};
 use super::waiters::Waiter;
 use crate::arn::ChannelArn;
 use crate::config::{ChannelSettings, Settings, UpstreamMode};
-use crate::journal::{Failing, Journal, Recovery, Room, Ticket};
+use crate::journal::{Failing, Recovery, Room, Ticket};
+use crate::telemetry::Snapshot;
 use crate::telemetry::spans::Origin;
-use crate::telemetry::{Meters, Snapshot};
-use crate::upstream::Upstream;
 
 /// When a client that met a bound of the whole process may try again, in ms.
 const OVERLOADED_RETRY_MS: u64 = 1000;
@@ -95,27 +93,17 @@ impl Gateway {
     /// A gateway by these settings, with what the journal holds in its queues; its account
     /// tasks run on the current tokio runtime.
     #[must_use]
-    pub fn start(
-        settings: Arc<Settings>,
-        clock: Arc<Clock>,
-        journal: Arc<Journal>,
-        recovery: Recovery,
-        letters: Arc<DeadLetters>,
-        upstream: Upstream,
-        meters: Arc<Meters>,
-    ) -> Arc<Self> {
+    pub fn start(settings: Arc<Settings>, parts: Parts, recovery: Recovery) -> Arc<Self> {
         // In aws mode a process before this one may have made calls that nobody knows of; the
         // emulator of local mode began with this process.
         let unknown = recovery.fresh && settings.upstream.mode == UpstreamMode::Aws;
         let hold_until = if recovery.unclean || unknown {
-            clock.now() + settings.restart_hold.into()
+            parts.clock.now() + settings.restart_hold.into()
         } else {
             Time::ZERO
         };
         let gateway = Self {
-            shared: Arc::new(Shared::new(
-                clock, journal, hold_until, upstream, meters, letters,
-            )),
+            shared: Arc::new(Shared::new(parts, hold_until)),
             registry: Registry::default(),
             settings: RwLock::new(Arc::clone(&settings)),
             replaying: Mutex::default(),

@@ -45,5 +45,6 @@ pub use gateway::{Gateway, Refused, Standing};
 pub use letters::{DeadLetters, Letter, LetterFilter};
 pub use replay::{NotReplayed, Replayed};
 pub use report::{AccountReport, ChannelReport};
+pub use shared::Parts;
 pub use streams::Notice;
 pub use waiters::{Ends, Waiter};

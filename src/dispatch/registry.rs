@@ -138,8 +138,8 @@ impl Registry {
             arn.account(),
             arn.region(),
             policy,
-            shared.hold_until,
             settings.payload_max_bytes,
+            shared,
         ));
         let task = account.start(shared);
         accounts.insert(key, (Arc::clone(&account), task));

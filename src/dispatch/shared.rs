@@ -13,8 +13,25 @@ use super::letters::DeadLetters;
 use super::recent::Recent;
 use super::waiters::Waiters;
 use crate::journal::Journal;
+use crate::lifecycle::Supervisor;
 use crate::telemetry::Meters;
 use crate::upstream::Upstream;
+
+/// What a gateway is built from.
+pub struct Parts {
+    /// The clocks.
+    pub clock: Arc<Clock>,
+    /// What survives the process.
+    pub journal: Arc<Journal>,
+    /// The events that could not be delivered.
+    pub letters: Arc<DeadLetters>,
+    /// The API.
+    pub upstream: Upstream,
+    /// What is counted where it happens.
+    pub meters: Arc<Meters>,
+    /// Who looks after its tasks.
+    pub supervisor: Supervisor,
+}
 
 pub(super) struct Shared {
     pub clock: Arc<Clock>,
@@ -23,6 +40,7 @@ pub(super) struct Shared {
     pub hold_until: Time,
     pub upstream: Upstream,
     pub meters: Arc<Meters>,
+    pub supervisor: Supervisor,
     pub waiters: Arc<Waiters>,
     pub letters: Arc<DeadLetters>,
     /// What was delivered of late.
@@ -40,20 +58,22 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        clock: Arc<Clock>,
-        journal: Arc<Journal>,
-        hold_until: Time,
-        upstream: Upstream,
-        meters: Arc<Meters>,
-        letters: Arc<DeadLetters>,
-    ) -> Self {
+    pub(super) fn new(parts: Parts, hold_until: Time) -> Self {
+        let Parts {
+            clock,
+            journal,
+            letters,
+            upstream,
+            meters,
+            supervisor,
+        } = parts;
         Self {
             clock,
             journal,
             hold_until,
             upstream,
             meters,
+            supervisor,
             waiters: Arc::default(),
             letters,
             recent: Recent::default(),

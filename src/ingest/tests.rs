@@ -27,8 +27,9 @@ use super::places::Places;
 use super::{Life, router, server};
 use crate::access::{Access, Keyring};
 use crate::config::{self, Settings};
-use crate::dispatch::{Clock, Gateway};
+use crate::dispatch::{Clock, Gateway, Parts};
 use crate::journal::{Journal, Recovery};
+use crate::lifecycle::Supervisor;
 use crate::telemetry::Telemetry;
 use crate::upstream::{Upstream, UpstreamOptions};
 
@@ -43,7 +44,7 @@ struct Stand {
     router: Router,
     keyring: Arc<Keyring>,
     life: watch::Sender<Life>,
-    _local: JoinHandle<()>,
+    _local: JoinHandle<Result<(), local_ivs::ServeError>>,
 }
 
 /// What came back.
@@ -95,12 +96,15 @@ impl Stand {
         let telemetry = Telemetry::new("local");
         let gateway = Gateway::start(
             settings,
-            Arc::new(Clock::new()),
-            Arc::new(Journal::off()),
+            Parts {
+                clock: Arc::new(Clock::new()),
+                journal: Arc::new(Journal::off()),
+                letters: Arc::default(),
+                upstream,
+                meters: Arc::clone(telemetry.meters()),
+                supervisor: Supervisor::default(),
+            },
             Recovery::default(),
-            Arc::default(),
-            upstream,
-            Arc::clone(telemetry.meters()),
         );
         let (tell, life) = watch::channel(Life::Serving);
         let access = Access::build(&gateway.settings(), &|_| None, None).unwrap();

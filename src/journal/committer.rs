@@ -189,10 +189,12 @@ impl Committer {
         Ok(committer)
     }
 
-    pub(super) fn run(mut self) {
+    /// Writes until it is told to end. `goes_on` is called before each group.
+    pub(super) fn run(mut self, goes_on: &dyn Fn()) {
         // Not before: a disk that has no room must not keep the gateway from delivering.
         self.keep_room();
         loop {
+            goes_on();
             self.gate.rests();
             let group = self.gate.take(IDLE);
             self.gate.came_on();

@@ -42,8 +42,6 @@ struct Progress {
     /// Every group up to this number is written.
     written: u64,
     failing: bool,
-    /// The thread that writes has panicked: nothing will be written any more.
-    dead: bool,
 }
 
 /// What the thread that writes is at.
@@ -208,21 +206,11 @@ impl Gate {
         work.hanging
     }
 
-    /// The thread that writes has panicked.
+    /// The thread that writes has panicked: nothing will be written any more.
     pub(super) fn died(&self) {
         self.failing.store(true, Ordering::Relaxed);
-        self.progress.send_modify(|progress| {
-            progress.failing = true;
-            progress.dead = true;
-        });
-    }
-
-    /// Returns once the thread that writes has panicked.
-    pub(super) async fn dead(&self) {
-        let mut progress = self.progress.subscribe();
-        if progress.wait_for(|progress| progress.dead).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.progress
+            .send_modify(|progress| progress.failing = true);
     }
 
     /// Whoever waits is told; the group stays to be written.

@@ -36,7 +36,7 @@ mod store;
 pub(crate) mod tail;
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -50,6 +50,7 @@ pub use recovery::{RecoveredChannel, Recovery};
 
 use crate::config::JournalMode;
 use crate::dispatch::Clock;
+use crate::lifecycle::Supervisor;
 use committer::Committer;
 use directory::Directory;
 use gate::Gate;
@@ -74,12 +75,14 @@ pub struct Options {
     pub max_bytes: u64,
 }
 
+/// The thread that writes, and what is disconnected when it ends.
+type Thread = (JoinHandle<()>, Receiver<()>);
+
 /// The journal as the rest of the program sees it.
 pub struct Journal {
     /// None: there is no journal, and nothing waits.
     gate: Option<Arc<Gate>>,
-    /// With what is disconnected when it ends.
-    thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
+    thread: Mutex<Option<Thread>>,
     /// Blocks that were missing at the start.
     lost: u64,
 }
@@ -103,6 +106,7 @@ impl Journal {
         options: &Options,
         clock: &Arc<Clock>,
         shelf: Arc<dyn Shelf>,
+        supervisor: &Supervisor,
     ) -> Result<(Self, Recovery), OpenError> {
         let durability = match options.mode {
             JournalMode::Off => return Ok((Self::off(), Recovery::unknown())),
@@ -141,18 +145,11 @@ impl Journal {
             Arc::clone(&gate),
             Arc::clone(clock),
         )?;
-        let (alarm, ended) = Alarm::new(&gate);
-        let thread = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || {
-                let _alarm = alarm;
-                committer.run();
-            })
-            .map_err(OpenError::io(&options.dir))?;
-        watch(&gate).map_err(OpenError::io(&options.dir))?;
+        let thread = start(committer, &gate, supervisor).map_err(OpenError::io(&options.dir))?;
+        watch(&gate, supervisor).map_err(OpenError::io(&options.dir))?;
         let journal = Self {
             gate: Some(gate),
-            thread: Mutex::new(Some((thread, ended))),
+            thread: Mutex::new(Some(thread)),
             lost: recovery.lost,
         };
         Ok((journal, recovery))
@@ -244,59 +241,50 @@ impl Journal {
                 return;
             }
         }
-        if thread.join().is_err() {
-            tracing::error!("the journal's thread panicked");
-        }
-    }
-
-    /// Returns if the journal's thread panics: nothing is written any more then, and the process
-    /// is to end. The next start has all that was acknowledged.
-    pub async fn died(&self) {
-        match &self.gate {
-            Some(gate) => gate.dead().await,
-            None => std::future::pending().await,
-        }
+        // A panic was told where it was caught.
+        let _ = thread.join();
     }
 }
 
-/// Tells everyone when the journal's thread panics, and [`Journal::close`] when it ends.
-struct Alarm {
-    gate: Arc<Gate>,
-    _ends: Sender<()>,
+/// Starts the thread that writes. If it panics, nothing is written any more: whoever waits is
+/// told, and the process is to end. The next start has all that was acknowledged.
+fn start(
+    committer: Committer,
+    gate: &Arc<Gate>,
+    supervisor: &Supervisor,
+) -> std::io::Result<Thread> {
+    let (gate, supervisor) = (Arc::clone(gate), supervisor.clone());
+    let (ends, ended) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::Builder::new()
+        .name("journal".to_owned())
+        .spawn(move || {
+            let _ends = ends;
+            let run = || committer.run(&|| supervisor.goes_on(THREAD));
+            if supervisor.run(THREAD, run).is_none() {
+                gate.died();
+            }
+        })?;
+    Ok((thread, ended))
 }
 
-impl Alarm {
-    fn new(gate: &Arc<Gate>) -> (Self, Receiver<()>) {
-        let (ends, ended) = std::sync::mpsc::channel();
-        let alarm = Self {
-            gate: Arc::clone(gate),
-            _ends: ends,
-        };
-        (alarm, ended)
-    }
-}
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.gate.died();
-        }
-    }
-}
+/// The name of the thread that writes, for people.
+const THREAD: &str = "the journal's thread";
 
 /// Looks after the thread that writes, which cannot tell that its disk does not answer. Ends with
 /// the journal.
-fn watch(gate: &Arc<Gate>) -> std::io::Result<()> {
-    let gate = Arc::downgrade(gate);
+fn watch(gate: &Arc<Gate>, supervisor: &Supervisor) -> std::io::Result<()> {
+    let (gate, supervisor) = (Arc::downgrade(gate), supervisor.clone());
     std::thread::Builder::new()
         .name("journal-watch".to_owned())
         .spawn(move || {
-            while let Some(gate) = gate.upgrade() {
-                // Once a second while it hangs, as for a disk that refuses.
-                let hangs = gate.look_for_hang(PATIENCE);
-                drop(gate);
-                std::thread::sleep(if hangs { 4 * LOOK_EVERY } else { LOOK_EVERY });
-            }
+            supervisor.run("the watch over the journal's disk", || {
+                while let Some(gate) = gate.upgrade() {
+                    // Once a second while it hangs, as for a disk that refuses.
+                    let hangs = gate.look_for_hang(PATIENCE);
+                    drop(gate);
+                    std::thread::sleep(if hangs { 4 * LOOK_EVERY } else { LOOK_EVERY });
+                }
+            });
         })
         .map(drop)
 }

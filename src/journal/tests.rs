@@ -42,15 +42,18 @@ async fn a_panic_of_the_thread_is_told_to_all() {
         max_bytes: 1 << 30,
     };
     let clock = Arc::new(Clock::new());
-    let (journal, _) = Journal::open(&options, &clock, Arc::new(Empty)).expect("opened");
+    let supervisor = Supervisor::default();
+    let (journal, _) =
+        Journal::open(&options, &clock, Arc::new(Empty), &supervisor).expect("opened");
     let soon = Duration::from_secs(20);
-    let died = tokio::time::timeout(Duration::from_millis(1), journal.died());
-    assert!(died.await.is_err(), "it lives");
+    let death = tokio::time::timeout(Duration::from_millis(1), supervisor.death());
+    assert!(death.await.is_err(), "it lives");
     let ticket = journal.mark(|| Arc::new(Broken));
     let committed = tokio::time::timeout(soon, journal.committed(ticket)).await;
     assert_eq!(committed, Ok(Err(Failing)));
-    let died = tokio::time::timeout(soon, journal.died());
-    assert!(died.await.is_ok());
+    let death = tokio::time::timeout(soon, supervisor.death()).await;
+    let death = death.expect("it is told").to_string();
+    assert_eq!(death, "the journal's thread panicked: as planned");
     assert_eq!(journal.room(), Room::Failing);
     journal.close(true);
 }
@@ -107,7 +110,10 @@ async fn numbers_that_a_snapshot_drained_are_taken() {
         max_bytes: 1 << 30,
     };
     let clock = Arc::new(Clock::new());
-    let open = || Journal::open(&options, &clock, Arc::new(Empty)).expect("opened");
+    let open = || {
+        let opened = Journal::open(&options, &clock, Arc::new(Empty), &Supervisor::default());
+        opened.expect("opened")
+    };
     let (journal, _) = open();
     let next = clock.epoch_ms() + 1_000_000_000;
     let ticket = journal.mark(|| Arc::new(Busy(next)));

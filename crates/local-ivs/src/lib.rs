@@ -12,7 +12,7 @@
 //! let server = Server::bind("127.0.0.1:4580", Options::default()).await?;
 //! server.state().set_live(DEMO_CHANNEL)?;
 //! println!("http://{}", server.local_addr());
-//! server.serve(std::future::pending()).await;
+//! server.serve(std::future::pending()).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -76,7 +76,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use events::{EventsError, EventsTally, EventsTarget};
 pub use options::{Options, Rates};
 pub use report::{ChannelReport, OperationTally, Report, Tally};
-pub use server::{BindError, Server};
+pub use server::{BindError, ServeError, Server};
 pub use state::{ChannelError, State};
 pub use store::DataError;
 pub use window::{Limiter, Measure};

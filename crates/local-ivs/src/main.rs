@@ -154,8 +154,13 @@ async fn main() -> ExitCode {
     );
     // Whoever started it may have closed its output, which is no reason to stop.
     let _ = std::io::stdout().write_all(hints.as_bytes());
-    server.serve(stopped).await;
-    ExitCode::SUCCESS
+    match server.serve(stopped).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Tells why it ends. Where nobody can be told, that is no reason to panic.

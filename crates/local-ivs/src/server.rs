@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -63,6 +63,11 @@ pub enum BindError {
     #[error("events: {0}")]
     Events(#[from] EventsError),
 }
+
+/// A part of the server panicked, which is a bug; it cannot go on without it.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the emulator ended early: {0}")]
+pub struct ServeError(#[from] JoinError);
 
 /// A bound emulator that is not serving yet.
 pub struct Server {
@@ -154,19 +159,24 @@ impl Server {
     }
 
     /// Serves until `shutdown` is ready, then gives answers in progress a second.
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`]: it stopped at once, because a part of it panicked.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let mut shutdown = pin!(shutdown);
         let mut connections = JoinSet::new();
-        let events = tokio::spawn(events::deliver(
-            self.events,
-            Arc::clone(&self.shared.events),
-        ));
+        // What goes on beside the connections. A panic of it ends the server: nothing would be
+        // posted, or saved, any more.
+        let mut parts = JoinSet::new();
+        let bus = Arc::clone(&self.shared.events);
+        let events = parts.spawn(events::deliver(self.events, bus));
         let (stop_saving, stopped) = oneshot::channel::<()>();
-        let saving = self.saver.map(|saver| {
-            tokio::spawn(saver.run(async {
+        if let Some(saver) = self.saver {
+            parts.spawn(saver.run(async {
                 let _ = stopped.await;
-            }))
-        });
+            }));
+        }
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let accepted = async {
@@ -176,6 +186,7 @@ impl Server {
             let (accepted, place) = tokio::select! {
                 accepted = accepted => accepted,
                 Some(_) = connections.join_next() => continue,
+                Some(Err(panicked)) = parts.join_next() => return Err(panicked.into()),
                 () = &mut shutdown => break,
             };
             match accepted {
@@ -200,12 +211,15 @@ impl Server {
         let _ = timeout(SHUTDOWN_GRACE, all_ended).await;
         connections.shutdown().await;
         drop(stop_saving);
-        if let Some(saving) = saving
-            && let Err(error) = saving.await
-        {
-            tracing::error!(%error, "saving ended early");
-        }
         events.abort();
+        while let Some(ended) = parts.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                return Err(error.into());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -39,7 +39,12 @@ pub fn local(rest: &str, channels: &[(&str, &str)]) -> String {
 
 /// The gateway's binary with nothing of the tests' own environment that could configure it.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cuegate"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_cuegate")))
+}
+
+/// The same of another program.
+pub fn command_of(program: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CUEGATE_") || name.starts_with("AWS_") {
@@ -205,13 +210,17 @@ impl Gateway {
 
     /// The same with more arguments.
     pub fn start_as(config: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let mut gateway = Self::spawn_as(config, environment, arguments);
+        Self::spawn_as(config, environment, arguments).served()
+    }
+
+    /// Waits until it serves.
+    pub fn served(mut self) -> Self {
         eventually("the gateway is ready", || {
-            let has_ended = gateway.process.has_ended();
-            assert!(!has_ended, "it ended at once: {}", gateway.process.log());
-            gateway.is_ready().then_some(())
+            let has_ended = self.process.has_ended();
+            assert!(!has_ended, "it ended at once: {}", self.process.log());
+            self.is_ready().then_some(())
         });
-        gateway
+        self
     }
 
     /// Starts one without waiting for it.
@@ -220,12 +229,21 @@ impl Gateway {
     }
 
     fn spawn_as(config: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Self {
+        Self::spawn_by(command(), config, environment, arguments)
+    }
+
+    /// The same by any program that is a gateway.
+    pub fn spawn_by(
+        mut command: Command,
+        config: &str,
+        environment: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("cuegate.toml");
         std::fs::write(&file, config).expect("a file");
         let (producers, metrics, admin, emulator) =
             (ports::free(), ports::free(), ports::free(), ports::free());
-        let mut command = command();
         command
             .args(["serve", "--config"])
             .arg(&file)

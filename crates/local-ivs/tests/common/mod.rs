@@ -6,7 +6,7 @@
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use local_ivs::{Clock, DEMO_CHANNEL, ManualClock, Options, Server, State};
+use local_ivs::{Clock, DEMO_CHANNEL, ManualClock, Options, ServeError, Server, State};
 use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ pub struct Fixture {
     pub clock: Arc<ManualClock>,
     pub state: Arc<State>,
     stop: Option<oneshot::Sender<()>>,
-    serving: Option<JoinHandle<()>>,
+    serving: Option<JoinHandle<Result<(), ServeError>>>,
 }
 
 impl Fixture {
@@ -63,7 +63,7 @@ impl Fixture {
     /// Stops the server and waits until it is gone, with what it kept.
     pub async fn ended(mut self) {
         self.stop();
-        self.serving.take().unwrap().await.unwrap();
+        self.serving.take().unwrap().await.unwrap().unwrap();
     }
 
     /// An operation, signed as `test` for us-west-2.
