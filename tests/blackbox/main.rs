@@ -12,6 +12,7 @@ mod admission;
 mod aws_mode;
 mod bad_input;
 mod cli;
+mod client;
 mod clocks;
 mod conservation;
 mod console;

@@ -33,7 +33,7 @@ pub const SILENCE: Duration = Duration::from_secs(45);
 pub const ACK_TIME: Duration = Duration::from_secs(30);
 /// A session ends after so long without the gateway. The gateway remembers ids for 300 s by
 /// default (`dedup_window_ms`): what is sent again later could be delivered twice.
-pub const GIVE_UP_AFTER: Duration = Duration::from_secs(240);
+pub const GIVE_UP_AFTER: Duration = Duration::from_mins(4);
 /// A connection that lasted so long was a good one: the waits begin anew after it.
 pub const STABLE: Duration = Duration::from_secs(5);
 /// The peer's part in closing is waited for at most so long.
@@ -44,4 +44,4 @@ pub const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 /// Every later wait is at most twice the one before, and never longer than this.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// A `Retry-After` beyond this counts as this: a wrong one must not stop a producer for good.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+pub const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn waits_grow_until_a_connection_was_a_good_one() {
         let now = Instant::now();
-        let mut link = Link::new(Duration::from_secs(3600));
+        let mut link = Link::new(Duration::from_hours(1));
         let lose = |link: &mut Link, after: Duration| wait(link.lost(now + after, &lost(), 0.0));
         assert_eq!(lose(&mut link, Duration::ZERO), 100);
         assert_eq!(lose(&mut link, Duration::ZERO), 200);
@@ -119,13 +119,13 @@ mod tests {
     #[test]
     fn a_session_gives_up_in_time_and_where_no_try_can_help() {
         let now = Instant::now();
-        let mut link = Link::new(Duration::from_secs(240));
+        let mut link = Link::new(Duration::from_mins(4));
         let (mut away, mut tries) = (Duration::ZERO, 0);
         while let Next::TryAfter(wait) = link.lost(now + away, &lost(), 1.0) {
             away += wait;
             tries += 1;
         }
-        assert!(away <= Duration::from_secs(240), "{away:?}");
+        assert!(away <= Duration::from_mins(4), "{away:?}");
         assert!(away > Duration::from_secs(225), "{away:?}");
         assert!(tries < 40, "{tries}");
         let unknown = r#"{"code":"unknown_channel"}"#;
@@ -135,10 +135,10 @@ mod tests {
             refused(403, forbidden),
             refused(404, ""),
         ] {
-            let mut link = Link::new(Duration::from_secs(240));
+            let mut link = Link::new(Duration::from_mins(4));
             assert_eq!(link.lost(now, &error, 0.0), Next::End, "{error}");
         }
-        let mut link = Link::new(Duration::from_secs(240));
+        let mut link = Link::new(Duration::from_mins(4));
         let draining = refused(503, r#"{"code":"draining","retry_after_ms":5000}"#);
         assert_eq!(wait(link.lost(now, &draining, 0.0)), 5100);
     }
