@@ -176,10 +176,32 @@ impl Account {
         ticket
     }
 
-    /// Asks for an offline channel to be probed without further waiting.
-    pub(super) fn hint_live(&self, now: Time, channel: &Arc<Channel>) {
-        self.engine().hint_live(now, channel.id);
+    /// A notice says that a channel's stream began, or that it ended.
+    pub(super) fn hint(&self, now: Time, channel: &Arc<Channel>, is_live: bool) {
+        if is_live {
+            self.engine().hint_live(now, channel.id);
+        } else {
+            self.engine().hint_ended(now, channel.id);
+        }
         channel.wake();
+    }
+
+    /// A page of the account's list of live streams was read.
+    pub(super) fn list_read(&self, now: Time) {
+        self.engine().list_read(now);
+    }
+
+    /// A page of the list that was asked for at `asked` has the channel's stream.
+    pub(super) fn listed(&self, now: Time, channel: &Arc<Channel>, asked: Time) {
+        self.engine().listed(now, channel.id, asked);
+        channel.wake();
+    }
+
+    /// The whole list, begun at `began`, does not have the channel's stream.
+    pub(super) fn not_listed(&self, now: Time, channel: &Arc<Channel>, began: Time) {
+        if self.engine().not_listed(now, channel.id, began) {
+            channel.wake();
+        }
     }
 
     /// Most bytes of a payload.

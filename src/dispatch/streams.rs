@@ -3,6 +3,8 @@
 //! Neither is believed: a channel that is said to be live is probed without further waiting.
 //! Notices come late, twice, out of order or never, so their time decides, and the list is
 //! read as long as any channel waits for its stream. It says nothing new about the others.
+//! What is let through meanwhile under the policies `drop` and `reject` is the engine's decision;
+//! here it is told what the list says, and that the list is read.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -10,6 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::Health;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::MissedTickBehavior;
 
 use super::account::Account;
 use super::channel::Channel;
@@ -78,30 +83,38 @@ impl Gateway {
             let noticed = state.noticed.get_or_insert_default();
             noticed.is_news(notice, now_s)
         });
-        if news && notice.is_live {
-            self.hint_live(&channel);
+        if news {
+            channel.account.hint(self.now(), &channel, notice.is_live);
         }
         news
     }
 
-    fn hint_live(&self, channel: &Arc<Channel>) {
-        channel.account.hint_live(self.now(), channel);
-    }
-
-    /// Reads the lists of live streams for as long as it runs.
+    /// Reads the lists of live streams for as long as it runs, those of several accounts beside
+    /// each other: a long list, or an API that hangs, holds up no other account.
     pub async fn watch_streams(&self) {
-        let mut denied: HashMap<(String, String), Instant> = HashMap::new();
+        let mut denied: HashMap<AccountKey, Instant> = HashMap::new();
+        let mut reading: HashSet<AccountKey> = HashSet::new();
+        let mut passes = FuturesUnordered::new();
+        let mut tick = tokio::time::interval(LIST_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::time::sleep(LIST_EVERY).await;
-            denied.retain(|_, since| since.elapsed() < DENIED_FOR);
-            for (account, waiting) in self.waiting() {
-                let key = (account.id.clone(), account.region.clone());
-                if denied.contains_key(&key) {
-                    continue;
+            tokio::select! {
+                _ = tick.tick() => {
+                    denied.retain(|_, since| since.elapsed() < DENIED_FOR);
+                    for (account, waiting) in self.waiting() {
+                        let key = key(&account);
+                        if !denied.contains_key(&key) && reading.insert(key) {
+                            passes.push(self.read_list(account, waiting));
+                        }
+                    }
                 }
-                if let Err(reason) = self.look_for(&account, waiting).await {
-                    tracing::info!(account = %key.0, region = %key.1, %reason, "the list of live streams cannot be read; offline channels come back by probes alone");
-                    denied.insert(key, Instant::now());
+                Some((account, read)) = passes.next() => {
+                    let key = key(&account);
+                    reading.remove(&key);
+                    if let Err(reason) = read {
+                        tracing::info!(account = %key.0, region = %key.1, %reason, "the list of live streams cannot be read; offline channels come back by notices, and by probes alone");
+                        denied.insert(key, Instant::now());
+                    }
                 }
             }
         }
@@ -125,36 +138,70 @@ impl Gateway {
 
     /// Reads an account's list until every channel that waits was found, or it ends. An error
     /// says that it may not be read; one that passes is none, because the next look is near.
-    async fn look_for(
+    async fn read_list(
         &self,
-        account: &Account,
+        account: Arc<Account>,
         mut waiting: Vec<Arc<Channel>>,
-    ) -> Result<(), String> {
+    ) -> (Arc<Account>, Result<(), String>) {
+        let began = self.now();
         let mut token = None;
-        while !waiting.is_empty() {
-            let page =
-                self.shared
-                    .upstream
-                    .live_streams(&account.id, &account.region, token.take());
-            let Some(page) = page.await? else {
-                return Ok(());
-            };
-            let live: HashSet<&str> = page.channels.iter().map(String::as_str).collect();
-            waiting.retain(|channel| {
-                let found = live.contains(channel.arn().as_str());
-                if found {
-                    self.hint_live(channel);
-                }
-                !found
-            });
-            token = page.next;
-            if token.is_none() {
-                return Ok(());
+        loop {
+            match self.read_page(&account, &mut waiting, token.take()).await {
+                Ok(Page::Unread) => return (account, Ok(())),
+                Ok(Page::Last) => break,
+                Ok(Page::Next(_)) if waiting.is_empty() => break,
+                Ok(Page::Next(next)) => token = Some(next),
+                Err(reason) => return (account, Err(reason)),
             }
             tokio::time::sleep(LIST_EVERY).await;
         }
-        Ok(())
+        for channel in &waiting {
+            account.not_listed(self.now(), channel, began);
+        }
+        (account, Ok(()))
     }
+
+    /// Reads one page, and takes those that are on it off `waiting`.
+    async fn read_page(
+        &self,
+        account: &Account,
+        waiting: &mut Vec<Arc<Channel>>,
+        token: Option<String>,
+    ) -> Result<Page, String> {
+        let asked = self.now();
+        let upstream = &self.shared.upstream;
+        let page = upstream.live_streams(&account.id, &account.region, token);
+        let Some(page) = page.await? else {
+            return Ok(Page::Unread);
+        };
+        account.list_read(self.now());
+        let live: HashSet<&str> = page.channels.iter().map(String::as_str).collect();
+        waiting.retain(|channel| {
+            let found = live.contains(channel.arn().as_str());
+            if found {
+                account.listed(self.now(), channel, asked);
+            }
+            !found
+        });
+        Ok(page.next.map_or(Page::Last, Page::Next))
+    }
+}
+
+/// An account's id and region.
+type AccountKey = (String, String);
+
+fn key(account: &Account) -> AccountKey {
+    (account.id.clone(), account.region.clone())
+}
+
+/// What came of asking for a page.
+enum Page {
+    /// It could not be read this time.
+    Unread,
+    /// It was the last.
+    Last,
+    /// There is another.
+    Next(String),
 }
 
 #[cfg(test)]

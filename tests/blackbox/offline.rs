@@ -1,11 +1,15 @@
 //! A channel without a live stream: events are held, dropped or refused.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
-use crate::support::eventually;
+use crate::support::emulator::Emulator;
 use crate::support::http::{check_problem, send};
+use crate::support::metrics::{Metrics, same};
 use crate::support::payloads::data;
 use crate::support::process::{Gateway, arn, local};
+use crate::support::{SOON, eventually};
 
 fn until_state(gateway: &Gateway, channel: &str, state: &str) {
     eventually(state, || {
@@ -186,4 +190,85 @@ fn what_is_said_of_a_stream_is_looked_into() {
     let shut = Gateway::start(&local("", &[("quiz", "")]));
     let answer = send(shut.producers, "POST", "/v1/eventbridge", &[], b"{}");
     check_problem(&answer, 404, "not_found");
+}
+
+fn dead(metrics: &Metrics) -> f64 {
+    metrics.get(r#"cuegate_events_dead_lettered_total{reason="offline"}"#)
+}
+
+/// Sends events to a channel without a pause until one is taken, or for `limit`.
+fn until_taken(gateway: &Gateway, channel: &str, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    while Instant::now() < deadline {
+        let answer = gateway.post(&format!("/v1/channels/{channel}/events"), r#"{"data":1}"#);
+        if answer.status == 202 {
+            return true;
+        }
+        check_problem(&answer, 409, "channel_offline");
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    false
+}
+
+/// Longer than any pause after which an event might be let through to see.
+const LONG: Duration = Duration::from_secs(13);
+
+/// The list of live streams says that the stream is not live, and is read every second: no event
+/// is spent to see.
+#[test]
+fn an_offline_channel_refuses_while_the_list_says_so() {
+    let gateway = Gateway::start(&local("", &[("reject", "offline = \"reject\"")]));
+    gateway.emulator.stream(&arn("reject"), "offline");
+    // Of what nothing is known is taken.
+    assert!(until_taken(&gateway, "reject", Duration::from_secs(1)));
+    until_state(&gateway, "reject", "offline");
+    assert!(!until_taken(&gateway, "reject", LONG), "it relapsed");
+    let metrics = gateway.scrape();
+    assert!(same(dead(&metrics), 1.0), "{}", dead(&metrics));
+    metrics.check_books(true);
+
+    gateway.emulator.stream(&arn("reject"), "live");
+    assert!(until_taken(&gateway, "reject", SOON));
+    eventually("it is delivered", || {
+        (!gateway.taken("reject").is_empty()).then_some(())
+    });
+    assert!(same(dead(&gateway.scrape()), 1.0));
+}
+
+/// Nobody may read the list, and no notice comes: one event in ten seconds is spent to see.
+#[test]
+fn where_the_list_may_not_be_read_few_events_are_spent() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("keys.toml");
+    let keys = "[[key]]\naccess_key_id = \"test\"\nsecret_access_key = \"test\"\naccount = \"000000000000\"\noperations = [\"ivs:PutMetadata\"]\n";
+    std::fs::write(&file, keys).expect("a file");
+    let emulator = Emulator::start(&["--credentials", file.to_str().expect("UTF-8")]);
+    let config = format!(
+        "[upstream]\nmode = \"aws\"\nendpoint_url = \"http://{}\"\n[[channel]]\nname = \"reject\"\narn = \"{}\"\noffline = \"reject\"\nttl_ms = 60000\n",
+        emulator.api.0,
+        arn("reject")
+    );
+    emulator.api.stream(&arn("reject"), "offline");
+    let gateway = Gateway::start(&config);
+    for spent in 1..=2 {
+        let started = Instant::now();
+        assert!(until_taken(&gateway, "reject", SOON), "nothing is spent");
+        assert!(
+            spent == 1 || started.elapsed() > Duration::from_secs(8),
+            "{:?}",
+            started.elapsed()
+        );
+        eventually("it is spent", || {
+            same(dead(&gateway.scrape()), f64::from(spent)).then_some(())
+        });
+    }
+    gateway.process.logged("cannot be read");
+    emulator.api.stream(&arn("reject"), "live");
+    assert!(until_taken(&gateway, "reject", SOON));
+    eventually("it is delivered", || {
+        (!emulator.api.metadata(&arn("reject")).is_empty()).then_some(())
+    });
+    let metrics = gateway.scrape();
+    assert!(same(dead(&metrics), 2.0), "{}", dead(&metrics));
+    metrics.check_books(true);
 }

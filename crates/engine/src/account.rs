@@ -211,6 +211,29 @@ impl Account {
         self.scheduler.hint_live(now, channel);
     }
 
+    /// Somebody says that the channel's stream has ended. Follow up with [`Account::woken`].
+    pub fn hint_ended(&mut self, now: Time, channel: ChannelId) {
+        self.scheduler.hint_ended(now, channel);
+    }
+
+    /// A page of the account's list of live streams was read. While that goes on, no event is
+    /// spent to see whether an offline stream is back: the list will tell.
+    pub fn list_read(&mut self, now: Time) {
+        self.scheduler.list_read(now);
+    }
+
+    /// A page of the list that was asked for at `asked` has the channel's stream. Follow up with
+    /// [`Account::woken`].
+    pub fn listed(&mut self, now: Time, channel: ChannelId, asked: Time) {
+        self.scheduler.listed(now, channel, asked);
+    }
+
+    /// The whole list, begun at `began`, does not have the channel's stream. True: follow up with
+    /// [`Account::woken`].
+    pub fn not_listed(&mut self, now: Time, channel: ChannelId, began: Time) -> bool {
+        self.scheduler.not_listed(now, channel, began)
+    }
+
     /// The state of a channel; an unknown one is idle and live.
     #[must_use]
     pub fn status(&self, now: Time, channel: ChannelId) -> ChannelStatus {

@@ -99,12 +99,25 @@ pub enum Health {
     Failing,
 }
 
+/// What is let through to an offline stream under the policies `drop` and `reject`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Entry {
+    /// Every event: somebody says that the stream is live.
+    #[default]
+    Open,
+    /// One event at a time from this moment on, to see whether the stream is back; nothing
+    /// before.
+    ProbeFrom(Time),
+}
+
 /// What the scheduler knows of a channel and its queue needs: for the policies of an
 /// offline stream, for `would_expire` and for the ETA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The state of the channel.
     pub health: Health,
+    /// What is let through while it is offline.
+    pub entry: Entry,
     /// Not before this moment will the channel call again.
     pub next_call: Time,
     /// The mean time between two of its calls while it has a backlog, in the present

@@ -19,7 +19,7 @@ mod scheduler;
 mod time;
 
 pub use account::{Account, Call, Look, Queues, Step, View};
-pub use call::{CallId, ChannelId, Demand, Health, Link, Outcome, Rejection, ThrottleScope};
+pub use call::{CallId, ChannelId, Demand, Entry, Health, Link, Outcome, Rejection, ThrottleScope};
 pub use event::{Data, Event, Merge, Priority, Producer};
 pub use policy::{
     AccountPolicy, ChannelPolicy, Envelope, EnvelopeFields, Offline, OnUnknown, Overflow, Pacing,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::call::Health;
+use crate::call::{Entry, Health};
 use crate::envelope::Parts;
 use crate::event::{Data, Event, Priority};
 use crate::merge;
@@ -89,7 +89,7 @@ impl Queue {
         }
         let due = self.due(&event, now);
         // One whose `at` is still to come is held: the stream may be back by then.
-        if due <= now && self.turns_away() {
+        if due <= now && self.turns_away(&event) {
             if self.policy.offline == Offline::Reject {
                 return Err(Refusal::Offline);
             }
@@ -170,12 +170,33 @@ impl Queue {
         }
     }
 
-    /// Whether the stream is known not to be live, no probe is due, and the policy does not hold
-    /// what is due meanwhile.
-    pub(super) fn turns_away(&self) -> bool {
-        self.link.health == Health::Offline
-            && self.now < self.link.next_call
-            && self.policy.offline != Offline::Hold
+    /// What is let through of what is due, by the policy and what is known of the stream.
+    pub(super) fn gate(&self) -> Gate {
+        if self.link.health != Health::Offline || self.policy.offline == Offline::Hold {
+            return Gate::Open;
+        }
+        match self.link.entry {
+            Entry::Open => Gate::Open,
+            Entry::ProbeFrom(from) if self.now >= from && self.outs.is_empty() => Gate::Probe,
+            Entry::ProbeFrom(_) => Gate::Shut,
+        }
+    }
+
+    /// Whether an event that is due is not let through. As a probe it must be able to go at once,
+    /// and is alone: but that a batch which is taken whole or not at all is one probe.
+    fn turns_away(&self, event: &Event) -> bool {
+        if let Some(trial) = &self.trial {
+            return trial.is_shut;
+        }
+        match self.gate() {
+            Gate::Open => false,
+            Gate::Shut => true,
+            Gate::Probe => {
+                let key = event.key.as_deref();
+                self.order.is_anything_waiting()
+                    || key.is_some_and(|key| self.order.last_of_key(key).is_some())
+            }
+        }
     }
 
     /// `max(accepted, at)`.
@@ -443,6 +464,17 @@ impl Queue {
         }
         until
     }
+}
+
+/// What a channel lets through of what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Everything.
+    Open,
+    /// One event, if nothing waits.
+    Probe,
+    /// Nothing.
+    Shut,
 }
 
 /// The moments and the size of an event that is coming in.

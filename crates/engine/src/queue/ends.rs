@@ -63,9 +63,9 @@ impl Queue {
             // What has become due may belong to a key that is not in flight.
             self.stuck = false;
         }
-        let turns_away = self.turns_away();
+        let gate = self.gate();
         while let Some(order) = self.order.get_mut()
-            && let Some((index, over)) = order.advance(now, &self.policy, turns_away)
+            && let Some((index, over)) = order.advance(now, &self.policy, gate)
         {
             let was_sent = self.order.items[index].sent;
             let end = match over {

@@ -35,7 +35,7 @@ mod trial;
 
 use std::sync::Arc;
 
-use crate::call::{Demand, Health, Link};
+use crate::call::{Demand, Entry, Health, Link};
 use crate::event::Event;
 use crate::policy::ChannelPolicy;
 use crate::time::{Span, Time, Wall};
@@ -157,6 +157,7 @@ impl Queue {
             ledger: Ledger::default(),
             link: Link {
                 health: Health::Live,
+                entry: Entry::Open,
                 next_call: Time::ZERO,
                 interval,
             },

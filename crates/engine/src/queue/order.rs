@@ -167,6 +167,11 @@ impl Order {
         }
     }
 
+    /// Whether anything could be packed now.
+    pub(super) fn is_anything_waiting(&self) -> bool {
+        self.waiting.iter().any(|totals| totals.count > 0)
+    }
+
     /// Whether it is the first of its key and due.
     fn is_candidate(&self, index: u32) -> bool {
         let item = &self.items[index];

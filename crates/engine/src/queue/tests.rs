@@ -209,6 +209,7 @@ impl Run {
             }
             Link(health, next_call, interval) => queue.set_link(crate::call::Link {
                 health,
+                entry: crate::call::Entry::ProbeFrom(ms(next_call)),
                 next_call: ms(next_call),
                 interval: Span::from_millis(interval),
             }),

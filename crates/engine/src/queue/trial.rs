@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::Queue;
+use super::accept::Gate;
 use super::ids::{Entry, Settled};
 use super::item::Item;
 use super::ledger::Ledger;
@@ -17,6 +18,8 @@ pub(super) struct Trial {
     ledger: Ledger,
     bytes: usize,
     stuck: bool,
+    /// At the beginning no event was let through to an offline stream.
+    pub(super) is_shut: bool,
     /// Ends, dead letters and changes that nobody had taken at the beginning.
     ended: usize,
     dead: usize,
@@ -52,10 +55,16 @@ impl Queue {
     /// with the queue.
     pub fn begin(&mut self, now: Time) {
         self.advance(now);
+        let is_shut = match self.gate() {
+            Gate::Open => false,
+            Gate::Shut => true,
+            Gate::Probe => self.order.is_anything_waiting(),
+        };
         self.trial = Some(Box::new(Trial {
             ledger: self.ledger.clone(),
             bytes: self.bytes,
             stuck: self.stuck,
+            is_shut,
             ended: self.ended.len(),
             dead: self.dead.len(),
             changes: self.changes.as_ref().map_or(0, Vec::len),

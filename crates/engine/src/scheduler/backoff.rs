@@ -4,6 +4,7 @@
 //! stream that is not live is probed now and then. This file knows nothing of tokens, of
 //! other channels, or of what becomes of the payload.
 
+use super::signs::Signs;
 use crate::call::{Health, Outcome, Rejection};
 use crate::time::{Span, Time};
 
@@ -35,6 +36,8 @@ pub(super) struct Condition {
     pub(super) not_before: Time,
     /// When the last call brought bad news.
     since: Time,
+    /// What is said of an offline stream.
+    pub(super) signs: Signs,
 }
 
 impl Condition {
@@ -42,7 +45,10 @@ impl Condition {
     pub(super) fn after(&mut self, now: Time, outcome: Outcome, random: u64) {
         match outcome {
             Outcome::Delivered => *self = Self::default(),
-            Outcome::Offline => self.worse(now, Health::Offline, random),
+            Outcome::Offline => {
+                self.worse(now, Health::Offline, random);
+                self.signs.found_offline(now);
+            }
             Outcome::Rejected(Rejection::AccessDenied | Rejection::NoSuchChannel) => {
                 self.worse(now, Health::Failing, random);
             }
@@ -67,12 +73,22 @@ impl Condition {
         }
     }
 
-    /// Somebody says that the stream is live: the next probe need not wait.
-    pub(super) fn hint_live(&mut self) {
-        if self.health == Health::Offline {
-            self.attempts = 0;
-            self.not_before = Time::ZERO;
+    /// Somebody says that the offline stream is live: the next probe need not wait.
+    pub(super) fn hint_live(&mut self, now: Time) {
+        self.signs.noticed_live(now);
+        self.hurry();
+    }
+
+    /// The list of live streams, asked for at `asked`, has the offline stream.
+    pub(super) fn listed(&mut self, asked: Time) {
+        if self.signs.listed(asked) {
+            self.hurry();
         }
+    }
+
+    const fn hurry(&mut self) {
+        self.attempts = 0;
+        self.not_before = Time::ZERO;
     }
 
     /// When its bad news stop to count; [`Time::ZERO`] if there are none.

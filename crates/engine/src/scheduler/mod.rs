@@ -12,6 +12,7 @@
 //! - `steady`: one call per interval (governor), for `steady` pacing and after throttles.
 //! - `throttle`: the rate of a scope after the API said "too often".
 //! - `backoff`: a channel's health, and how long it stays quiet after bad news.
+//! - `signs`: who says that an offline stream is live, and when an event is spent to see.
 //! - `circuit`: the account's, when nothing gets through.
 //! - `channel`: one channel: when it may call.
 //! - `ready`: whose turn it is among those that may.
@@ -32,6 +33,7 @@ mod pacing;
 mod ready;
 mod report;
 mod rules;
+mod signs;
 mod steady;
 mod throttle;
 
@@ -43,6 +45,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::BuildHasherDefault;
 
 use self::agenda::{Agenda, Settled};
+use self::backoff::Condition;
 use self::bucket::{Bucket, Lease, Stamp};
 use self::channel::Channel;
 use self::circuit::Circuit;
@@ -89,6 +92,8 @@ pub(crate) struct Scheduler {
     throttle: Option<Throttle>,
     unnamed: Unnamed,
     circuit: Circuit,
+    /// When a page of the account's list of live streams was last read.
+    list_read: Option<Time>,
     next_call: u64,
     stamp: Stamp,
 }
@@ -110,6 +115,7 @@ impl Scheduler {
             throttle: None,
             unnamed: Unnamed::default(),
             circuit: Circuit::default(),
+            list_read: None,
             next_call: 1,
             stamp: Stamp::Response,
         }
@@ -158,9 +164,42 @@ impl Scheduler {
     /// Somebody says that the channel's stream is live (a notice from AWS, an operator). It
     /// need not be true: an offline channel is probed without further waiting, and that is all.
     pub(crate) fn hint_live(&mut self, now: Time, channel: ChannelId) {
+        self.told(now, channel, |condition| condition.hint_live(now));
+    }
+
+    /// Somebody says that the channel's stream has ended: an earlier word that it is live counts
+    /// no longer.
+    pub(crate) fn hint_ended(&mut self, now: Time, channel: ChannelId) {
+        self.told(now, channel, |condition| condition.signs.noticed_end());
+    }
+
+    /// A page of the account's list of live streams, asked for at `asked`, has the channel's.
+    pub(crate) fn listed(&mut self, now: Time, channel: ChannelId, asked: Time) {
+        self.told(now, channel, |condition| condition.listed(asked));
+    }
+
+    /// The whole list of live streams, begun at `began`, does not have the channel's; whether that
+    /// changes what is let through.
+    pub(crate) fn not_listed(&mut self, now: Time, channel: ChannelId, began: Time) -> bool {
+        let mut changed = false;
+        self.told(now, channel, |condition| {
+            changed = condition.signs.not_listed(began);
+        });
+        changed
+    }
+
+    /// A page of the account's list of live streams was read.
+    pub(crate) fn list_read(&mut self, now: Time) {
         self.advance(now);
-        if let Some(state) = self.channels.get_mut(&channel) {
-            state.condition.hint_live();
+        self.list_read = Some(now);
+    }
+
+    fn told(&mut self, now: Time, channel: ChannelId, change: impl FnOnce(&mut Condition)) {
+        self.advance(now);
+        if let Some(state) = self.channels.get_mut(&channel)
+            && state.condition.health == Health::Offline
+        {
+            change(&mut state.condition);
             self.settle(now, channel);
         }
     }

@@ -6,7 +6,8 @@
 
 use super::Scheduler;
 use super::channel::Channel;
-use crate::call::{ChannelId, Health, Link};
+use super::signs;
+use crate::call::{ChannelId, Entry, Health, Link};
 use crate::time::{Span, Time};
 
 /// How a channel stands, without the others.
@@ -14,6 +15,8 @@ use crate::time::{Span, Time};
 pub struct ChannelOutlook {
     /// The state of the channel.
     pub health: Health,
+    /// What is let through while it is offline, the account's list of live streams aside.
+    entry: Entry,
     /// Not before this moment do its own tokens, paces and backoff let it call. A lower bound,
     /// with calls in flight answered after the smoothed round trip.
     next_call: Time,
@@ -36,6 +39,8 @@ pub struct AccountOutlook {
     cycle: Span,
     /// The account's tokens: A, at least 1.
     tokens: u64,
+    /// When a page of its list of live streams was last read.
+    list_read: Option<Time>,
     /// The time between two calls of the account since a throttle, and until when that holds.
     pace: Option<(Span, Time)>,
 }
@@ -61,6 +66,7 @@ impl Link {
             .max(present(channel.pace));
         Self {
             health: channel.health,
+            entry: signs::with_list(channel.entry, account.list_read),
             // May be past, and must not be raised to `now`: a queue compares it with its own
             // moment, which its caller may have read a little earlier.
             next_call: channel.next_call.max(account.next_call),
@@ -77,6 +83,7 @@ impl Scheduler {
         };
         ChannelOutlook {
             health: state.condition.health,
+            entry: state.condition.signs.entry(),
             next_call: self.own_next_call(now, state),
             busy: state.busy,
             pace: state.widened_until(now),
@@ -105,6 +112,7 @@ impl Scheduler {
             interval: self.rules.channel_interval().max(round_trip),
             cycle: self.rules.cycle(),
             tokens: self.rules.account_tokens() as u64,
+            list_read: self.list_read,
             pace: throttle.map(|throttle| (throttle.interval(), throttle.over())),
         }
     }

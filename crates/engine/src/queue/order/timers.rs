@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::{Order, SLACK};
 use crate::policy::ChannelPolicy;
+use crate::queue::accept::Gate;
 use crate::queue::item::{Item, Stage};
 use crate::queue::items::Items;
 use crate::queue::order::Totals;
@@ -47,12 +48,13 @@ impl Order {
     }
 
     /// Lets time pass until `now`; the answer is an item to be removed before this is called
-    /// again, and why. With `turns_away`, what was scheduled ends when it becomes due.
+    /// again, and why. What was scheduled ends when it becomes due and the gate does not let it
+    /// through.
     pub(in crate::queue) fn advance(
         &mut self,
         now: Time,
         policy: &ChannelPolicy,
-        turns_away: bool,
+        gate: Gate,
     ) -> Option<(u32, Over)> {
         while let Some(Reverse((at, seq, index))) = self.timers.peek().copied() {
             if at > now {
@@ -62,9 +64,10 @@ impl Order {
             if !is_timer(&self.items, index, seq, at) {
                 continue;
             }
+            let probes = gate == Gate::Probe && !self.is_anything_waiting();
             let item = &mut self.items[index];
             if item.stage == Stage::Scheduled && item.place.due <= at {
-                if turns_away {
+                if gate != Gate::Open && !probes {
                     return Some((index, Over::TurnedAway));
                 }
                 item.stage = Stage::Blocked;

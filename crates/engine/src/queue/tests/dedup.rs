@@ -297,6 +297,7 @@ fn whoever_drives_the_queue_hears_of_ids() {
     let mut queue = Queue::new(Arc::new(policy), 1024, 1, Span::ZERO);
     queue.set_link(crate::call::Link {
         health: Health::Offline,
+        entry: crate::call::Entry::ProbeFrom(ms(9000)),
         next_call: ms(9000),
         interval: Span::ZERO,
     });

@@ -8,7 +8,7 @@ use crash::Journal;
 
 use super::reference::Reference;
 use super::*;
-use crate::call::{Link, Rejection, ThrottleScope};
+use crate::call::{Entry, Link, Rejection, ThrottleScope};
 use crate::policy::{EnvelopeFields, Offline, OnUnknown, Overflow};
 use crate::queue::Ledger;
 
@@ -155,6 +155,7 @@ impl Pair {
         let (policy, payload_max) = (Arc::new(policy(&mut random)), payload_max(&mut random));
         let link = Link {
             health: Health::Live,
+            entry: Entry::Open,
             next_call: Time::ZERO,
             interval: Span::from_millis(10),
         };
@@ -211,7 +212,9 @@ impl Pair {
                 self.now += Span::from_micros(1 + self.random.below(micros));
             }
             96..98 => {
+                let from = self.now + Span::from_millis(self.random.below(300));
                 let link = Link {
+                    entry: self.random.pick(&[Entry::Open, Entry::ProbeFrom(from)]),
                     health: self
                         .random
                         .pick(&[Health::Live, Health::Failing, Health::Offline]),
@@ -270,6 +273,7 @@ impl Pair {
         self.model.advance(self.now);
         let mut trial = self.model.clone();
         trial.trying = true;
+        trial.shut = !trial.lets_through(self.now, &[]);
         let expected: Result<Vec<_>, _> = events
             .iter()
             .map(|event| trial.accept(self.now, event.clone()))

@@ -8,7 +8,7 @@ mod accept;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::call::{Health, Link, Outcome};
+use crate::call::{Entry as Through, Health, Link, Outcome};
 use crate::event::{Data, Event, Merge, Priority};
 use crate::policy::{ChannelPolicy, Envelope, Offline, OnUnknown};
 use crate::queue::{Cancelled, Dead, DeadLetter, End, Ledger};
@@ -78,6 +78,8 @@ pub(super) struct Reference {
     origin: Wall,
     /// A batch is tried: no id makes room for another before all of it was accepted.
     pub trying: bool,
+    /// Nothing was let through to an offline stream when the batch began.
+    pub shut: bool,
     /// When time was last looked at.
     looked: Time,
     pub ledger: Ledger,
@@ -92,6 +94,9 @@ pub(super) struct Reference {
     pub n: u64,
 }
 
+/// How what was scheduled ends if it is not let through when it becomes due.
+const END_OF_WAIT: End = End::DeadLettered(DeadLetter::Offline);
+
 fn midway(from: Time, to: Time) -> Time {
     from + Span::from_micros(to.since(from).micros() / 2)
 }
@@ -105,6 +110,7 @@ impl Reference {
             origin: Wall::default(),
             n,
             trying: false,
+            shut: false,
             looked: Time::ZERO,
             ledger: Ledger::default(),
             ended: Vec::new(),
@@ -188,7 +194,12 @@ impl Reference {
     }
 
     pub(super) fn advance(&mut self, now: Time) {
-        while let Some((_, _, at, end)) = self.next_over(now) {
+        let mut released = Vec::new();
+        while let Some((at, end)) = self.next_over(now, &released) {
+            if end == END_OF_WAIT && self.lets_through(now, &released) {
+                released.push(self.waiting[at].seq);
+                continue;
+            }
             let entry = self.waiting.remove(at);
             self.end(now, &entry, end);
         }
@@ -228,12 +239,12 @@ impl Reference {
         }
     }
 
-    /// What ends next by itself: when, its order of acceptance, where it is, and how it ends.
-    fn next_over(&self, now: Time) -> Option<(Time, u64, usize, End)> {
-        let offline = self.is_offline(now) && self.policy.offline != Offline::Hold;
+    /// What becomes due or ends next by itself: where it is, and how it ends, if it is let
+    /// through no longer.
+    fn next_over(&self, now: Time, released: &[u64]) -> Option<(usize, End)> {
         let over = |(at, entry): (usize, &Entry)| {
-            let end = if offline && entry.due > self.looked && entry.due <= entry.deadline {
-                (entry.due, End::DeadLettered(DeadLetter::Offline))
+            let end = if !self.has_come(entry, released) && entry.due <= entry.deadline {
+                (entry.due, END_OF_WAIT)
             } else if entry.sent {
                 (entry.deadline, End::DeadLettered(DeadLetter::Expired))
             } else {
@@ -242,12 +253,38 @@ impl Reference {
             (end.0, entry.seq, at, end.1)
         };
         let all = self.waiting.iter().enumerate().map(over);
-        all.filter(|(moment, ..)| *moment <= now)
-            .min_by_key(|(moment, seq, ..)| (*moment, *seq))
+        let due = all.filter(|(moment, ..)| *moment <= now);
+        let first = due.min_by_key(|(moment, seq, ..)| (*moment, *seq));
+        first.map(|(_, _, at, end)| (at, end))
     }
 
-    pub(super) fn is_offline(&self, now: Time) -> bool {
-        self.link.health == Health::Offline && now < self.link.next_call
+    fn has_come(&self, entry: &Entry, released: &[u64]) -> bool {
+        entry.due <= self.looked || released.contains(&entry.seq)
+    }
+
+    /// Whether what is due goes on: one event alone may see whether an offline stream is back.
+    pub(super) fn lets_through(&self, now: Time, released: &[u64]) -> bool {
+        if self.link.health != Health::Offline || self.policy.offline == Offline::Hold {
+            return true;
+        }
+        let Through::ProbeFrom(from) = self.link.entry else {
+            return true;
+        };
+        let is_behind = |entry: &Entry, before: &Entry| {
+            before.seq < entry.seq
+                && before.event.key.is_some()
+                && before.event.key == entry.event.key
+        };
+        let has_come = |entry: &Entry| self.has_come(entry, released);
+        let mut waiting = self.waiting.iter().filter(|entry| has_come(entry));
+        let anything = waiting.any(|entry| {
+            let mut earlier = self
+                .waiting
+                .iter()
+                .filter(|before| is_behind(entry, before));
+            earlier.all(has_come)
+        });
+        now >= from && self.outs.is_empty() && !anything
     }
 
     fn bury(&mut self, now: Time, out: usize, end: End) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Entry, Known, Reference, midway};
-use crate::call::Health;
+use crate::call::{Entry as Through, Health};
 use crate::event::{Data, Event, Priority};
 use crate::policy::{Envelope, Offline, Overflow};
 use crate::queue::{Admission, DeadLetter, End, Refusal};
@@ -60,7 +60,12 @@ impl Reference {
             n: None,
             event,
         };
-        let offline = due <= now && self.is_offline(now);
+        let behind = entry.event.key.is_some()
+            && self
+                .waiting
+                .iter()
+                .any(|other| other.event.key == entry.event.key);
+        let offline = due <= now && self.is_turned_away(now, behind);
         if offline && self.policy.offline == Offline::Reject {
             return Err(Refusal::Offline);
         }
@@ -95,6 +100,17 @@ impl Reference {
         self.took(now, &entry);
         self.waiting.push(entry);
         Ok(Admission::Accepted)
+    }
+
+    /// Whether an event that is due is not let through to an offline stream; `behind`: another of
+    /// its key is queued.
+    fn is_turned_away(&self, now: Time, behind: bool) -> bool {
+        if self.trying {
+            return self.shut;
+        }
+        let asks_alone = matches!(self.link.entry, Through::ProbeFrom(_));
+        let is_held = self.link.health != Health::Offline || self.policy.offline == Offline::Hold;
+        !self.lets_through(now, &[]) || (!is_held && asks_alone && behind)
     }
 
     fn took(&mut self, now: Time, entry: &Entry) {
