@@ -36,6 +36,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway (the default).
+    #[command(after_long_help = config::help())]
     Serve(Serve),
     /// Check a configuration: every error at once, with its line.
     CheckConfig {
@@ -113,7 +114,7 @@ fn try_serve(arguments: &Serve) -> Result<(), (u8, String)> {
     let settings = source.load().map_err(wrong)?;
     let security = app::security(&settings).map_err(wrong)?;
     block_on(async {
-        let endpoint = settings.otlp_endpoint.as_deref();
+        let endpoint = settings.tracing.otlp_endpoint.as_deref();
         let traces = endpoint.map(Traces::start).transpose();
         let traces = traces.map_err(|error| (WRONG_USAGE, error.to_string()))?;
         logs::init(arguments.log_format, traces.as_ref())

@@ -247,17 +247,17 @@ impl Build<'_> {
             let name: Arc<str> = key.name.as_str().into();
             let limits = Some(self.limits_of(&name, key));
             let caller = Caller::of_key(&name, key, limits);
-            if let Some(aws) = &key.aws
-                && let Some(secret) = self.secret(&key.name, &aws.secret)
+            if let Some((id, source)) = key.aws()
+                && let Some(secret) = self.secret(&key.name, &source)
             {
                 let caller = Arc::new(caller.shown(Credential::Signature));
-                signatures.add(&aws.access_key_id, &secret, caller);
+                signatures.add(id, &secret, caller);
             }
             keys.add(caller, key.sha256);
         }
-        let tokens = settings.jwt.as_ref().and_then(|jwt| {
+        let tokens = settings.jwt.tokens().and_then(|jwt| {
             let text = self.file("jwt.key_file", &jwt.key_file)?;
-            Tokens::new(jwt, &text, &mut self.warnings)
+            Tokens::new(&jwt, &text, &mut self.warnings)
                 .map_err(|what| self.error("jwt.key_file", &what))
                 .ok()
         });

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::caller::{Caller, Denied, Scopes};
 use super::keys::hash;
 use crate::config::glob::Glob;
-use crate::config::{JwtAlgorithm, JwtSettings, Scope, Secret};
+use crate::config::{JwtAlgorithm, TokenSettings, Scope, Secret};
 
 /// Least bytes of a shared secret: as many as the hash has (RFC 7518, section 3.2).
 const SECRET_MIN_BYTES: usize = 32;
@@ -73,7 +73,7 @@ impl Tokens {
     /// What is wrong with the file; never what is in it. Keys of a set that cannot be used are
     /// skipped, with a warning.
     pub(super) fn new(
-        settings: &JwtSettings,
+        settings: &TokenSettings,
         file: &[u8],
         warnings: &mut Vec<String>,
     ) -> Result<Self, String> {

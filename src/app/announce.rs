@@ -44,7 +44,7 @@ pub(super) fn start(format: LogFormat, start: &Start<'_>) {
         }
     }
     if start.unclean {
-        let (kept, hold_ms) = (start.kept, start.settings.restart_hold.as_millis());
+        let (kept, hold_ms) = (start.kept, start.settings.tuning.restart_hold.as_millis());
         tracing::warn!(
             kept,
             hold_ms,
@@ -61,14 +61,14 @@ impl Start<'_> {
             ("producers", format!("{scheme}://{producers}")),
             (
                 "metrics",
-                format!("http://{}/metrics", settings.metrics_listen),
+                format!("http://{}/metrics", settings.metrics.listen),
             ),
-            ("admin", format!("http://{}", settings.admin_listen)),
+            ("admin", format!("http://{}", settings.admin.listen)),
             ("upstream", self.upstream()),
             ("journal", self.journal()),
             ("keys", check::callers(settings)),
         ];
-        if let Some(endpoint) = &settings.otlp_endpoint {
+        if let Some(endpoint) = &settings.tracing.otlp_endpoint {
             lines.push(("traces", format!("to {endpoint}")));
         }
         if let (Some(_), Some(channel)) = (self.emulator, settings.channels.first())
@@ -85,7 +85,7 @@ impl Start<'_> {
     }
 
     fn scheme(&self) -> &'static str {
-        match &self.settings.server.tls {
+        match &self.settings.server.tls() {
             Some(_) => "https",
             None => "http",
         }

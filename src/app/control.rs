@@ -1,7 +1,6 @@
 //! What operators may ask of the running gateway: how it stands, and to read its configuration
 //! again.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,7 +40,7 @@ impl Control {
         let settings = gateway.settings();
         let bound = [
             ("server.listen", settings.server.listen),
-            ("admin.listen", settings.admin_listen),
+            ("admin.listen", settings.admin.listen),
         ];
         Self {
             bound,
@@ -60,16 +59,17 @@ impl Control {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let read = self.source.load().and_then(|new| {
-            self.check_open(&new)?;
-            let access = self.access(&new)?;
-            Ok((new, access))
+            let reload = config::reload(&self.gateway.settings(), new);
+            self.check_open(&reload.in_force)?;
+            let access = self.access(&reload.in_force)?;
+            Ok((reload, access))
         });
         match read {
-            Ok((new, access)) => {
+            Ok((reload, access)) => {
                 tell(&access);
                 // A key that is gone opens nothing from here on, whatever else is changing.
                 self.security.keyring.put(access);
-                let report = self.put_in_force(new);
+                let report = self.put_in_force(reload);
                 // Channels may have other names now: who may stay is asked once more.
                 self.security.keyring.ask_again();
                 self.telemetry.meters().reloaded(true);
@@ -163,21 +163,11 @@ impl Control {
         filter
     }
 
-    fn put_in_force(&self, new: Settings) -> ReloadReport {
-        let old = self.gateway.settings();
-        let needs_restart = config::changes_needing_restart(&old, &new)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        let changes = if *old == new {
-            Vec::new()
-        } else {
-            changes(&old, &new)
-        };
-        self.gateway.apply(Arc::new(new));
+    fn put_in_force(&self, reload: config::Reload) -> ReloadReport {
+        self.gateway.apply(Arc::new(reload.in_force));
         ReloadReport {
-            changes,
-            needs_restart,
+            changes: reload.changes,
+            needs_restart: reload.needs_restart,
         }
     }
 }
@@ -187,64 +177,6 @@ pub(super) fn tell(access: &Access) {
     for warning in access.warnings() {
         tracing::warn!("{warning}");
     }
-}
-
-/// What differs between the two, a line each.
-fn changes(old: &Settings, new: &Settings) -> Vec<String> {
-    let mut lines = Vec::new();
-    let by_name = |settings: &'_ Settings| -> HashMap<Arc<str>, usize> {
-        let channels = settings.channels.iter().enumerate();
-        channels
-            .map(|(index, channel)| (Arc::clone(&channel.name), index))
-            .collect()
-    };
-    let (before, after) = (by_name(old), by_name(new));
-    for channel in &new.channels {
-        match before.get(&channel.name) {
-            None => lines.push(format!("channel {} added", channel.name)),
-            Some(index) if old.channels[*index] != *channel => {
-                lines.push(format!("channel {} changed", channel.name));
-            }
-            Some(_) => {}
-        }
-    }
-    for channel in &old.channels {
-        if !after.contains_key(&channel.name) {
-            lines.push(format!("channel {} removed", channel.name));
-        }
-    }
-    let parts = [
-        ("limits", old.limits != new.limits),
-        (
-            "channel_defaults",
-            old.channel_defaults != new.channel_defaults,
-        ),
-        (
-            "channels.allow_unlisted",
-            old.allow_unlisted != new.allow_unlisted,
-        ),
-        ("put_metadata", old.put_metadata != new.put_metadata),
-        (
-            "quota or tuning",
-            old.account_defaults != new.account_defaults
-                || old.payload_max_bytes != new.payload_max_bytes,
-        ),
-        ("account", old.accounts != new.accounts),
-        ("server", old.server != new.server),
-        ("api_key", old.api_keys != new.api_keys),
-        ("jwt", old.jwt != new.jwt),
-        (
-            "eventbridge",
-            old.eventbridge_secret != new.eventbridge_secret,
-        ),
-    ];
-    lines.extend(
-        parts
-            .iter()
-            .filter(|(_, differs)| *differs)
-            .map(|(part, _)| format!("{part} changed")),
-    );
-    lines
 }
 
 impl Admin for Control {

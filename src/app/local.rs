@@ -27,7 +27,7 @@ impl LocalIvs {
         if settings.upstream.mode != UpstreamMode::Local {
             return Ok(None);
         }
-        let address = settings.local_ivs_listen;
+        let address = settings.local_ivs.listen;
         let options = local_ivs::Options {
             keys: keys(&settings.channels),
             live_channels: settings

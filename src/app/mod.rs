@@ -150,8 +150,8 @@ async fn run(
     let (close, closing) = watch::channel(false);
     let (end_streams, life) = watch::channel(ingest::Life::Serving);
     let producers = bind("server.listen", settings.server.listen).await?;
-    let operators = bind("metrics.listen", settings.metrics_listen).await?;
-    let administrators = bind("admin.listen", settings.admin_listen).await?;
+    let operators = bind("metrics.listen", settings.metrics.listen).await?;
+    let administrators = bind("admin.listen", settings.admin.listen).await?;
     let local = LocalIvs::start(&settings, &closing, supervisor).await?;
     let mut signals = Signals::new()?;
     let clock = Arc::new(Clock::new());
@@ -219,7 +219,7 @@ async fn run(
         admin::admin_router(
             control.clone(),
             channels,
-            settings.admin_listen,
+            settings.admin.listen,
             Arc::clone(&security.keyring),
             Arc::clone(&clock),
             Arc::clone(telemetry.meters()),
@@ -238,7 +238,7 @@ async fn run(
     );
 
     signals.until_stop(&control).await;
-    let clean = drain(&gateway, &settings, &journal, &mut signals).await;
+    let clean = drain(&gateway, &journal, &mut signals).await;
     end_streams.send_replace(ingest::Life::Stopping);
     close.send_replace(true);
     let doors = async {
@@ -339,13 +339,12 @@ fn open_journal(
 /// API counts none of our calls any more.
 async fn drain(
     gateway: &Gateway,
-    settings: &Settings,
     journal: &Journal,
     signals: &mut Signals,
 ) -> bool {
     let queued = gateway.queued();
     let before = gateway.delivered();
-    let timeout = settings.server.drain_timeout;
+    let timeout = gateway.settings().server.drain_timeout;
     tracing::info!(
         queued,
         timeout_ms = timeout.as_millis(),

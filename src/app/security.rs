@@ -29,8 +29,8 @@ pub fn security(settings: &Settings) -> Result<Security, Errors> {
     let mut errors = Vec::new();
     let access = Access::build(settings, &environment, None);
     let access = access.map_err(|found| errors.extend(found.0)).ok();
-    let tls = settings.server.tls.as_ref().and_then(|tls| {
-        let tls = Tls::new(tls).map_err(|found| errors.extend(found.0));
+    let tls = settings.server.tls().and_then(|tls| {
+        let tls = Tls::new(&tls).map_err(|found| errors.extend(found.0));
         tls.ok().map(Arc::new)
     });
     match access {

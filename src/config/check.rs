@@ -8,7 +8,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::Errors;
-use super::settings::{JournalMode, Settings, UpstreamMode};
+use super::settings::Settings;
+use super::types::{JournalMode, UpstreamMode};
 
 /// Names and accounts listed in full; what is beyond is counted.
 const LISTED: usize = 10;
@@ -52,11 +53,11 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "listen    producers {}, metrics {}, admin {}",
-            s.server.listen, s.metrics_listen, s.admin_listen
+            s.server.listen, s.metrics.listen, s.admin.listen
         )?;
         writeln!(f, "keys      {}", callers(s))?;
         let names = some_of(s.channels.iter().map(|channel| channel.name.to_string()));
-        let unlisted = if s.allow_unlisted {
+        let unlisted = if s.unlisted.allowed {
             "allowed by ARN"
         } else {
             "refused"
@@ -82,7 +83,7 @@ impl fmt::Display for Report {
             f,
             "limits    {}/s a channel, payloads of {} bytes, {} bytes queued, {} channels",
             s.account_defaults.channel_tps,
-            s.payload_max_bytes,
+            s.quota.payload_max_bytes,
             s.limits.queue_total_bytes,
             s.limits.channels_max
         )?;
@@ -126,14 +127,13 @@ pub fn callers(settings: &Settings) -> String {
         "{keys} API {}",
         if keys == 1 { "key" } else { "keys" }
     )];
-    if settings.jwt.is_some() {
+    if settings.jwt.tokens().is_some() {
         ways.push("tokens".to_owned());
     }
-    let tls = server.tls.as_ref();
-    if tls.is_some_and(|tls| tls.client_ca.is_some()) {
+    if server.tls_client_ca.is_some() {
         ways.push("client certificates".to_owned());
     }
-    if (tls.is_none() && beyond(server.listen.ip())) || beyond(settings.admin_listen.ip()) {
+    if (server.tls().is_none() && beyond(server.listen.ip())) || beyond(settings.admin.listen.ip()) {
         ways.push(
             "IN PLAIN TEXT beyond this machine: let only a trusted network or a TLS proxy reach it"
                 .to_owned(),

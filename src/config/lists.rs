@@ -5,15 +5,10 @@ use std::sync::Arc;
 
 use engine::{AccountPolicy, ChannelPolicy};
 
-use super::bounds;
-use super::policies::{channel_policy, rates};
-use super::reader::{Reader, Table, choose};
-use super::settings::{
-    AccountSettings, ApiKeySettings, AwsKeySettings, ChannelSettings, RateSettings, Scope,
-    SecretSource,
-};
-use super::values::{account_id, alias, path, region, role_arn, sha256, url, variable, word};
-use crate::arn::ChannelArn;
+use super::catalog::read;
+use super::keys::{ACCOUNT, API_KEY, CHANNEL_POLICY, ChannelTable, RATES};
+use super::reader::{Reader, Table};
+use super::tables::{AccountSettings, ApiKeySettings, ChannelSettings};
 
 /// `[[channel]]`: no name and no ARN twice, the rules over `defaults`.
 pub(super) fn channels(
@@ -23,17 +18,16 @@ pub(super) fn channels(
     let mut names = HashMap::new();
     let mut arns = HashMap::new();
     reader.tables("channel", |t| {
-        let policy = channel_policy(t, defaults);
-        let name = t.required("name", "the alias in paths, as name = \"quiz\"", alias);
-        let arn = t.required("arn", "the ARN of the channel", |text| {
-            text.parse::<ChannelArn>()
-                .map_err(|error| error.to_string())
-        });
+        let mut channel = ChannelTable::default();
+        let mut policy = (**defaults).clone();
+        read(ChannelTable::KEYS, &mut channel, t);
+        read(CHANNEL_POLICY, &mut policy, t);
+        let ChannelTable { name, arn } = channel;
         once(t, &mut names, "name", name.clone());
         once(t, &mut arns, "arn", arn.clone());
         // Most channels have no keys of their own: one policy for all of those.
         let policy = if policy == **defaults {
-            defaults.clone()
+            Arc::clone(defaults)
         } else {
             Arc::new(policy)
         };
@@ -49,151 +43,95 @@ pub(super) fn channels(
 pub(super) fn accounts(reader: &mut Reader<'_>, defaults: &AccountPolicy) -> Vec<AccountSettings> {
     let mut seen = HashMap::new();
     reader.tables("account", |t| {
-        let id = t.required("id", "the account's 12 digits", account_id);
-        let region = t.required("region", "as region = \"us-west-2\"", region);
-        let role_arn = t.optional("role_arn", role_arn);
-        let external_id = t.optional("external_id", word);
-        if external_id.is_some() && role_arn.is_none() {
+        let mut account = AccountSettings::new(defaults.clone());
+        read(ACCOUNT, &mut account, t);
+        read(RATES, &mut account.policy, t);
+        if account.external_id.is_some() && account.role_arn.is_none() {
             t.error("external_id", "only of use with role_arn");
         }
-        let endpoint_url = t.optional("endpoint_url", url);
-        let policy = rates(t, defaults);
-        let (id, region) = (id?, region?);
-        once(t, &mut seen, "id", Some(format!("{id} in {region}")));
-        Some(AccountSettings {
-            id,
-            region,
-            role_arn,
-            external_id,
-            endpoint_url,
-            policy,
-        })
+        if account.id.is_empty() || account.region.is_empty() {
+            return None;
+        }
+        let place = format!("{} in {}", account.id, account.region);
+        once(t, &mut seen, "id", Some(place));
+        Some(account)
     })
 }
 
 /// `[[api_key]]`: each its own name and proof; a certificate is proof where clients show one.
 pub(super) fn api_keys(reader: &mut Reader<'_>, client_certificates: bool) -> Vec<ApiKeySettings> {
-    let mut names = HashMap::new();
-    let mut hashes = HashSet::new();
-    let mut pairs = HashSet::new();
+    let mut seen = Seen::default();
     reader.tables("api_key", |t| {
-        let name = t.required("name", "what logs and metrics call it", alias);
-        let sha256 = t.optional("sha256", sha256);
-        let access_key_id = t.optional("aws_access_key_id", word);
-        let secret = aws_secret(t);
-        if access_key_id.is_some() != secret.is_some() {
-            t.error(
-                "aws_access_key_id",
-                "works only together with aws_secret_env or aws_secret_file: give both or neither",
-            );
+        let mut key = ApiKeySettings::default();
+        read(API_KEY, &mut key, t);
+        check_proof(t, &key, client_certificates);
+        check_bursts(t, &key);
+        seen.check(t, &key);
+        (!key.name.is_empty()).then_some(key)
+    })
+}
+
+/// How a key proves itself.
+fn check_proof(t: &mut Table<'_, '_>, key: &ApiKeySettings, client_certificates: bool) {
+    if key.aws_secret_env.is_some() && key.aws_secret_file.is_some() {
+        let what = "there is aws_secret_env already: leave out one";
+        t.error("aws_secret_file", what);
+    }
+    let has_secret = key.aws_secret_env.is_some() || key.aws_secret_file.is_some();
+    if key.aws_access_key_id.is_some() != has_secret {
+        t.error(
+            "aws_access_key_id",
+            "works only together with aws_secret_env or aws_secret_file: give both or neither",
+        );
+    }
+    if key.sha256.is_none() && key.aws_access_key_id.is_none() && !client_certificates {
+        t.error(
+            "sha256",
+            "the key proves itself by nothing: `cuegate key new` makes one",
+        );
+    }
+}
+
+fn check_bursts(t: &mut Table<'_, '_>, key: &ApiKeySettings) {
+    let (all, channel) = (&key.rates, &key.channel_rates);
+    let events = |rates: &super::RateSettings| (rates.events_per_second == 0, rates.events_burst == 0);
+    let bytes = |rates: &super::RateSettings| (rates.bytes_per_second == 0, rates.bytes_burst == 0);
+    for ((no_rate, no_burst), burst, rate) in [
+        (events(all), "events_burst", "events_per_second"),
+        (bytes(all), "bytes_burst", "bytes_per_second"),
+        (events(channel), "channel_events_burst", "channel_events_per_second"),
+        (bytes(channel), "channel_bytes_burst", "channel_bytes_per_second"),
+    ] {
+        if no_rate && !no_burst {
+            t.error(burst, &format!("only of use with {rate}"));
         }
-        if sha256.is_none() && access_key_id.is_none() && !client_certificates {
-            t.error(
-                "sha256",
-                "the key proves itself by nothing: `cuegate key new` makes one",
-            );
+    }
+}
+
+/// What earlier keys have, each of which must be one key's alone.
+#[derive(Default)]
+struct Seen {
+    names: HashMap<String, usize>,
+    hashes: HashSet<[u8; 32]>,
+    pairs: HashSet<String>,
+}
+
+impl Seen {
+    fn check(&mut self, t: &mut Table<'_, '_>, key: &ApiKeySettings) {
+        if !key.name.is_empty() {
+            once(t, &mut self.names, "name", Some(&key.name));
         }
-        once(t, &mut names, "name", name.clone());
-        if access_key_id.clone().is_some_and(|id| !pairs.insert(id)) {
+        let pair = key.aws_access_key_id.clone();
+        if pair.is_some_and(|id| !self.pairs.insert(id)) {
             t.error("aws_access_key_id", "is another [[api_key]]'s already");
         }
-        if sha256.is_some_and(|hash| !hashes.insert(hash)) {
+        if key.sha256.is_some_and(|hash| !self.hashes.insert(hash)) {
             t.error(
                 "sha256",
                 "is another [[api_key]]'s already: every producer needs a key of its own",
             );
         }
-        let aws = access_key_id.zip(secret);
-        Some(ApiKeySettings {
-            sha256,
-            channels: t.list("channels", Vec::new(), |text| {
-                text.parse().map_err(|error| format!("{text:?} is {error}"))
-            }),
-            scopes: t.list("scopes", vec![Scope::Publish], |text| {
-                choose(&Scope::ALL.map(|scope| (scope.name(), scope)), text)
-            }),
-            rates: key_rates(
-                t,
-                [
-                    "events_per_second",
-                    "events_burst",
-                    "bytes_per_second",
-                    "bytes_burst",
-                ],
-            ),
-            channel_rates: key_rates(
-                t,
-                [
-                    "channel_events_per_second",
-                    "channel_events_burst",
-                    "channel_bytes_per_second",
-                    "channel_bytes_burst",
-                ],
-            ),
-            max_connections: t.number("max_connections", bounds::KEY_MAX_CONNECTIONS, 0),
-            queue_percent: percent(t.share("queue_share", 0.5)),
-            aws: aws.map(|(access_key_id, secret)| AwsKeySettings {
-                access_key_id,
-                secret,
-            }),
-            name: name?,
-        })
-    })
-}
-
-/// Where the secret of a key pair is: a variable or a file.
-fn aws_secret(t: &mut Table<'_, '_>) -> Option<SecretSource> {
-    let variable = t.optional("aws_secret_env", variable);
-    let file = t.optional("aws_secret_file", path);
-    if variable.is_some() && file.is_some() {
-        t.error(
-            "aws_secret_file",
-            "there is aws_secret_env already: leave out one",
-        );
     }
-    variable
-        .map(SecretSource::Env)
-        .or(file.map(SecretSource::File))
-}
-
-/// Rates by the names of their keys: events and their burst, bytes and theirs.
-fn key_rates(t: &mut Table<'_, '_>, keys: [&'static str; 4]) -> RateSettings {
-    let [events, events_burst, bytes, bytes_burst] = keys;
-    let rates = RateSettings {
-        events_per_second: t.number(events, bounds::KEY_EVENTS_PER_SECOND, 0),
-        events_burst: t.number(events_burst, bounds::KEY_EVENTS_BURST, 0),
-        bytes_per_second: t.number(bytes, bounds::KEY_BYTES_PER_SECOND, 0),
-        bytes_burst: t.number(bytes_burst, bounds::KEY_BYTES_BURST, 0),
-    };
-    for (rate, burst, key, of) in [
-        (
-            u64::from(rates.events_per_second),
-            u64::from(rates.events_burst),
-            events_burst,
-            events,
-        ),
-        (
-            rates.bytes_per_second,
-            rates.bytes_burst,
-            bytes_burst,
-            bytes,
-        ),
-    ] {
-        if rate == 0 && burst != 0 {
-            t.error(key, &format!("only of use with {of}"));
-        }
-    }
-    rates
-}
-
-/// A share above 0 and at most 1 in percent, at least 1.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "from 0 to 100"
-)]
-fn percent(share: f64) -> u8 {
-    (share * 100.0).round().max(1.0) as u8
 }
 
 /// Reports a value that an earlier table of its kind has already.

@@ -1,31 +1,37 @@
 //! The configuration: a file and the environment in, [`Settings`] out, once.
 //!
-//! - [`settings`]: what a resolved configuration says, one type per part.
-//! - [`bounds`]: the bounds of every number, with their reasons.
-//! - `reader`: typed values out of TOML and variables; collects every fault.
-//! - `resolve`: every section, and what keys mean together; with `policies` (the engine's),
-//!   `lists` (`[[channel]]`, `[[account]]`, `[[api_key]]`) and `values` (what texts look like).
-//! - [`check`]: what `check-config` prints; [`reload`]: what a reload cannot change;
-//!   [`mod@shown`]: what operators may see.
+//! - [`keys`]: every setting, declared once, with the `kinds` of values there are; `catalog` says
+//!   where in [`Settings`] each one is.
+//! - [`settings`], [`tables`], [`types`]: what a resolved configuration says.
+//! - `reader`: values out of TOML and variables; collects every fault.
+//! - `resolve`: every section, and what settings mean together; with `lists` (`[[channel]]`,
+//!   `[[account]]`, `[[api_key]]`) and `values` (what texts look like).
+//! - Derived: [`check`] (what `check-config` prints), [`mod@reload`] (what a reload changes),
+//!   [`mod@shown`] (what operators may see), `describe` (what `serve --help` adds).
 //! - [`glob`], [`error`]: patterns of channel names; faults with their places.
 //!
 //! Only this file reads files, and nothing here reads the process's environment: it is an
-//! argument. A default is applied where its key is read and nowhere else.
+//! argument.
 
-pub mod bounds;
+mod catalog;
 pub mod check;
+mod describe;
 pub mod error;
 pub mod glob;
+pub mod keys;
+mod kinds;
 mod lists;
-mod policies;
 mod reader;
 pub mod reload;
 mod resolve;
+mod setting;
 pub mod settings;
 pub mod shown;
+pub mod tables;
+pub mod types;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
@@ -33,13 +39,23 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use catalog::{SectionAbout, sections};
 pub use check::check_config;
+pub use describe::help;
 pub use error::{Error, Errors};
-pub use reload::changes_needing_restart;
+pub use keys::*;
+pub use kinds::Shape;
+pub use reload::{Reload, reload};
+pub use setting::{About, Effect};
 pub use settings::*;
 pub use shown::shown;
+pub use tables::*;
+pub use types::*;
 
 use reader::{PREFIX, Reader};
+
+/// A configuration file: 100,000 channels take about 12 MB.
+const FILE_MAX_BYTES: u64 = 64 << 20;
 
 /// The file that is used if none is named and it is there, from the working directory.
 pub const DEFAULT_FILE: &str = "config/cuegate.toml";
@@ -79,7 +95,7 @@ pub fn parse<K: Into<OsString>, V: Into<OsString>>(
     file: Option<(&str, &str)>,
     env: impl IntoIterator<Item = (K, V)>,
 ) -> Result<Settings, Errors> {
-    let (settings, errors, _) = read_all(file, env)?;
+    let (settings, errors) = read_all(file, env)?;
     if errors.is_empty() {
         Ok(settings)
     } else {
@@ -95,13 +111,11 @@ impl Default for Settings {
     }
 }
 
-/// What was read: settings that are whole even with faults, the faults, and the keys.
-type Everything = (Settings, Vec<Error>, BTreeSet<(&'static str, &'static str)>);
-
+/// Settings that are whole even with faults, and the faults.
 fn read_all<K: Into<OsString>, V: Into<OsString>>(
     file: Option<(&str, &str)>,
     env: impl IntoIterator<Item = (K, V)>,
-) -> Result<Everything, Errors> {
+) -> Result<(Settings, Vec<Error>), Errors> {
     let (variables, mut errors) = ours(env);
     let (name, text) = file.unzip();
     let text = text.unwrap_or_default();
@@ -113,9 +127,8 @@ fn read_all<K: Into<OsString>, V: Into<OsString>>(
     }
     let mut reader = Reader::new(name, text, root.get_ref(), &variables);
     let settings = resolve::settings(&mut reader);
-    let (found, known) = reader.finish();
-    errors.splice(0..0, found);
-    Ok((settings, errors, known))
+    errors.splice(0..0, reader.finish());
+    Ok((settings, errors))
 }
 
 /// The variables that are ours, and a fault for each that is not UTF-8.
@@ -169,7 +182,7 @@ fn syntax_errors(name: &str, text: &str, errors: &[toml::de::Error]) -> Errors {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let most = bounds::FILE_MAX_BYTES;
+    let most = FILE_MAX_BYTES;
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))

@@ -7,12 +7,15 @@ use std::path::PathBuf;
 
 use axum::http::Uri;
 
-use super::bounds;
-use super::settings::Secret;
+use super::glob::Glob;
+use super::types::Secret;
 use crate::arn;
 
 /// The label of all unlisted channels together, so no alias.
 const OTHER: &str = "_other";
+
+/// Characters of a secret: fewer than 16 can be guessed; headers end at 8 KiB.
+const SECRET_CHARS: std::ops::RangeInclusive<usize> = 16..=1024;
 
 /// Longest alias, in characters: it is a label of every series of its channel.
 const ALIAS_MAX_CHARS: usize = 64;
@@ -142,8 +145,8 @@ pub(super) fn variable(text: &str) -> Result<String, String> {
 
 pub(super) fn secret(text: &str) -> Result<Secret, String> {
     let valid =
-        bounds::SECRET_CHARS.contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic());
-    let (least, most) = (bounds::SECRET_CHARS.start(), bounds::SECRET_CHARS.end());
+        SECRET_CHARS.contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic());
+    let (least, most) = (SECRET_CHARS.start(), SECRET_CHARS.end());
     valid
         .then(|| Secret::new(text.to_owned()))
         .ok_or_else(|| format!("must have {least} to {most} visible ASCII characters"))
@@ -161,4 +164,10 @@ pub(super) fn sha256(text: &str) -> Result<[u8; 32], String> {
         *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| wrong())?;
     }
     Ok(hash)
+}
+
+/// A pattern of channel names.
+pub(super) fn glob(text: &str) -> Result<Glob, String> {
+    text.parse()
+        .map_err(|error: super::glob::InvalidGlob| format!("{text:?} is {error}"))
 }

@@ -98,7 +98,7 @@ impl Gateway {
         // emulator of local mode began with this process.
         let unknown = recovery.fresh && settings.upstream.mode == UpstreamMode::Aws;
         let hold_until = if recovery.unclean || unknown {
-            parts.clock.now() + settings.restart_hold.into()
+            parts.clock.now() + settings.tuning.restart_hold.into()
         } else {
             Time::ZERO
         };
@@ -161,7 +161,7 @@ impl Gateway {
         let now = self.now();
         for account in self.registry.accounts() {
             let policy = settings.account_policy(&account.id, &account.region);
-            account.set_policy(now, policy, settings.payload_max_bytes);
+            account.set_policy(now, policy, settings.quota.payload_max_bytes);
         }
         let mut aliases = HashMap::new();
         for listed in &settings.channels {
@@ -240,8 +240,8 @@ impl Gateway {
         let settings = self.settings();
         let known = self.registry.by_arn(&arn);
         match known {
-            Some(channel) if settings.allow_unlisted || channel.alias().is_some() => Ok(channel),
-            _ if !settings.allow_unlisted => Err(Refused::UnknownChannel(
+            Some(channel) if settings.unlisted.allowed || channel.alias().is_some() => Ok(channel),
+            _ if !settings.unlisted.allowed => Err(Refused::UnknownChannel(
                 "the channel is not listed, and channels.allow_unlisted is false",
             )),
             _ => self

@@ -138,7 +138,7 @@ impl Registry {
             arn.account(),
             arn.region(),
             policy,
-            settings.payload_max_bytes,
+            settings.quota.payload_max_bytes,
             shared,
         ));
         let task = account.start(shared);

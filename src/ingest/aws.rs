@@ -188,7 +188,7 @@ async fn read(
     let channel = door.channel(&caller, Scope::Publish, &arn)?;
     // An id that a client uses again for other words is not a retry.
     let metadata_hash = hash(&metadata);
-    let data = match settings.put_metadata {
+    let data = match settings.put_metadata.envelope {
         PutMetadataEnvelope::Raw => Data::Verbatim(metadata.into()),
         PutMetadataEnvelope::Channel => {
             let mut json = String::with_capacity(metadata.len() + 2);

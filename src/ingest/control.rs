@@ -73,7 +73,7 @@ impl Upstream {
         match settings.upstream.mode {
             UpstreamMode::Local => Self {
                 mode: "local",
-                local_ivs: Some(format!("http://{}", settings.local_ivs_listen)),
+                local_ivs: Some(format!("http://{}", settings.local_ivs.listen)),
             },
             UpstreamMode::Aws => Self {
                 mode: "aws",

@@ -91,7 +91,7 @@ pub(super) async fn post(State(door): State<Arc<Door>>, request: Request) -> Res
 async fn take(door: &Door, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
     let settings = door.settings();
     if let Err(refusal) = check_secret(
-        settings.eventbridge_secret.as_ref().map(Secret::expose),
+        settings.eventbridge.secret.as_ref().map(Secret::expose),
         headers,
     ) {
         body::discard(headers, body).await;

@@ -18,11 +18,11 @@ use tokio_rustls::server::TlsStream;
 use x509_parser::x509::AttributeTypeAndValue;
 
 use crate::access::{Certificate, Stamped};
-use crate::config::{Error, Errors, TlsSettings};
+use crate::config::{Error, Errors, TlsFiles};
 
 /// TLS as it is spoken now.
 pub struct Tls {
-    settings: TlsSettings,
+    settings: TlsFiles,
     loaded: RwLock<Loaded>,
 }
 
@@ -38,7 +38,7 @@ impl Tls {
     ///
     /// # Errors
     /// What is wrong with which file.
-    pub fn new(settings: &TlsSettings) -> Result<Self, Errors> {
+    pub fn new(settings: &TlsFiles) -> Result<Self, Errors> {
         Ok(Self {
             loaded: RwLock::new(load(settings).map_err(|error| Errors(vec![error]))?),
             settings: settings.clone(),
@@ -99,7 +99,7 @@ impl fmt::Debug for Tls {
     }
 }
 
-fn load(settings: &TlsSettings) -> Result<Loaded, Error> {
+fn load(settings: &TlsFiles) -> Result<Loaded, Error> {
     let mut files = Stamped::default();
     let mut read = |key: &str, path: &std::path::Path| {
         files

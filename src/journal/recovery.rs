@@ -8,7 +8,7 @@ use super::directory::OpenError;
 use super::record::{self, Entry, Pause, Reading};
 use super::store::{Mark, Store};
 use crate::arn::ChannelArn;
-use crate::config::bounds;
+use crate::config::DEDUP_MAX_IDS;
 use crate::dispatch::Clock;
 
 /// A channel of the journal.
@@ -119,7 +119,7 @@ pub(super) fn read_some(
         });
         // The policy is not known here; its bound is at most this.
         let now = clock.now();
-        channel.queue.forget(now, *bounds::DEDUP_MAX_IDS.end());
+        channel.queue.forget(now, DEDUP_MAX_IDS);
         if let Err(error) = decoded {
             damaged(OpenError::block(store.path(), arn, number, &error));
         }

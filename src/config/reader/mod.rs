@@ -1,9 +1,7 @@
-//! Reads typed values out of a TOML document with the environment laid over it.
+//! Reads values out of a TOML document with the environment laid over it.
 //!
-//! Whoever reads asks for a key by name, with its bounds and its default, and always gets a
-//! value; what is wrong is collected with its place, so that one run reports every fault.
-//! What nobody asked for is an unknown key. Which keys there are, and what they mean, is
-//! `resolve`'s business.
+//! The caller asks for a key by name. What is wrong is collected with its place, so that one run
+//! reports every fault. A key that was never asked for is unknown.
 
 mod suggest;
 mod table;
@@ -15,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::Error;
 use suggest::did_you_mean;
-pub(super) use table::{Table, choose};
+pub(super) use table::Table;
 
 /// Every variable that begins so is ours, and an unknown one a fault.
 pub(super) const PREFIX: &str = "CUEGATE__";
@@ -31,15 +29,13 @@ pub(super) struct Reader<'d> {
     env: &'d BTreeMap<String, String>,
     /// Keys of plain sections asked for, by the variable that sets them.
     variables: BTreeSet<String>,
-    sections: Vec<(&'static str, Shape)>,
-    /// Every key asked for, with its section.
-    known: BTreeSet<(&'static str, &'static str)>,
+    sections: Vec<(&'static str, Layout)>,
     errors: Vec<Error>,
 }
 
 /// How a section is written.
 #[derive(Clone, Copy, PartialEq)]
-enum Shape {
+enum Layout {
     /// `[name]`, once; the environment may override it.
     Plain,
     /// `[[name]]`, any number of times.
@@ -61,7 +57,6 @@ impl<'d> Reader<'d> {
             env,
             variables: BTreeSet::new(),
             sections: Vec::new(),
-            known: BTreeSet::new(),
             errors: Vec::new(),
         }
     }
@@ -77,7 +72,7 @@ impl<'d> Reader<'d> {
         name: &'static str,
         read: impl FnOnce(&mut Table<'_, 'd>) -> T,
     ) -> T {
-        self.sections.push((name, Shape::Plain));
+        self.sections.push((name, Layout::Plain));
         let mut table = self.open(name);
         let value = read(&mut table);
         table.close();
@@ -90,7 +85,7 @@ impl<'d> Reader<'d> {
         name: &'static str,
         mut read: impl FnMut(&mut Table<'_, 'd>) -> Option<T>,
     ) -> Vec<T> {
-        self.sections.push((name, Shape::List));
+        self.sections.push((name, Layout::List));
         let Some(DeValue::Array(array)) = self.root.get(name).map(Spanned::get_ref) else {
             return Vec::new();
         };
@@ -98,7 +93,7 @@ impl<'d> Reader<'d> {
         for element in array {
             let entries = element.get_ref().as_table();
             let header = Some(element.span().start);
-            let mut table = Table::new(self, name, Shape::List, entries, header);
+            let mut table = Table::new(self, name, Layout::List, entries, header);
             values.extend(read(&mut table));
             table.close();
         }
@@ -110,9 +105,8 @@ impl<'d> Reader<'d> {
         self.open(section).error(key, what);
     }
 
-    /// Every fault, those of unknown sections and variables included; and every key that was
-    /// asked for, with its section.
-    pub(super) fn finish(mut self) -> (Vec<Error>, BTreeSet<(&'static str, &'static str)>) {
+    /// Every fault, those of unknown sections and variables included.
+    pub(super) fn finish(mut self) -> Vec<Error> {
         for (name, value) in self.root {
             let at = Some(name.span().start);
             let name = name.get_ref().as_ref();
@@ -121,10 +115,10 @@ impl<'d> Reader<'d> {
                 .as_array()
                 .is_some_and(|array| array.iter().all(|element| element.get_ref().is_table()));
             match self.sections.iter().find(|(known, _)| *known == name) {
-                Some((_, Shape::Plain)) if !value.get_ref().is_table() => {
+                Some((_, Layout::Plain)) if !value.get_ref().is_table() => {
                     self.push(at, &format!("{name}: expected one table: write [{name}]"));
                 }
-                Some((_, Shape::List)) if !is_list => {
+                Some((_, Layout::List)) if !is_list => {
                     self.push(
                         at,
                         &format!("{name}: expected a list of tables: write [[{name}]]"),
@@ -154,14 +148,14 @@ impl<'d> Reader<'d> {
             });
         }
         self.errors.sort_by_key(|error| error.line);
-        (self.errors, self.known)
+        self.errors
     }
 
     fn open(&mut self, name: &'static str) -> Table<'_, 'd> {
         let entry = self.root.get_key_value(name);
         let entries = entry.and_then(|(_, value)| value.get_ref().as_table());
         let header = entry.map(|(key, _)| key.span().start);
-        Table::new(self, name, Shape::Plain, entries, header)
+        Table::new(self, name, Layout::Plain, entries, header)
     }
 
     fn push(&mut self, at: Option<usize>, what: &str) {
