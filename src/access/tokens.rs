@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::caller::{Caller, Denied, Scopes};
 use super::keys::hash;
 use crate::config::glob::Glob;
-use crate::config::{JwtAlgorithm, TokenSettings, Scope, Secret};
+use crate::config::{JwtAlgorithm, Scope, Secret, TokenSettings};
 
 /// Least bytes of a shared secret: as many as the hash has (RFC 7518, section 3.2).
 const SECRET_MIN_BYTES: usize = 32;

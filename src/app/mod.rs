@@ -337,11 +337,7 @@ fn open_journal(
 
 /// Refuses new events, lets the queues leave within the quota, and says what stayed. True: the
 /// API counts none of our calls any more.
-async fn drain(
-    gateway: &Gateway,
-    journal: &Journal,
-    signals: &mut Signals,
-) -> bool {
+async fn drain(gateway: &Gateway, journal: &Journal, signals: &mut Signals) -> bool {
     let queued = gateway.queued();
     let before = gateway.delivered();
     let timeout = gateway.settings().server.drain_timeout;

@@ -133,7 +133,8 @@ pub fn callers(settings: &Settings) -> String {
     if server.tls_client_ca.is_some() {
         ways.push("client certificates".to_owned());
     }
-    if (server.tls().is_none() && beyond(server.listen.ip())) || beyond(settings.admin.listen.ip()) {
+    if (server.tls().is_none() && beyond(server.listen.ip())) || beyond(settings.admin.listen.ip())
+    {
         ways.push(
             "IN PLAIN TEXT beyond this machine: let only a trusted network or a TLS proxy reach it"
                 .to_owned(),

@@ -25,7 +25,12 @@ pub fn help() -> String {
         // Writing to a string cannot fail.
         let _ = write!(help, "\n{header}\n");
         for about in &section.settings {
-            let _ = writeln!(help, "  {}\n      {}", example(about), first_sentence(&about.doc));
+            let _ = writeln!(
+                help,
+                "  {}\n      {}",
+                example(about),
+                first_sentence(&about.doc)
+            );
         }
     }
     help

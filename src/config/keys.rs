@@ -10,9 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::{
-    AccountPolicy, ChannelPolicy, Envelope, Offline, OnUnknown, Overflow, Pacing,
-};
+use engine::{AccountPolicy, ChannelPolicy, Envelope, Offline, OnUnknown, Overflow, Pacing};
 
 use super::kinds::{
     ADDRESS, Boolean, Given, ItemFields, List, Optional, PATH, SECRET, Share, Words, hidden,
@@ -21,10 +19,10 @@ use super::kinds::{
 use super::setting::{Declared, Effect, Setting, section, settings_of};
 use super::tables::{AccountSettings, ApiKeySettings};
 use super::types::{JournalMode, JwtAlgorithm, PutMetadataEnvelope, Scope, Secret, UpstreamMode};
+use super::values::url as any_url;
 use super::values::{
     account_id, alias, collector, glob, origin, region, role_arn, sha256, variable, word,
 };
-use super::values::url as any_url;
 use crate::arn::ChannelArn;
 
 /// Most ids that a queue remembers: ten million of 128 bytes are 1.3 GB.
@@ -409,4 +407,3 @@ section! {
             millis(1000, 60_000), Restart;
     }
 }
-

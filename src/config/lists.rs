@@ -94,13 +94,22 @@ fn check_proof(t: &mut Table<'_, '_>, key: &ApiKeySettings, client_certificates:
 
 fn check_bursts(t: &mut Table<'_, '_>, key: &ApiKeySettings) {
     let (all, channel) = (&key.rates, &key.channel_rates);
-    let events = |rates: &super::RateSettings| (rates.events_per_second == 0, rates.events_burst == 0);
+    let events =
+        |rates: &super::RateSettings| (rates.events_per_second == 0, rates.events_burst == 0);
     let bytes = |rates: &super::RateSettings| (rates.bytes_per_second == 0, rates.bytes_burst == 0);
     for ((no_rate, no_burst), burst, rate) in [
         (events(all), "events_burst", "events_per_second"),
         (bytes(all), "bytes_burst", "bytes_per_second"),
-        (events(channel), "channel_events_burst", "channel_events_per_second"),
-        (bytes(channel), "channel_bytes_burst", "channel_bytes_per_second"),
+        (
+            events(channel),
+            "channel_events_burst",
+            "channel_events_per_second",
+        ),
+        (
+            bytes(channel),
+            "channel_bytes_burst",
+            "channel_bytes_per_second",
+        ),
     ] {
         if no_rate && !no_burst {
             t.error(burst, &format!("only of use with {rate}"));

@@ -90,16 +90,23 @@ fn tables<T: PartialEq>(
 /// The keys by which an account gets a client of its own, where they differ. Its rates can change
 /// at any time.
 fn clients(old: &Settings, new: &Settings) -> Vec<String> {
-    let with_rules_of = |account: &AccountSettings, policy: &engine::AccountPolicy| {
-        AccountSettings { id: account.id.clone(), region: account.region.clone(), ..AccountSettings::new(policy.clone()) }
-    };
+    let with_rules_of =
+        |account: &AccountSettings, policy: &engine::AccountPolicy| AccountSettings {
+            id: account.id.clone(),
+            region: account.region.clone(),
+            ..AccountSettings::new(policy.clone())
+        };
     let find = |settings: &Settings, of: &AccountSettings| {
         let mut accounts = settings.accounts.iter();
         let found = accounts.find(|it| (&it.id, &it.region) == (&of.id, &of.region));
-        found.cloned().unwrap_or_else(|| with_rules_of(of, &of.policy))
+        found
+            .cloned()
+            .unwrap_or_else(|| with_rules_of(of, &of.policy))
     };
     let all = old.accounts.iter().chain(&new.accounts);
-    let pairs: Vec<_> = all.map(|account| (find(old, account), find(new, account))).collect();
+    let pairs: Vec<_> = all
+        .map(|account| (find(old, account), find(new, account)))
+        .collect();
     let restart = ACCOUNT.iter().filter(|it| it.effect() == Effect::Restart);
     restart
         .filter(|setting| pairs.iter().any(|(old, new)| setting.differs(old, new)))

@@ -144,8 +144,7 @@ pub(super) fn variable(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn secret(text: &str) -> Result<Secret, String> {
-    let valid =
-        SECRET_CHARS.contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic());
+    let valid = SECRET_CHARS.contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic());
     let (least, most) = (SECRET_CHARS.start(), SECRET_CHARS.end());
     valid
         .then(|| Secret::new(text.to_owned()))

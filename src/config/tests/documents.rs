@@ -57,7 +57,9 @@ fn shipped() -> BTreeMap<(String, String), (String, String)> {
             code.trim_matches(['[', ']']).clone_into(&mut section);
         } else if let Some((key, value)) = code.split_once(" = ") {
             let text = (comment.join(" "), value.to_owned());
-            found.entry((section.clone(), key.to_owned())).or_insert(text);
+            found
+                .entry((section.clone(), key.to_owned()))
+                .or_insert(text);
         }
         comment.clear();
     }
@@ -98,7 +100,11 @@ fn help_names_every_setting() {
     let help = crate::config::help();
     for section in sections() {
         for about in &section.settings {
-            assert!(help.contains(&format!("\n  {} ", about.key)), "{}", about.key);
+            assert!(
+                help.contains(&format!("\n  {} ", about.key)),
+                "{}",
+                about.key
+            );
         }
     }
 }
@@ -142,7 +148,9 @@ fn fits(value: &Value, schema: &Value) -> Result<(), String> {
     let number = value.as_f64();
     let beyond = |bound: &str, is_out: fn(f64, f64) -> bool| {
         let bound = schema[bound].as_f64();
-        number.zip(bound).is_some_and(|(number, bound)| is_out(number, bound))
+        number
+            .zip(bound)
+            .is_some_and(|(number, bound)| is_out(number, bound))
     };
     if !type_fits
         || words.is_some_and(|words| !words.contains(value))
@@ -200,7 +208,11 @@ fn schema_of(about: &About) -> Value {
     schema["description"] = json!(about.doc.replace('\n', " "));
     if !about.required {
         let empty = json!("");
-        schema["default"] = if about.default.is_null() { empty } else { about.default.clone() };
+        schema["default"] = if about.default.is_null() {
+            empty
+        } else {
+            about.default.clone()
+        };
     }
     schema
 }
@@ -234,7 +246,11 @@ fn page() -> String {
 
 fn write_section(page: &mut String, section: &SectionAbout) {
     let name = section.name;
-    let (open, close) = if section.is_list { ("[[", "]]") } else { ("[", "]") };
+    let (open, close) = if section.is_list {
+        ("[[", "]]")
+    } else {
+        ("[", "]")
+    };
     let header = format!("{open}{name}{close}");
     writeln!(page, "\n## {name}\n\n`{header}`\n").expect("a string");
     page.push_str("| key | value | default | |\n|---|---|---|---|\n");
@@ -250,10 +266,17 @@ fn write_section(page: &mut String, section: &SectionAbout) {
             Effect::SwitchedAtStart => " *restart, to begin or to end*",
         };
         let text = about.doc.replace('\n', " ").replace('|', "\\|");
-        let text = text.replace("/*", "/\\*").replace('<', "&lt;").replace('[', "\\[");
+        let text = text
+            .replace("/*", "/\\*")
+            .replace('<', "&lt;")
+            .replace('[', "\\[");
         let value = value_of(&about.shape);
-        writeln!(page, "| `{}` | {value} | {default} | {text}{restart} |", about.key)
-            .expect("a string");
+        writeln!(
+            page,
+            "| `{}` | {value} | {default} | {text}{restart} |",
+            about.key
+        )
+        .expect("a string");
     }
 }
 

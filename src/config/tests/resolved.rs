@@ -88,10 +88,7 @@ fn a_reload_knows_what_it_cannot_change() {
     ];
     assert_eq!(needs_restart(&old, &new), expected);
     // From one origin to another no restart is needed.
-    let other = settings(
-        "[server]\nallowed_origins = [\"https://b.example\"]",
-        &[],
-    );
+    let other = settings("[server]\nallowed_origins = [\"https://b.example\"]", &[]);
     assert!(!needs_restart(&new, &other).contains(&"server.allowed_origins".to_owned()));
 }
 
@@ -150,7 +147,10 @@ fn built_in_defaults_are_those_of_the_surface() {
     );
     assert_eq!(s.limits.at_max_ahead, Duration::from_hours(24));
     assert_eq!(s.tuning.restart_hold, Duration::from_millis(1500));
-    assert_eq!((s.quota.payload_max_bytes, s.unlisted.allowed), (1024, false));
+    assert_eq!(
+        (s.quota.payload_max_bytes, s.unlisted.allowed),
+        (1024, false)
+    );
     assert_eq!(s.account_defaults, AccountPolicy::default());
     assert_eq!(*s.channel_defaults, ChannelPolicy::default());
 }
