@@ -2,6 +2,7 @@
 what is written at the root for those who change the code. Nothing is asserted here but that they can
 be read."""
 
+import functools
 import re
 
 from programs import ROOT
@@ -11,9 +12,10 @@ SOURCE = BOOK / "src"
 README = ROOT / "README.md"
 SUMMARY = SOURCE / "SUMMARY.md"
 
-FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^( *)```(\w*)(?:,\w+)*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"\n\n((?:    [^\n]*\n)+)")
-INCLUDED = re.compile(r"\{\{#include ([^}]+)\}\}")
+# A file, or the part of it between two marks.
+INCLUDED = re.compile(r"\{\{#include ([^}:]+)(?::(\w+))?\}\}")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 # A command in the text that names a built binary or a script.
 INLINE = re.compile(r"`((?:target/release/|benches/|\./)[^`]+)`")
@@ -29,9 +31,17 @@ def chapters():
     return re.findall(r"^ *(?:- )?\[([^\]]+)\]\(([^)]*)\)$", SUMMARY.read_text(), re.MULTILINE)
 
 
+@functools.cache
 def read(path):
     """A document's text, with what it includes."""
-    return INCLUDED.sub(lambda found: (path.parent / found[1]).read_text().rstrip("\n"), path.read_text())
+    return INCLUDED.sub(lambda found: included(path, *found.groups()), path.read_text())
+
+
+def included(path, target, part):
+    text = (path.parent / target).read_text()
+    if part:
+        text = re.search(rf"ANCHOR: {part} -->\n(.*?)<!-- ANCHOR_END: {part}\b", text, re.DOTALL)[1]
+    return text.rstrip("\n")
 
 
 def blocks(text):
@@ -66,6 +76,7 @@ def links(text):
     return re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)
 
 
+@functools.cache
 def anchors(text):
     """What a link to a part of the document may name: GitHub and mdBook make it of the headings in
     the same way."""

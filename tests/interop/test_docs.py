@@ -39,7 +39,8 @@ RUNNERS = {
     "./sbom": "test_the_sbom",
 }
 EMULATORS = ("target/release/local-ivs", "aws ivs ", "curl ")
-LANGUAGES = {"sh", "json", "toml", "js", "python", "hcl", "text"}
+# Rust is a test of its crate.
+LANGUAGES = {"sh", "json", "toml", "js", "python", "hcl", "text", "rust"}
 # Members by which a JSON document of the book is known.
 KINDS = {"data", "Statement", "e", "accepted", "ack", "msg", "source"}
 
