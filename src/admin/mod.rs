@@ -123,6 +123,9 @@ pub struct Readiness {
     /// Why the journal takes no events, if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<&'static str>,
+    /// Why the queues take no events, if they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<&'static str>,
     /// Every account in use. One that cannot send does not make the process unready.
     pub accounts: Vec<AccountReadiness>,
 }

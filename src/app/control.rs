@@ -201,8 +201,11 @@ impl Admin for Control {
             Room::Full => Some("journal.max_bytes, or the room on its disk, is reached"),
             Room::Failing => Some("the journal cannot be written"),
         };
+        let queues = (!self.gateway.has_queue_room()).then_some(
+            "limits.queue_total_bytes is reached: what is queued fills the memory that it may take",
+        );
         Readiness {
-            ready: !draining && journal.is_none(),
+            ready: !draining && journal.is_none() && queues.is_none(),
             draining,
             eta_ms: if draining {
                 self.gateway.eta_ms()
@@ -210,6 +213,7 @@ impl Admin for Control {
                 None
             },
             journal,
+            queues,
             accounts: accounts.collect(),
         }
     }

@@ -12,6 +12,7 @@ use super::channel::{Channel, Delivered, State};
 use super::clock::Clock;
 use super::registry::Registry;
 use super::report::{self, AccountReport, ChannelReport};
+use super::room::Remembered;
 use super::shared::{Parts, Shared};
 use super::waiters::Waiter;
 use crate::arn::ChannelArn;
@@ -85,6 +86,8 @@ pub struct Gateway {
     settings: RwLock<Arc<Settings>>,
     /// Held while dead letters are replayed.
     pub(super) replaying: Mutex<()>,
+    /// Where ids are forgotten when memory is short.
+    pub(super) remembered: Mutex<Remembered>,
     /// When the drain is over, in µs of the engine's clock; 0: there is none.
     draining_until: AtomicU64,
 }
@@ -107,6 +110,7 @@ impl Gateway {
             registry: Registry::default(),
             settings: RwLock::new(Arc::clone(&settings)),
             replaying: Mutex::default(),
+            remembered: Mutex::default(),
             draining_until: AtomicU64::new(0),
         };
         let abandon = settings.account_defaults.abandon;
@@ -203,6 +207,13 @@ impl Gateway {
     #[must_use]
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Most bytes of memory that all queues may take.
+    pub(super) fn queue_limit(&self) -> usize {
+        let settings = self.settings.read();
+        let settings = settings.unwrap_or_else(PoisonError::into_inner);
+        settings.limits.queue_total_bytes
     }
 
     /// The engine's clock.
@@ -349,16 +360,11 @@ impl Gateway {
             Room::Full => return Err(overloaded("journal.max_bytes, or the room on its disk,")),
             Room::Failing => return Err(JOURNAL_FAILS),
         }
-        let limit = self
-            .settings
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .limits
-            .queue_total_bytes;
-        if self.shared.queued_bytes.load(Ordering::Relaxed) >= limit {
-            return Err(overloaded("limits.queue_total_bytes"));
+        if self.has_queue_room() {
+            Ok(())
+        } else {
+            Err(overloaded("limits.queue_total_bytes"))
         }
-        Ok(())
     }
 
     /// Somebody who waits for the ends of events.

@@ -9,6 +9,7 @@
 //! - `channel`: one channel: its queue behind its lock, and what waits on it;
 //! - `account`: one account and region; `driver`: its task and timers; `call`: one call;
 //! - `registry`: which channels and accounts there are;
+//! - `room`: memory for events, where ids of the past take it;
 //! - `streams`: which channels are said to be live;
 //! - `credentials`: which accounts have any;
 //! - `letters`: the events that can never be delivered; `replay`: what operators do with them;
@@ -32,6 +33,7 @@ mod recent;
 mod registry;
 mod replay;
 mod report;
+mod room;
 mod shared;
 mod streams;
 mod waiters;

@@ -2,8 +2,11 @@
 
 use std::io::{BufReader, Write as _};
 
+use serde_json::json;
+
+use crate::support::emulator::encoded;
 use crate::support::eventually;
-use crate::support::http::{check_problem, connect, encode, read_response, try_send};
+use crate::support::http::{check_problem, connect, encode, read_response, send, try_send};
 use crate::support::metrics::same;
 use crate::support::process::{ACCOUNT, Gateway, arn, local};
 use crate::support::ws::Client;
@@ -23,6 +26,10 @@ fn queues_have_a_bound_together() {
         503,
         "overloaded",
     );
+    let ready = send(gateway.metrics, "GET", "/readyz", &[], b"");
+    assert_eq!(ready.status, 503, "{ready:?}");
+    let why = ready.json()["queues"].to_string();
+    assert!(why.contains("limits.queue_total_bytes"), "{ready:?}");
     socket.send(r#"{"data":1}"#);
     assert_eq!(socket.next()["code"], "overloaded");
     assert_eq!(socket.close_code(), 1013);
@@ -30,8 +37,51 @@ fn queues_have_a_bound_together() {
     gateway.resume("a");
     gateway.drained("a");
     assert!(!gateway.taken("a").is_empty());
+    assert!(gateway.is_ready());
     gateway.publish("b", r#"{"data":1}"#);
     gateway.scrape().check_books(true);
+}
+
+/// What is remembered of events that have ended gives way to new ones, and the bound heals by
+/// itself: nobody scrapes or asks for a channel's status here.
+#[test]
+fn remembered_ids_give_way_to_events() {
+    let rest = "[limits]\nqueue_total_bytes = 1000000";
+    let gateway = Gateway::start(&local(rest, &[("a", ""), ("b", ""), ("c", "")]));
+    let publish = |channel: &str, batch: usize| {
+        let event = |nth: usize| {
+            json!({"data": nth, "key": "k", "merge": "replace", "ttl_ms": 60000,
+                "id": format!("{batch}-{nth}")})
+        };
+        let batch: Vec<_> = (0..500).map(event).collect();
+        gateway.publish(channel, &json!(batch).to_string())
+    };
+    // 15,000 ids of 140 bytes: twice what all queues may take.
+    for channel in ["a", "b", "c"] {
+        for batch in 0..10 {
+            let answer = publish(channel, batch);
+            assert_eq!(answer["accepted"], 500, "{channel} {batch}: {answer}");
+        }
+    }
+    assert_eq!(gateway.readiness(), Some(200));
+    // The latest ids are still known, and the first are not.
+    assert_eq!(publish("c", 9)["duplicates"], 500);
+    assert_eq!(publish("a", 0)["accepted"], 500);
+    gateway.scrape().check_books(true);
+}
+
+/// Nobody looks while ids of unlisted channels expire: their room is there afterwards.
+#[test]
+fn channels_that_remember_nothing_make_room_unasked() {
+    let rest = "[limits]\nchannels_max = 2\n[channels]\nallow_unlisted = true\n[channel_defaults]\ndedup_window_ms = 1000\n";
+    let gateway = Gateway::start(&local(rest, &[("a", "")]));
+    for id in ["one", "two", "three"] {
+        let path = format!("/v1/channels/{}/events", encoded(&arn(id)));
+        eventually("there is room", || {
+            let answer = gateway.post(&path, r#"{"data":1,"id":"i"}"#);
+            (answer.status == 202).then_some(())
+        });
+    }
 }
 
 #[test]

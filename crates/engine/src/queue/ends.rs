@@ -108,6 +108,12 @@ impl Queue {
         before.saturating_sub(self.ids.bytes())
     }
 
+    /// When the window ends of the oldest id that [`Queue::forget_ids`] may forget.
+    #[must_use]
+    pub fn oldest_id(&self) -> Option<Time> {
+        self.ids.first_forgotten()
+    }
+
     /// Ends an event that is in no payload.
     pub(super) fn end_held(&mut self, index: u32, end: End) {
         self.leave_line(index);

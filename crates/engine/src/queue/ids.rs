@@ -126,6 +126,11 @@ impl Ids {
         }
     }
 
+    /// The end of the window of the id that is forgotten first.
+    pub(super) fn first_forgotten(&self) -> Option<Time> {
+        self.settled.peek().map(|Reverse((until, ..))| *until)
+    }
+
     /// Whether nothing is remembered.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.settled.is_empty()
