@@ -43,6 +43,7 @@ def metrics_table():
 
 def http_page(document):
     parts = [HEAD, paragraph(document["info"]["description"])]
+    parts.append(f"{security_text(document['security']).rstrip().rstrip('.')}, except where an endpoint says otherwise.\n\n")
     operations = [
         (tag, method.upper(), path, operation)
         for path, item in document["paths"].items()
@@ -92,8 +93,11 @@ def examples(bodies):
 def security_text(security):
     if security is None:
         return ""
-    ways = [" and ".join(f"`{name}`" for name in way) or "nothing, where no keys are configured" for way in security]
-    return f"Callers show {' or '.join(ways[::-1])}.\n\n" if any(security) else ""
+    ways = [" and ".join(f"`{name}`" for name in way) for way in security if way]
+    if not ways:
+        return "Callers need not show anything.\n\n"
+    otherwise = " or, while no keys are configured, nothing" if {} in security else ""
+    return f"Callers show {' or '.join(ways)}{otherwise}.\n\n"
 
 
 def answers_text(responses):
@@ -138,7 +142,7 @@ def kind(schema):
         name = schema["$ref"].rsplit("/", 1)[1]
         return f"[{name}](#{name.lower()})"
     if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
+        return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
     if "type" not in schema:
@@ -156,10 +160,11 @@ def kind(schema):
 
 
 def bounds(schema):
-    least, most = schema.get("minimum"), schema.get("maximum")
+    least, most, default = (schema.get(name) for name in ("minimum", "maximum", "default"))
+    text = f", at least {least}" if least else ""
     if most is not None:
-        return f", {least or 0} to {most}"
-    return f", at least {least}" if least else ""
+        text = f", {least or 0} to {most}"
+    return text + (f"; {json.dumps(default)} by default" if default is not None else "")
 
 
 # --- Markdown

@@ -254,6 +254,12 @@ class Docs(Written):
         (rule,) = self.json_with("source")
         self.assertEqual(rule, {"source": ["aws.ivs"], "detail-type": ["IVS Stream State Change"]})
 
+    def test_every_command_of_the_program_is_in_the_table(self):
+        told = re.search(r"^Commands:\n(.*?)\n\n", self.run_shell(f"{CUEGATE} --help"), re.MULTILINE | re.DOTALL)[1]
+        named = set(re.findall(r"^  ([\w-]+)", told, re.MULTILINE)) - {"help"}
+        rows = re.findall(r"^\| `cuegate ([\w-]+)", (SOURCE / "operations.md").read_text(), re.MULTILINE)
+        self.assertEqual(set(rows), named)
+
     def test_scripts(self):
         """They take minutes, or change files: only that they can be started is tested."""
         for step in of("test_scripts"):
