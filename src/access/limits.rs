@@ -9,20 +9,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use engine::ChannelId;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
-use governor::state::keyed::DashMapStateStore;
+use governor::state::keyed::{DashMapStateStore, ShrinkableKeyedStateStore};
 use governor::state::{InMemoryState, NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
+use crate::arn::ChannelArn;
 use crate::config::{ApiKeySettings, RateSettings};
 
 /// Bytes are counted in units, so that no more than this many come in a second: governor reckons
 /// in whole nanoseconds.
 const UNITS_A_SECOND: u64 = 10_000_000;
+
+/// Channels of one producer whose rates are remembered at once: some 20 MB, and as many as
+/// `limits.channels_max` allows by default. More share one rate until others are forgotten.
+const CHANNELS_MAX: usize = 100_000;
 
 /// What a producer may send.
 #[derive(Debug)]
@@ -30,8 +34,8 @@ pub struct Limits {
     settings: (RateSettings, RateSettings, usize),
     events: Option<Rate<NotKeyed, InMemoryState>>,
     bytes: Option<Rate<NotKeyed, InMemoryState>>,
-    channel_events: Option<Rate<ChannelId, DashMapStateStore<ChannelId>>>,
-    channel_bytes: Option<Rate<ChannelId, DashMapStateStore<ChannelId>>>,
+    channel_events: Option<Rate<ChannelArn, Channels>>,
+    channel_bytes: Option<Rate<ChannelArn, Channels>>,
     connections: Arc<AtomicUsize>,
     /// Bytes of its unfinished bodies.
     pub bodies: BodyBudget,
@@ -85,12 +89,8 @@ impl Limits {
             settings: (*all, *channel, key.max_connections),
             events: Rate::events("events", all, RateLimiter::direct_with_clock),
             bytes: Rate::bytes("bytes", all, RateLimiter::direct_with_clock),
-            channel_events: Rate::events(
-                "channel-events",
-                channel,
-                RateLimiter::dashmap_with_clock,
-            ),
-            channel_bytes: Rate::bytes("channel-bytes", channel, RateLimiter::dashmap_with_clock),
+            channel_events: Rate::events("channel-events", channel, Channels::limiter),
+            channel_bytes: Rate::bytes("channel-bytes", channel, Channels::limiter),
             connections: connections.unwrap_or_default(),
             bodies: BodyBudget::default(),
         }
@@ -123,19 +123,17 @@ impl Limits {
     /// The same of events to one channel, of these sizes in bytes.
     pub fn take_of_channel(
         &self,
-        channel: ChannelId,
+        channel: &ChannelArn,
         sizes: &[usize],
     ) -> (usize, Option<Exceeded>) {
         let (mut taken, mut exceeded) = match &self.channel_events {
-            Some(rate) => {
-                rate.take_some(sizes.len(), |limiter, n| limiter.check_key_n(&channel, n))
-            }
+            Some(rate) => rate.take_some(sizes.len(), |limiter, n| limiter.check_key_n(channel, n)),
             None => (sizes.len(), None),
         };
         if let Some(rate) = &self.channel_bytes {
             for (index, bytes) in sizes[..taken].iter().enumerate() {
                 let units = rate.units(*bytes);
-                if let Err(why) = rate.take(units, |limiter, n| limiter.check_key_n(&channel, n)) {
+                if let Err(why) = rate.take(units, |limiter, n| limiter.check_key_n(channel, n)) {
                     (taken, exceeded) = (index, Some(why));
                     break;
                 }
@@ -174,6 +172,54 @@ impl Limits {
             rate.limiter.retain_recent();
             rate.limiter.shrink_to_fit();
         }
+    }
+}
+
+/// What was used of a rate, by channel. By its ARN: a channel that is forgotten and comes again has
+/// another number, and must not have another burst.
+#[derive(Default)]
+struct Channels {
+    each: DashMapStateStore<ChannelArn>,
+    /// Of those for which there is no room.
+    rest: InMemoryState,
+}
+
+impl Channels {
+    fn limiter(quota: Quota, clock: Ticks) -> Limiter<ChannelArn, Self> {
+        RateLimiter::new(quota, Self::default(), clock)
+    }
+}
+
+impl StateStore for Channels {
+    type Key = ChannelArn;
+
+    fn measure_and_replace<T, F, E>(&self, channel: &ChannelArn, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        if self.each.contains_key(channel) || self.each.len() < CHANNELS_MAX {
+            self.each.measure_and_replace(channel, measure)
+        } else {
+            self.rest.measure_and_replace(&NotKeyed::NonKey, measure)
+        }
+    }
+}
+
+impl ShrinkableKeyedStateStore<ChannelArn> for Channels {
+    fn retain_recent(&self, drop_below: Nanos) {
+        ShrinkableKeyedStateStore::retain_recent(&self.each, drop_below);
+    }
+
+    fn shrink_to_fit(&self) {
+        ShrinkableKeyedStateStore::shrink_to_fit(&self.each);
+    }
+
+    fn len(&self) -> usize {
+        self.each.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.each.is_empty()
     }
 }
 

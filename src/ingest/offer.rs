@@ -159,7 +159,7 @@ fn beyond_its_channel_rate(
         return None;
     }
     let sizes: Vec<usize> = events.iter().map(Event::bytes).collect();
-    let (taken, exceeded) = limits.take_of_channel(channel.id(), &sizes);
+    let (taken, exceeded) = limits.take_of_channel(channel.arn(), &sizes);
     Some((taken, exceeded?.into()))
 }
 

@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use super::*;
+use crate::arn::ChannelArn;
 
 fn limits(lines: &str) -> (Access, Arc<Limits>) {
     let access = access(&key(lines));
     let caller = identified(&access, &["Bearer the-key"], NOW).expect("known");
     let limits = Arc::clone(caller.limits().expect("limits"));
     (access, limits)
+}
+
+fn channel(nth: usize) -> ChannelArn {
+    let arn = format!("arn:aws:ivs:us-west-2:000000000000:channel/c{nth}");
+    arn.parse().expect("an ARN")
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,21 +54,20 @@ async fn rates_and_bursts() {
 
 #[tokio::test(start_paused = true)]
 async fn rates_of_each_channel() {
-    let channel = |id| engine::ChannelId(id);
     let (access, limits) = limits("channel_events_per_second = 2\nchannel_bytes_per_second = 100");
     assert!(limits.has_channel_rates());
-    assert_eq!(limits.take_of_channel(channel(1), &[10, 10]), (2, None));
-    let (taken, exceeded) = limits.take_of_channel(channel(1), &[10]);
+    assert_eq!(limits.take_of_channel(&channel(1), &[10, 10]), (2, None));
+    let (taken, exceeded) = limits.take_of_channel(&channel(1), &[10]);
     assert_eq!(
         (taken, exceeded.map(|it| it.policy)),
         (0, Some("channel-events"))
     );
     assert_eq!(
-        limits.take_of_channel(channel(2), &[10]),
+        limits.take_of_channel(&channel(2), &[10]),
         (1, None),
         "another channel"
     );
-    let (taken, exceeded) = limits.take_of_channel(channel(3), &[60, 60]);
+    let (taken, exceeded) = limits.take_of_channel(&channel(3), &[60, 60]);
     assert_eq!(
         (taken, exceeded.map(|it| it.policy)),
         (1, Some("channel-bytes"))
@@ -74,7 +79,21 @@ async fn rates_of_each_channel() {
     );
     tokio::time::advance(Duration::from_secs(9)).await;
     access.tidy();
-    assert_eq!(limits.take_of_channel(channel(1), &[50, 50]), (2, None));
+    assert_eq!(limits.take_of_channel(&channel(1), &[50, 50]), (2, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_channels_than_are_remembered_share_a_rate() {
+    let (access, limits) = limits("channel_events_per_second = 2");
+    for nth in 0..100_000 {
+        assert_eq!(limits.take_of_channel(&channel(nth), &[1, 1]), (2, None));
+    }
+    let of = |nth| limits.take_of_channel(&channel(nth), &[1, 1]).0;
+    assert_eq!((of(100_000), of(100_001), of(7)), (2, 0, 0));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(of(7), 2, "its own");
+    access.tidy();
+    assert_eq!((of(100_002), of(100_003)), (2, 2), "others were forgotten");
 }
 
 #[tokio::test(start_paused = true)]

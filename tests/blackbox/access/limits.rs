@@ -2,12 +2,49 @@
 
 use super::*;
 use crate::support::eventually;
+use crate::support::process::arn;
 use crate::support::ws::Client;
 
 const PATH: &str = "/v1/channels/quiz/events";
 
 fn events(count: usize) -> String {
     format!("[{}]", vec![r#"{"data":1}"#; count].join(","))
+}
+
+/// A channel that is forgotten, to make room for another, and comes again has no new burst.
+#[test]
+fn a_forgotten_channel_gets_no_new_burst() {
+    let lines = key_lines(
+        "slow",
+        "\"*\"",
+        "\"publish\"",
+        "channel_events_per_second = 1\nchannel_events_burst = 600",
+    );
+    let rest = "[limits]\nchannels_max = 3\n[channels]\nallow_unlisted = true\n";
+    let (gateway, _files) = gateway(&format!("{rest}{lines}"));
+    let slow = bearer("slow");
+    let ask = |method: &str, path: &str, body: &str| {
+        ask(gateway.producers, method, path, Some(&slow), body)
+    };
+    let publish = |channel: &str, count: usize| {
+        let event = format!(r#"{{"channel":"{}","data":1}}"#, arn(channel));
+        let body = vec![event; count].join(",");
+        ask("POST", "/v1/events", &format!("[{body}]"))
+    };
+    for channel in ["first", "second"] {
+        gateway.emulator.stream(&arn(channel), "live");
+    }
+    assert_eq!(publish("first", 600).json()["accepted"], 600);
+    // There is room for one that is not listed: this one, once the first is idle.
+    eventually("the first is forgotten", || {
+        (publish("second", 1).status == 202).then_some(())
+    });
+    let accepted = eventually("the second is forgotten", || {
+        let answer = publish("first", 600);
+        let is_full = answer.json()["code"] == "overloaded";
+        (!is_full).then(|| answer.json()["accepted"].as_u64().unwrap_or(0))
+    });
+    assert!(accepted < 600, "{accepted}");
 }
 
 #[test]
