@@ -36,6 +36,8 @@ mod report;
 mod room;
 mod shared;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod waiters;
 
 pub use account::Account;

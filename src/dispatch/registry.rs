@@ -149,7 +149,7 @@ impl Registry {
     /// Forgets unlisted channels that are idle and of which nothing counts any more; the answer
     /// is how many. With every channel busy a look at all of them finds nothing, so there is one
     /// look an interval: a batch of invented ARNs must not make a thousand.
-    fn retire_idle(&self, shared: &Arc<Shared>) -> usize {
+    pub(super) fn retire_idle(&self, shared: &Arc<Shared>) -> usize {
         let now = shared.clock.now();
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         if looked.is_some_and(|last| now.since(last) < LOOK_EVERY) {

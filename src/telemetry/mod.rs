@@ -7,7 +7,7 @@
 //! - [`meters`]: handles for what is counted where it happens.
 //! - [`snapshot`], [`scrape`]: what queues and schedulers know, copied at a scrape.
 //! - [`refusals`]: why events were refused of late, in words.
-//! - [`registry`]: the Prometheus recorder.
+//! - [`registry`]: the Prometheus recorder; `channels`: what has the label `channel`, as text.
 //! - [`process`]: `process_*`, from `/proc`.
 //! - [`logs`]: tracing to standard error.
 //! - [`spans`]: every span; [`trace_context`]: what producers say of theirs.
@@ -16,6 +16,7 @@
 //! - [`warnings`]: what goes wrong often, told once a minute and kind.
 
 pub mod actions;
+mod channels;
 mod collector;
 pub mod labels;
 pub mod logs;
@@ -85,13 +86,17 @@ impl Telemetry {
     }
 
     /// The text of `/metrics`, in format 0.0.4. `take` makes the snapshot; it is called once,
-    /// while no other scrape runs. Takes a while with thousands of channels: not for the
+    /// while no other scrape takes one. Takes a while with thousands of channels: not for the
     /// threads that serve producers.
     #[must_use]
     pub fn scrape(&self, take: impl FnOnce() -> Snapshot) -> String {
         let mut scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
-        scrape.apply(&take());
+        let mut snapshot = take();
+        scrape.apply(&snapshot);
         let mut text = self.registry.render();
+        drop(scrape);
+        snapshot.complete();
+        channels::render(&mut text, &snapshot.channels);
         process::render(&mut text);
         text
     }

@@ -2,6 +2,8 @@
 //!
 //! Nothing is counted here. What a dashboard may use is what this file lists.
 
+use std::fmt::Write as _;
+
 /// A metric, as Prometheus is told about it.
 #[derive(Debug)]
 pub struct Metric {
@@ -13,6 +15,15 @@ pub struct Metric {
     pub help: &'static str,
     /// The names of its labels, in the order in which their values are given.
     pub labels: &'static [&'static str],
+}
+
+impl Metric {
+    /// Adds what comes before the series of its family, in the text format.
+    pub(super) fn describe(&self, text: &mut String) {
+        let (name, help, kind) = (self.name, self.help, self.kind.word());
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
 }
 
 /// The type of a metric.

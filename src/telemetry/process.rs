@@ -47,12 +47,9 @@ pub(super) fn render(text: &mut String) {
 }
 
 fn write(text: &mut String, metric: &Metric, value: f64) {
-    let (name, help, kind) = (metric.name, metric.help, metric.kind.word());
+    metric.describe(text);
     // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
-    );
+    let _ = writeln!(text, "{} {value}\n", metric.name);
 }
 
 /// What we use of `/proc/self/stat`.

@@ -1,23 +1,22 @@
 //! From a snapshot to series: what queues and schedulers know, copied at the scrape.
 //!
-//! Nothing is counted here. One scrape at a time, and the snapshot is taken inside: two that
+//! Nothing is counted here; what has the label `channel` is written by [`super::channels`]. One scrape at a time, and the snapshot is taken inside: two that
 //! crossed would mix the totals of one with the queue of the other.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine::{DeadLetter, Ledger};
+use engine::DeadLetter;
 use metrics::{Counter, Gauge};
 
-use super::labels::{ChannelState, OTHER_ACCOUNTS, OTHER_CHANNELS};
+use super::labels::OTHER_ACCOUNTS;
 use super::names;
 use super::registry::Registry;
-use super::snapshot::{AccountSnapshot, ChannelSnapshot, Snapshot};
+use super::snapshot::{AccountSnapshot, Snapshot};
 
-/// The series that come from snapshots.
+/// The series that come from snapshots, but for those of channels.
 pub(super) struct Scrape {
     registry: Arc<Registry>,
-    channels: HashMap<Arc<str>, ChannelSeries>,
     accounts: HashMap<(String, String), AccountSeries>,
     dead_lettered: [Counter; DeadLetter::ALL.len()],
     queue_bytes: Gauge,
@@ -26,17 +25,6 @@ pub(super) struct Scrape {
     journal_lost_blocks: Counter,
     dead_letters: Gauge,
     unaccounted: Gauge,
-}
-
-struct ChannelSeries {
-    /// In the order of [`totals`].
-    totals: [Counter; 8],
-    queue_events: Gauge,
-    oldest_event_age: Gauge,
-    eta: Gauge,
-    paused: Gauge,
-    tokens_available: Gauge,
-    states: [Gauge; ChannelState::ALL.len()],
 }
 
 struct AccountSeries {
@@ -49,7 +37,6 @@ impl Scrape {
     pub(super) fn new(registry: Arc<Registry>) -> Self {
         let r = &*registry;
         let mut scrape = Self {
-            channels: HashMap::new(),
             accounts: HashMap::new(),
             dead_lettered: DeadLetter::ALL
                 .map(|why| r.counter(&names::EVENTS_DEAD_LETTERED, &[why.name()])),
@@ -61,17 +48,13 @@ impl Scrape {
             unaccounted: r.gauge(&names::EVENTS_UNACCOUNTED, &[]),
             registry,
         };
-        scrape.channel(&OTHER_CHANNELS.into());
         // Nothing is known against accounts that nobody has used.
         scrape.account(OTHER_ACCOUNTS, OTHER_ACCOUNTS).up.set(1.0);
         scrape
     }
 
-    /// Sets every series to what the snapshot says.
+    /// Sets these series to what the snapshot says.
     pub(super) fn apply(&mut self, snapshot: &Snapshot) {
-        for channel in &snapshot.channels {
-            self.channel(&channel.label).set(channel);
-        }
         for account in &snapshot.accounts {
             self.account(&account.account, &account.region).set(account);
         }
@@ -87,71 +70,12 @@ impl Scrape {
         self.unaccounted.set(signed_float(snapshot.unaccounted()));
     }
 
-    fn channel(&mut self, label: &Arc<str>) -> &ChannelSeries {
-        let make = || ChannelSeries::new(&self.registry, label);
-        self.channels.entry(label.clone()).or_insert_with(make)
-    }
-
     fn account(&mut self, account: &str, region: &str) -> &AccountSeries {
         let make = || AccountSeries::new(&self.registry, account, region);
         self.accounts
             .entry((account.to_owned(), region.to_owned()))
             .or_insert_with(make)
     }
-}
-
-impl ChannelSeries {
-    fn new(registry: &Registry, label: &str) -> Self {
-        let gauge = |metric| registry.gauge(metric, &[label]);
-        Self {
-            totals: [
-                &names::EVENTS_ACCEPTED,
-                &names::EVENTS_RECOVERED,
-                &names::EVENTS_DUPLICATES,
-                &names::EVENTS_DELIVERED,
-                &names::EVENTS_MERGED,
-                &names::EVENTS_EXPIRED,
-                &names::EVENTS_CANCELLED,
-                &names::EVENTS_EVICTED,
-            ]
-            .map(|metric| registry.counter(metric, &[label])),
-            queue_events: gauge(&names::QUEUE_EVENTS),
-            oldest_event_age: gauge(&names::OLDEST_EVENT_AGE),
-            eta: gauge(&names::QUEUE_ETA),
-            paused: gauge(&names::CHANNEL_PAUSED),
-            tokens_available: gauge(&names::CHANNEL_TOKENS_AVAILABLE),
-            states: ChannelState::ALL
-                .map(|state| registry.gauge(&names::CHANNEL_STATE, &[label, state.label()])),
-        }
-    }
-
-    fn set(&self, channel: &ChannelSnapshot) {
-        for (counter, total) in self.totals.iter().zip(totals(&channel.ledger)) {
-            counter.absolute(total);
-        }
-        self.queue_events.set(float(channel.queue_events));
-        self.oldest_event_age.set(channel.oldest_event_age_seconds);
-        self.eta.set(channel.eta_seconds);
-        self.paused.set(channel.paused_seconds);
-        self.tokens_available.set(float(channel.tokens_available));
-        for (gauge, channels) in self.states.iter().zip(channel.states) {
-            gauge.set(float(channels));
-        }
-    }
-}
-
-/// In the order of [`ChannelSeries::new`].
-const fn totals(l: &Ledger) -> [u64; 8] {
-    [
-        l.accepted,
-        l.recovered,
-        l.duplicates,
-        l.delivered,
-        l.merged,
-        l.expired,
-        l.cancelled,
-        l.evicted,
-    ]
 }
 
 impl AccountSeries {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use engine::{DeadLetter, Ledger};
 
-use super::labels::ChannelState;
+use super::labels::{ChannelState, OTHER_CHANNELS};
 
 /// Queues and accounts at one moment.
 ///
@@ -94,6 +94,15 @@ impl Snapshot {
             }
         }
         sum
+    }
+
+    /// Adds the channels without an alias where they are missing: their series are always there.
+    pub(super) fn complete(&mut self) {
+        let mut labels = self.channels.iter().map(|channel| &*channel.label);
+        if !labels.any(|label| label == OTHER_CHANNELS) {
+            self.channels
+                .push(ChannelSnapshot::new(OTHER_CHANNELS.into()));
+        }
     }
 
     /// accepted + recovered - every end - queued: 0, or events were lost or counted twice.
