@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cuegate::app::{self, Source};
 use cuegate::cli::output::Stdout;
 use cuegate::cli::{
-    self, dead_letters::DeadLetters, journal::Journal, key::Key, load::Load, send::Send,
-    tail::Tail, top::Top,
+    self, channels::Channels, control, dead_letters::DeadLetters, journal::Journal, key::Key,
+    load::Load, pages, send::Send, status::Status, tail::Tail, top::Top,
 };
 use cuegate::config;
 use cuegate::telemetry::Traces;
@@ -50,6 +50,14 @@ enum Command {
     // Without a line here, so that their own texts are shown whole.
     Top(Top),
     Load(Load),
+    Channels(Channels),
+    Status(Status),
+    /// Stop sending to channels; their events are still taken in, and expire as ever.
+    Pause(control::Channels),
+    /// Send to channels again.
+    Resume(control::Channels),
+    Purge(control::Purge),
+    Cancel(control::Cancel),
     /// The events that could not be delivered.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -59,6 +67,8 @@ enum Command {
     /// Look into a journal that no process holds.
     #[command(subcommand)]
     Journal(Journal),
+    Completions(pages::Completions),
+    Man(pages::Man),
 }
 
 #[derive(Args)]
@@ -81,11 +91,18 @@ fn main() -> ExitCode {
         Command::Tail(arguments) => client(cli::tail::run(arguments)),
         Command::Top(arguments) => client(cli::top::run(arguments)),
         Command::Load(arguments) => client(cli::load::run(arguments)),
+        Command::Channels(arguments) => client(cli::channels::run(arguments)),
+        Command::Status(arguments) => client(cli::status::run(arguments)),
+        Command::Pause(arguments) => client(control::pause(arguments)),
+        Command::Resume(arguments) => client(control::resume(arguments)),
+        Command::Purge(arguments) => client(control::purge(arguments)),
+        Command::Cancel(arguments) => client(control::cancel(arguments)),
         Command::DeadLetters(command) => client(cli::dead_letters::run(command)),
-        Command::Key(command) => match cli::key::run(&command) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => written(Err(error)),
-        },
+        Command::Key(command) => written(cli::key::run(&command)),
+        Command::Completions(arguments) => {
+            written(pages::completions(&arguments, Arguments::command()))
+        }
+        Command::Man(arguments) => written(pages::man(&arguments, Arguments::command())),
         Command::Journal(command) => match cli::journal::run(&command, &mut Stdout::default()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,

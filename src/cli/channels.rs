@@ -1,106 +1,79 @@
-//! What the gateway says of its channels, as a client reads it.
+//! `cuegate channels`: the channels of a gateway, one a line.
 
-use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use serde::Deserialize;
+use cuegate_client::Channel;
 
-use super::Error;
-use super::http::{Session, segment};
+use super::{Error, Target, output};
 
-/// Channels asked for at a time: the most the gateway gives.
-const PAGE: usize = 1000;
-
-/// A page of `GET /v1/channels`.
-#[derive(Debug, Deserialize)]
-pub(super) struct Page {
-    pub(super) channels: Vec<Channel>,
-    pub(super) next: Option<String>,
-    /// Where payloads go.
-    pub(super) upstream: Upstream,
+/// List the channels.
+///
+/// One line each: its name, state, events in the queue, how long they take, and its ARN.
+#[derive(clap::Args, Debug)]
+pub struct Channels {
+    #[command(flatten)]
+    target: Target,
+    /// Print each channel as a JSON object on a line of its own, with all that `status` shows.
+    #[arg(long)]
+    json: bool,
 }
 
-/// Where payloads go.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Upstream {
-    /// `local` or `aws`.
-    pub(super) mode: String,
-    /// The emulator's address in local mode.
-    pub(super) local_ivs: Option<String>,
-}
-
-/// How a channel stands.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Channel {
-    /// Its alias, or the ARN of one that is not listed.
-    #[serde(rename = "channel")]
-    pub(super) name: String,
-    pub(super) arn: String,
-    pub(super) state: String,
-    pub(super) queued: u64,
-    pub(super) bytes: u64,
-    /// None while it is paused or offline.
-    pub(super) eta_ms: Option<u64>,
-    pub(super) tokens: Tokens,
-    pub(super) limits: Limits,
-    pub(super) last_error: Option<LastError>,
-    pub(super) totals: Totals,
-}
-
-/// Tokens of a channel.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(super) struct Tokens {
-    pub(super) available: u32,
-    pub(super) limit: u32,
-}
-
-/// The limits that matter to a client.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(super) struct Limits {
-    pub(super) channel_tps: u64,
-    pub(super) account_tps: u64,
-    pub(super) payload_max_bytes: u64,
-    pub(super) ttl_ms: u64,
-}
-
-/// The last call that failed.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct LastError {
-    pub(super) code: Option<String>,
-    pub(super) status: Option<u16>,
-    pub(super) message: String,
-}
-
-/// Events of a channel since the gateway's start.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct Totals {
-    pub(super) accepted: u64,
-    pub(super) delivered: u64,
-    pub(super) merged: u64,
-    pub(super) expired: u64,
-    pub(super) cancelled: u64,
-    pub(super) evicted: u64,
-    pub(super) dead_lettered: BTreeMap<String, u64>,
-}
-
-/// Where payloads go, and every channel, by name.
-pub(super) async fn list(session: &Session) -> Result<(Upstream, Vec<Channel>), Error> {
-    let mut channels = Vec::new();
-    let mut after = String::new();
-    loop {
-        let page: Page = session
-            .get(&format!("/v1/channels?limit={PAGE}{after}"))
-            .await?;
-        channels.extend(page.channels);
-        match page.next {
-            Some(next) => after = format!("&after={}", segment(&next)),
-            None => return Ok((page.upstream, channels)),
+/// Prints them, by name.
+///
+/// # Errors
+/// A refusal, or no gateway.
+pub async fn run(arguments: Channels) -> Result<(), Error> {
+    let all = arguments.target.client()?.channels().await?;
+    if arguments.json {
+        for channel in &all.channels {
+            output::line(&json(channel)?)?;
         }
+        return Ok(());
+    }
+    Ok(output::lines(&table(&all.channels))?)
+}
+
+/// A channel as one JSON object.
+pub(super) fn json(channel: &Channel) -> Result<String, Error> {
+    Ok(serde_json::to_string(channel).map_err(std::io::Error::other)?)
+}
+
+/// How long the queue takes, as people read it.
+pub(super) fn eta(channel: &Channel) -> String {
+    match channel.eta_ms {
+        Some(0) => "0 s".to_owned(),
+        Some(ms) => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        None => "-".to_owned(),
     }
 }
 
-/// One channel, by alias or ARN.
-pub(super) async fn status(session: &Session, channel: &str) -> Result<Channel, Error> {
-    session
-        .get(&format!("/v1/channels/{}", segment(channel)))
-        .await
+fn table(channels: &[Channel]) -> String {
+    const HEAD: [&str; 5] = ["CHANNEL", "STATE", "QUEUED", "ETA", "ARN"];
+    let rows = channels.iter().map(|channel| {
+        [
+            channel.name.clone(),
+            channel.state.clone(),
+            channel.queued.to_string(),
+            eta(channel),
+            channel.arn.clone(),
+        ]
+    });
+    let rows: Vec<[String; 5]> = std::iter::once(HEAD.map(str::to_owned))
+        .chain(rows)
+        .collect();
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or_default()
+    };
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let mut text = String::new();
+    for [name, state, queued, eta, arn] in &rows {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{name:0$}  {state:1$}  {queued:>2$}  {eta:>3$}  {arn}",
+            widths[0], widths[1], widths[2], widths[3]
+        );
+    }
+    text
 }

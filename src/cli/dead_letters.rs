@@ -1,11 +1,10 @@
 //! `cuegate dead-letters list|replay|purge`: the events that could not be delivered.
 
-use axum::http::{Method, StatusCode};
-use http_body_util::BodyExt as _;
+use cuegate_client::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Error, Proof, Target, http, output};
+use super::{Error, Proof, output};
 
 /// What to do with dead letters.
 #[derive(clap::Subcommand, Debug)]
@@ -94,21 +93,6 @@ async fn ask(which: &Which, method: Method, after: Option<u64>) -> Result<String
         }
     }
     let path = format!("/admin/dead-letters?{}", query.finish());
-    let target = Target {
-        url: which.admin_url.clone(),
-        proof: which.proof.clone(),
-    };
-    let response = http::request(&target, method, &path, "", Vec::new()).await?;
-    let status = response.status();
-    let body = response.into_body().collect().await;
-    let body = body.map_err(|error| Error::Unreachable {
-        url: target.url,
-        reason: error.to_string(),
-    })?;
-    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    if status == StatusCode::OK {
-        Ok(text)
-    } else {
-        Err(Error::Refused(text))
-    }
+    let client = which.proof.client(&which.admin_url)?;
+    Ok(client.call(method, &path, None).await?)
 }

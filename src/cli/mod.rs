@@ -1,18 +1,21 @@
 //! The commands that talk to a running gateway, and those that read what one left.
 
-mod channels;
+pub mod channels;
+pub mod control;
 pub mod dead_letters;
-mod http;
 pub mod journal;
 pub mod key;
 pub mod load;
 pub mod output;
+pub mod pages;
 pub mod send;
+pub mod status;
 pub mod tail;
-mod tls;
 pub mod top;
 
 use std::path::PathBuf;
+
+use cuegate_client::Client;
 
 use crate::config::Secret;
 
@@ -49,6 +52,20 @@ impl Error {
     }
 }
 
+impl From<cuegate_client::Error> for Error {
+    fn from(error: cuegate_client::Error) -> Self {
+        match error {
+            cuegate_client::Error::Usage(what) => Self::Usage(what),
+            cuegate_client::Error::Unreachable { url, reason } => Self::Unreachable { url, reason },
+            // The whole document: a script can read it.
+            cuegate_client::Error::Refused(refusal) if !refusal.document.is_empty() => {
+                Self::Refused(refusal.document)
+            }
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
 /// Where the gateway is.
 #[derive(clap::Args, Debug, Clone)]
 pub struct Target {
@@ -61,12 +78,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// A place where nothing has to be shown.
-    fn open(url: &str) -> Self {
-        Self {
-            url: url.to_owned(),
-            proof: Proof::default(),
-        }
+    /// A client of it.
+    fn client(&self) -> Result<Client, Error> {
+        self.proof.client(&self.url)
     }
 }
 
@@ -81,8 +95,30 @@ pub struct Proof {
     pub ca: Option<PathBuf>,
 }
 
+impl Proof {
+    /// A client of the gateway at this address.
+    fn client(&self, url: &str) -> Result<Client, Error> {
+        let mut builder = Client::builder(url);
+        if let Some(key) = &self.api_key {
+            builder = builder.key(key.expose());
+        }
+        if let Some(ca) = &self.ca {
+            builder = builder.ca(ca);
+        }
+        Ok(builder.build()?)
+    }
+}
+
 fn secret(text: &str) -> Result<Secret, String> {
     let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| Secret::new(text.to_owned()))
         .ok_or_else(|| "a key has visible ASCII characters only".to_owned())
+}
+
+/// An argument that must say something: what came out empty must not become everything.
+fn nonempty(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    Ok(text.to_owned())
 }

@@ -2,13 +2,17 @@
 
 mod input;
 
-use axum::http::{Method, StatusCode};
-use http_body_util::BodyExt as _;
+use std::time::Duration;
+
+use cuegate_client::{Body, Client};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::{Error, Target, http, output};
+use super::{Error, Target, output};
 use input::Input;
+
+/// How long `--wait` waits: the most that the gateway does.
+const WAIT: Duration = Duration::from_secs(30);
 
 /// What to send, and where.
 #[derive(clap::Args, Debug)]
@@ -52,9 +56,9 @@ pub struct Send {
 /// # Errors
 /// A refusal of any event, or no gateway.
 pub async fn run(arguments: Send) -> Result<(), Error> {
+    let client = arguments.target.client()?;
     if arguments.data != "-" {
-        let event = event(&arguments)?;
-        return post(&arguments, "application/json", event.into_bytes()).await;
+        return send_one(&client, &arguments).await;
     }
     if arguments.id.is_some() {
         let several = "--id is of one event: events from standard input bring their own";
@@ -64,7 +68,7 @@ pub async fn run(arguments: Send) -> Result<(), Error> {
     let mut input = Input::open();
     let mut refused = 0;
     while let Some(batch) = input.next(&members).await? {
-        refused += send_lines(&arguments, batch).await?;
+        refused += send_lines(&client, &arguments, batch).await?;
     }
     match refused {
         0 => Ok(()),
@@ -72,21 +76,58 @@ pub async fn run(arguments: Send) -> Result<(), Error> {
     }
 }
 
+/// Sends one event.
+async fn send_one(client: &Client, arguments: &Send) -> Result<(), Error> {
+    let body = Body::json(event(arguments)?);
+    let answer = publish(client, arguments, body).await?;
+    if input::refusals(&answer, 0).is_empty() {
+        Ok(output::line(&answer)?)
+    } else {
+        Err(Error::Refused(answer))
+    }
+}
+
 /// Sends some lines; how many of them were refused for themselves. Those are told by their index
 /// in the whole input, and the others go on.
-async fn send_lines(arguments: &Send, batch: input::Batch) -> Result<usize, Error> {
+async fn send_lines(
+    client: &Client,
+    arguments: &Send,
+    batch: input::Batch,
+) -> Result<usize, Error> {
     let first = batch.first;
-    let (status, answer) = ask(arguments, "application/x-ndjson", batch.body).await?;
-    let refused = input::refusals(&answer, first);
-    if matches!(status, StatusCode::ACCEPTED | StatusCode::OK) {
-        output::line(&input::with_indexes(&answer, &refused))?;
-    } else if !status.is_client_error() || refused.is_empty() {
-        return Err(Error::Refused(answer));
-    }
+    let refused = match publish(client, arguments, Body::ndjson(batch.body)).await {
+        Ok(answer) => {
+            let refused = input::refusals(&answer, first);
+            output::line(&input::with_indexes(&answer, &refused))?;
+            refused
+        }
+        Err(error) => {
+            let refusal = error.refusal();
+            let refusal = refusal.filter(|refusal| refusal.status.is_client_error());
+            let refused = refusal.map(|refusal| input::refusals(&refusal.document, first));
+            match refused {
+                Some(refused) if !refused.is_empty() => refused,
+                _ => return Err(error.into()),
+            }
+        }
+    };
     for refusal in &refused {
         output::error(&refusal.to_string());
     }
     Ok(refused.len())
+}
+
+/// Publishes, and returns the gateway's answer as it is.
+async fn publish(
+    client: &Client,
+    arguments: &Send,
+    body: Body,
+) -> Result<String, cuegate_client::Error> {
+    let mut publish = client.publish(&arguments.channel, body);
+    if arguments.wait {
+        publish = publish.wait(WAIT);
+    }
+    Ok(publish.await?.document)
 }
 
 fn event(arguments: &Send) -> Result<String, Error> {
@@ -121,40 +162,4 @@ fn members(arguments: &Send) -> Map<String, Value> {
         members.insert("ttl_ms".to_owned(), Value::from(ttl_ms));
     }
     members
-}
-
-async fn post(arguments: &Send, content_type: &str, body: Vec<u8>) -> Result<(), Error> {
-    let (status, answer) = ask(arguments, content_type, body).await?;
-    let taken = matches!(status, StatusCode::ACCEPTED | StatusCode::OK);
-    if taken && input::refusals(&answer, 0).is_empty() {
-        Ok(output::line(&answer)?)
-    } else {
-        Err(Error::Refused(answer))
-    }
-}
-
-async fn ask(
-    arguments: &Send,
-    content_type: &str,
-    body: Vec<u8>,
-) -> Result<(StatusCode, String), Error> {
-    let wait = if arguments.wait {
-        "?wait=delivered&timeout_ms=30000"
-    } else {
-        ""
-    };
-    let path = http::channel_path(&arguments.channel, &format!("events{wait}"));
-    let response =
-        http::request(&arguments.target, Method::POST, &path, content_type, body).await?;
-    let status = response.status();
-    let answer = response
-        .into_body()
-        .collect()
-        .await
-        .map_err(|error| Error::Unreachable {
-            url: arguments.target.url.clone(),
-            reason: error.to_string(),
-        })?;
-    let answer = String::from_utf8_lossy(&answer.to_bytes()).into_owned();
-    Ok((status, answer))
 }

@@ -6,10 +6,9 @@ use std::collections::HashMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use cuegate_client::Channel;
 use tokio::time::{Instant, sleep};
 
-use super::channels::{self, Channel};
-use super::http::Session;
 use super::{Error, Target, output};
 use table::{Rates, Size, table};
 
@@ -42,25 +41,25 @@ fn interval(text: &str) -> Result<f64, String> {
 /// # Errors
 /// With `--once`, no gateway; else standard output failed.
 pub async fn run(top: Top) -> Result<(), Error> {
-    let gateway = Session::new(&top.target)?;
+    let gateway = top.target.client()?;
     let pause = Duration::from_secs_f64(top.interval);
     if top.once || !std::io::stdout().is_terminal() {
         let mut looks = Looks::default();
-        looks.take(channels::list(&gateway).await?.1);
+        looks.take(gateway.channels().await?.channels);
         sleep(pause).await;
-        looks.take(channels::list(&gateway).await?.1);
+        looks.take(gateway.channels().await?.channels);
         output::lines(&looks.show(Size::of_pipe()))?;
         return Ok(());
     }
     let mut looks = Looks::default();
     loop {
-        let trouble = match channels::list(&gateway).await {
-            Ok((_, channels)) => {
-                looks.take(channels);
+        let trouble = match gateway.channels().await {
+            Ok(all) => {
+                looks.take(all.channels);
                 None
             }
             // One that is started anew is back at the next look.
-            Err(error) => Some(error.to_string()),
+            Err(error) => Some(Error::from(error).to_string()),
         };
         screen(&looks, trouble.as_deref())?;
         sleep(pause).await;

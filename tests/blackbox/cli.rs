@@ -1,5 +1,8 @@
 //! The commands beside `serve`: what they print and how they end.
 
+mod control;
+mod pages;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::support::process::{Gateway, command, local, run};
-use crate::support::{SOON, ports, seed};
+use crate::support::{SOON, eventually, ports, seed};
 
 /// Lives of a gateway at one address, on one journal.
 struct Home {
@@ -78,6 +78,21 @@ fn kill(mut gateway: Gateway) {
     gateway.process.wait(SOON);
 }
 
+/// Stops a gateway, and waits until none of its threads runs any more.
+fn stop(gateway: &Gateway) {
+    gateway.process.signal("STOP");
+    let tasks = format!("/proc/{}/task", gateway.process.id());
+    eventually("it stands still", || {
+        let mut tasks = std::fs::read_dir(&tasks).expect("its threads");
+        let stands = tasks.all(|task| {
+            let stat = task.map(|task| std::fs::read_to_string(task.path().join("stat")));
+            // The state comes behind the name, which is in brackets.
+            stat.is_ok_and(|stat| stat.is_ok_and(|stat| stat.contains(") T ")))
+        });
+        stands.then_some(())
+    });
+}
+
 async fn acknowledged(receipt: Receipt) -> Acknowledged {
     let told = timeout(SOON, receipt).await.expect("in time");
     told.unwrap_or_else(|error| panic!("{error}"))
@@ -124,14 +139,15 @@ async fn each_event_is_in_the_books_once_whatever_becomes_of_the_gateway() {
         for receipt in receipts.drain(..some) {
             assert_eq!(acknowledged(receipt).await.rejected, []);
         }
-        gateway.process.signal(trouble);
         if trouble == "STOP" {
+            stop(&gateway);
             receipts.extend(send(&session, sent, 100, &mut random).await);
             sent += 100;
             tokio::time::sleep(Duration::from_millis(1500)).await;
             gateway.process.signal("CONT");
             continue;
         }
+        gateway.process.signal(trouble);
         gateway.process.wait(SOON);
         receipts.extend(send(&session, sent, 100, &mut random).await);
         sent += 100;
@@ -160,7 +176,7 @@ async fn without_resend_what_is_not_known_is_told() {
     let session = session.ack_timeout(Duration::from_millis(500));
     let session = session.open().await.expect("a session");
     acknowledged(session.send(event(0)).await.expect("sent")).await;
-    gateway.process.signal("STOP");
+    stop(&gateway);
     let lost = session.send(event(1)).await.expect("sent");
     let told = timeout(SOON, lost).await.expect("in time");
     assert!(matches!(told, Err(Error::Unreachable { .. })), "{told:?}");
@@ -177,7 +193,7 @@ async fn a_producer_waits_for_a_gateway_that_is_slow() {
     let gateway = Gateway::start(&local("", &[("quiz", "")]));
     let session = client(gateway.producers).session("quiz").window(8);
     let session = session.open().await.expect("a session");
-    gateway.process.signal("STOP");
+    stop(&gateway);
     let mut receipts = Vec::new();
     for nth in 0..8 {
         receipts.push(session.send(event(nth)).await.expect("room"));
@@ -193,7 +209,7 @@ async fn a_producer_waits_for_a_gateway_that_is_slow() {
     // The same by bytes: one message is let through, though it is larger than the window.
     let session = client(gateway.producers).session("quiz").window_bytes(10);
     let session = session.open().await.expect("a session");
-    gateway.process.signal("STOP");
+    stop(&gateway);
     let first = session.send(vec![event(0), event(1)]).await.expect("sent");
     let full = timeout(Duration::from_millis(300), session.send(event(8))).await;
     assert!(full.is_err(), "the window is full");
@@ -302,7 +318,7 @@ async fn what_passes_is_tried_again_and_taken_once() {
     let home = Home::new();
     let gateway = home.start();
     home.client().pause("quiz").await.expect("paused");
-    gateway.process.signal("STOP");
+    stop(&gateway);
     let trying = home.client();
     let trying = tokio::spawn(async move {
         let events: Vec<Event> = (0..10).map(event).collect();

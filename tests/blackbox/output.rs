@@ -45,6 +45,12 @@ fn whatever_the_output_is_connected_to() {
             [0, 1],
         ),
         (&["dead-letters", "purge", "--admin-url", &admin], [0, 1]),
+        (&["channels", "--url", &url], [0, 1]),
+        (&["status", "quiz", "--url", &url], [0, 1]),
+        (&["pause", "quiz", "--url", &url], [0, 1]),
+        (&["purge", "quiz", "--all", "--url", &url], [0, 1]),
+        (&["completions", "bash"], [0, 1]),
+        (&["man"], [0, 1]),
         (&["--help"], [0, 0]),
         // What is wrong stays wrong, though nobody reads it.
         (&["send", "quiz", "nonsense", "--url", &url], [2, 2]),

@@ -73,8 +73,9 @@ pub struct Tokens {
     pub limit: u32,
 }
 
-/// The limits in force for a channel.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The limits in force for a channel. What an older gateway does not tell is 0.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Limits {
     /// Calls a second of the channel.
@@ -109,6 +110,7 @@ pub struct LastError {
 
 /// Events of a channel since the gateway's start.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Totals {
     /// Taken in.

@@ -123,6 +123,26 @@ impl Client {
         SessionBuilder::new(self.clone(), "/v1/ws".to_owned())
     }
 
+    /// Calls an endpoint that has no method here, as those for operators below `/admin`, and returns
+    /// the answer's text.
+    ///
+    /// # Errors
+    /// What any request can fail with.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<&str>,
+    ) -> Result<String, Error> {
+        let payload = Payload {
+            content_type: json.map(|_| "application/json"),
+            body: json.unwrap_or_default().to_owned().into(),
+            ..Payload::default()
+        };
+        let (_, _, body) = self.transport.ask(method, path, payload).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
     async fn done(&self, method: Method, path: &str) -> Result<(), Error> {
         self.transport.ask(method, path, Payload::default()).await?;
         Ok(())

@@ -19,7 +19,8 @@ pub use channels::{Channel, Channels, LastError, Limits, Tokens, Totals, Upstrea
 pub use client::{Client, Publish, Published, Purge};
 pub use error::Error;
 pub use event::{Body, Event, Merge, Priority};
-pub use http::StatusCode;
+pub use http::{Method, StatusCode};
 pub use payloads::{Payloads, Update};
 pub use refusal::{Code, Refusal, Rejected};
 pub use session::{Acknowledged, Message, Prepared, Receipt, Session, SessionBuilder};
+pub use transport::segment;

@@ -26,7 +26,9 @@ const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// A name as one segment of a path, or one value of a query.
+/// Returns a name as one segment of a path, or one value of a query: percent-encoded, for the paths
+/// of [`Client::call`](crate::Client::call).
+#[must_use]
 pub fn segment(name: &str) -> String {
     percent_encoding::utf8_percent_encode(name, SEGMENT).to_string()
 }

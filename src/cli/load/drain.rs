@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use cuegate_client::{Channel, Client};
 use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep};
 
@@ -11,15 +12,13 @@ use super::pace::Pace;
 use super::producers::Run;
 use super::progress::{Progress, SHOW};
 use crate::cli::Error;
-use crate::cli::channels::{self, Channel};
-use crate::cli::http::Session;
 
 /// How often queues are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Waiting for the queues to empty.
 pub(super) struct Drain<'a> {
-    pub(super) gateway: &'a Session,
+    pub(super) gateway: &'a Client,
     pub(super) run: &'a Run,
     pub(super) pace: &'a Pace,
     /// When patience ends.
@@ -75,7 +74,7 @@ impl Drain<'_> {
     ) -> Result<(), Error> {
         for _ in 0..left.len() {
             let Some(&nth) = left.front() else { break };
-            let stand = channels::status(self.gateway, &self.run.names[nth]).await?;
+            let stand = self.gateway.status(&self.run.names[nth]).await?;
             left.pop_front();
             if stand.queued > 0 {
                 left.push_back(nth);

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{Method, StatusCode};
-use bytes::Bytes;
+use cuegate_client::{Client, Method, segment};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::event::Payload;
 use super::judge::Calls;
 use super::producers::Run;
 use crate::arn::ChannelArn;
-use crate::cli::http::{Session, segment};
-use crate::cli::{Error, Target};
+use crate::cli::Error;
 
 /// Where it listens by default.
 pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:4580";
@@ -72,12 +71,12 @@ struct Entry {
 
 /// The local IVS.
 #[derive(Clone)]
-pub(super) struct Emulator(Session);
+pub(super) struct Emulator(Client);
 
 impl Emulator {
     /// Looks whether it is there.
     pub(super) async fn find(url: &str) -> Result<Self, Error> {
-        let emulator = Self(Session::new(&Target::open(url))?);
+        let emulator = Self(Client::new(url)?);
         emulator.report().await?;
         Ok(emulator)
     }
@@ -88,32 +87,34 @@ impl Emulator {
     }
 
     pub(super) async fn report(&self) -> Result<Report, Error> {
-        self.0.get("/_local/report").await
+        self.get("/_local/report").await
     }
 
     /// Makes a channel live, and makes it if there is none.
     pub(super) async fn make_live(&self, arn: &str) -> Result<(), Error> {
         let path = format!("/_local/channels/{}/stream", segment(arn));
-        self.post(&path, r#"{"state":"live"}"#).await
+        self.post(&path, Some(r#"{"state":"live"}"#)).await
     }
 
     /// Clears the books of calls, so that earlier calls do not count. Channels and what they
     /// took stay.
     pub(super) async fn clear_books(&self) -> Result<(), Error> {
-        self.post("/_local/reset", "").await
+        self.post("/_local/reset", None).await
     }
 
-    async fn post(&self, path: &str, body: &'static str) -> Result<(), Error> {
-        let body = Bytes::from_static(body.as_bytes());
-        let (status, answer) = self
-            .0
-            .ask(Method::POST, path, "application/json", body)
-            .await?;
-        if matches!(status, StatusCode::OK | StatusCode::NO_CONTENT) {
-            return Ok(());
-        }
-        let answer = String::from_utf8_lossy(&answer);
-        Err(Error::Refused(format!("{}{path}: {answer}", self.url())))
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let text = self.0.call(Method::GET, path, None).await?;
+        serde_json::from_str(&text).map_err(|error| {
+            let url = self.url();
+            Error::Refused(format!(
+                "{url}{path}: not an answer of the local IVS: {error}"
+            ))
+        })
+    }
+
+    async fn post(&self, path: &str, json: Option<&str>) -> Result<(), Error> {
+        self.0.call(Method::POST, path, json).await?;
+        Ok(())
     }
 }
 
@@ -166,7 +167,7 @@ impl Observer {
             while watched.after < last {
                 let arn = segment(&watched.arn);
                 let path = format!("/_local/channels/{arn}/metadata?after={}", watched.after);
-                let page: Page = self.emulator.0.get(&path).await?;
+                let page: Page = self.emulator.get(&path).await?;
                 self.forgotten += page.dropped_before.saturating_sub(watched.after + 1);
                 for entry in &page.metadata {
                     // Read before the book is taken: producers wait for it too.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cuegate_client::Channel;
+
 use super::Load;
 use super::book::Book;
 use super::emulator::{Observer, Report, home};
 use super::judge::{Books, Calls, ChannelBooks, Ended, Findings};
 use super::producers::Run;
 use super::report::{Allowed, Figures, Most, Shares, Times, float};
-use crate::cli::channels::Channel;
 
 /// A second, in microseconds.
 const SECOND_US: u64 = 1_000_000;
@@ -107,7 +108,7 @@ fn books(book: &Book, outcome: &Outcome) -> Books {
     if let Some((observer, report)) = &outcome.observed {
         forgotten = observer.forgotten;
         for (books, channel) in channels.iter_mut().zip(&outcome.before) {
-            let limits = channel.limits;
+            let limits = &channel.limits;
             let tally = report.channels.get(&channel.arn).map(|found| found.tally);
             let tally = tally.unwrap_or_default();
             books.calls = tally.calls(limits.channel_tps, report.limits.channel_tps);
@@ -171,7 +172,7 @@ fn most(books: &Books, outcome: &Outcome) -> Most {
 
 fn allowed(outcome: &Outcome) -> Allowed {
     let emulator = outcome.observed.as_ref().map(|(_, report)| report.limits);
-    let limits = outcome.before.iter().map(|found| found.limits);
+    let limits = outcome.before.iter().map(|found| &found.limits);
     let channel = limits.clone().map(|limits| limits.channel_tps);
     let account = limits.map(|limits| limits.account_tps);
     Allowed {

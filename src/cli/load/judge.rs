@@ -4,7 +4,7 @@
 //! expired, was evicted, cancelled or dead-lettered, or is queued still.
 
 use super::book::Seen;
-use crate::cli::channels::Totals;
+use cuegate_client::Totals;
 
 /// How events of a channel, or of all, ended otherwise than by a delivery, by the gateway's own
 /// totals; and what is left.

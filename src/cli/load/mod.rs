@@ -21,10 +21,10 @@ mod targets;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cuegate_client::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval};
 
-use super::http::Session;
 use super::{Error, Target, output};
 use drain::Drain;
 use event::{Form, SIZE_MIN};
@@ -102,7 +102,7 @@ pub struct Load {
 /// # Errors
 /// Wrong arguments, no gateway, or a run that was not well.
 pub async fn run(load: Load) -> Result<(), Error> {
-    let gateway = Session::new(&load.target)?;
+    let gateway = load.target.client()?;
     let events = load.rate.saturating_mul(load.seconds);
     if events > EVENTS_MAX {
         return Err(Error::Usage(format!(
@@ -126,7 +126,7 @@ pub async fn run(load: Load) -> Result<(), Error> {
         ttl_ms: load.ttl_ms,
     };
     let names = targets.channels.iter().map(|found| found.name.clone());
-    let run = Arc::new(Run::new(plan, form, gateway.target(), names.collect()));
+    let run = Arc::new(Run::new(plan, form, names.collect()));
     let outcome = carry_out(&load, &gateway, targets, &run).await?;
     let figures = figures(&load, &run, outcome);
     let text = if load.json {
@@ -145,7 +145,7 @@ pub async fn run(load: Load) -> Result<(), Error> {
 /// Sends, waits for the queues, and gathers what is known.
 async fn carry_out(
     load: &Load,
-    gateway: &Session,
+    gateway: &Client,
     targets: Targets,
     run: &Arc<Run>,
 ) -> Result<Outcome, Error> {

@@ -11,14 +11,14 @@ mod websocket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cuegate_client::{Client, Session};
 use futures_util::future::join_all;
 
 use super::book::Book;
 use super::event::Form;
 use super::pace::Pace;
 use super::plan::Plan;
-use crate::cli::Target;
-use crate::cli::http::Session;
+use crate::cli::Error;
 
 /// How long a connection that broke waits before the next try.
 const RETRY: Duration = Duration::from_millis(200);
@@ -27,8 +27,6 @@ const RETRY: Duration = Duration::from_millis(200);
 pub(super) struct Run {
     pub(super) plan: Plan,
     pub(super) form: Form,
-    /// The gateway's.
-    target: Target,
     /// The channels as requests name them.
     pub(super) names: Vec<String>,
     pub(super) book: Mutex<Book>,
@@ -36,12 +34,11 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(plan: Plan, form: Form, target: &Target, names: Vec<String>) -> Self {
+    pub(super) fn new(plan: Plan, form: Form, names: Vec<String>) -> Self {
         let book = Mutex::new(Book::new(plan, form.clone()));
         Self {
             plan,
             form,
-            target: target.clone(),
             names,
             book,
             trouble: Mutex::default(),
@@ -67,22 +64,21 @@ impl Run {
 
 /// Connections that are ready to send.
 pub(super) enum Producers {
-    Http(Box<Session>, usize),
-    WebSocket(Vec<websocket::Connection>),
+    Http(Client, usize),
+    WebSocket(Vec<Session>),
 }
 
 impl Producers {
     /// Opens the connections.
     pub(super) async fn open(
-        session: &Session,
+        gateway: &Client,
         websocket: bool,
         connections: usize,
-    ) -> Result<Self, crate::cli::Error> {
+    ) -> Result<Self, Error> {
         if !websocket {
-            return Ok(Self::Http(Box::new(session.clone()), connections));
+            return Ok(Self::Http(gateway.clone(), connections));
         }
-        let opened =
-            join_all((0..connections).map(|_| websocket::Connection::open(session.target())));
+        let opened = join_all((0..connections).map(|_| websocket::open(gateway)));
         let opened: Result<_, _> = opened.await.into_iter().collect();
         Ok(Self::WebSocket(opened?))
     }
@@ -91,20 +87,20 @@ impl Producers {
     pub(super) async fn send(self, run: &Arc<Run>, pace: &Arc<Pace>) {
         let mut tasks = tokio::task::JoinSet::new();
         match self {
-            Self::Http(session, connections) => {
+            Self::Http(gateway, connections) => {
                 for nth in 0..connections {
-                    let (run, pace, session) = (Arc::clone(run), Arc::clone(pace), session.clone());
+                    let (run, pace, gateway) = (Arc::clone(run), Arc::clone(pace), gateway.clone());
                     tasks.spawn(async move {
-                        http::produce(&run, &pace, &session, (nth, connections)).await;
+                        http::produce(&run, &pace, &gateway, (nth, connections)).await;
                     });
                 }
             }
             Self::WebSocket(opened) => {
                 let connections = opened.len();
-                for (nth, connection) in opened.into_iter().enumerate() {
+                for (nth, session) in opened.into_iter().enumerate() {
                     let (run, pace) = (Arc::clone(run), Arc::clone(pace));
                     tasks.spawn(async move {
-                        websocket::produce(&run, &pace, connection, (nth, connections)).await;
+                        websocket::produce(&run, &pace, session, (nth, connections)).await;
                     });
                 }
             }

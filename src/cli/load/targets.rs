@@ -6,11 +6,11 @@
 
 use std::collections::HashSet;
 
+use cuegate_client::{Channel, Client, Upstream};
+
 use super::Load;
 use super::emulator::{DEFAULT_URL, Emulator, Observer};
 use crate::cli::Error;
-use crate::cli::channels::{self, Channel, Upstream};
-use crate::cli::http::Session;
 use crate::config::glob::Glob;
 
 /// Channels made for a run: under the account of the emulator's well-known key.
@@ -29,8 +29,9 @@ pub(super) struct Targets {
 }
 
 /// Finds them.
-pub(super) async fn find(gateway: &Session, load: &Load) -> Result<Targets, Error> {
-    let (upstream, listed) = channels::list(gateway).await?;
+pub(super) async fn find(gateway: &Client, load: &Load) -> Result<Targets, Error> {
+    let all = gateway.channels().await?;
+    let (upstream, listed) = (all.upstream, all.channels);
     // An emulator that happens to be at the default address does not say that viewers are safe.
     let meant = upstream.mode == "local" || !load.channel.is_empty();
     if !meant && load.emulator.is_none() {
@@ -42,7 +43,7 @@ pub(super) async fn find(gateway: &Session, load: &Load) -> Result<Targets, Erro
     let mut channels: Vec<Channel> = Vec::with_capacity(names.len());
     let mut known = HashSet::new();
     for name in &names {
-        let found = channels::status(gateway, name).await?;
+        let found = gateway.status(name).await?;
         // An alias and an ARN may name the same channel.
         if known.insert(found.arn.clone()) {
             channels.push(found);
@@ -98,7 +99,7 @@ async fn emulator(
 
 /// The channels as requests name them.
 async fn names(
-    gateway: &Session,
+    gateway: &Client,
     load: &Load,
     emulator: Option<&Emulator>,
     listed: &[Channel],
@@ -168,10 +169,10 @@ fn named(load: &Load, listed: &[Channel]) -> Result<Vec<String>, Error> {
 }
 
 /// Whether channels that are not listed may be addressed.
-async fn takes_unlisted(gateway: &Session) -> Result<bool, Error> {
-    match channels::status(gateway, &format!("{MADE}1")).await {
+async fn takes_unlisted(gateway: &Client) -> Result<bool, Error> {
+    match gateway.status(&format!("{MADE}1")).await {
         Ok(_) => Ok(true),
-        Err(Error::Refused(_)) => Ok(false),
-        Err(error) => Err(error),
+        Err(cuegate_client::Error::Refused(_)) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::cli::channels::{Channel, LastError};
+use cuegate_client::{Channel, LastError};
 
 /// Where nothing says how wide it is.
 const COLUMNS: usize = 80;

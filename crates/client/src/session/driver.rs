@@ -48,6 +48,8 @@ pub struct Driver {
 enum Step {
     Heard(Option<Result<Message, tungstenite::Error>>),
     Broken(tungstenite::Error),
+    /// The first message after a pause was sent: from now on an acknowledgement is waited for.
+    Begun,
     /// The session was closed, and every message is through.
     Done,
 }
@@ -87,6 +89,7 @@ impl Driver {
             let step = timeout_at(until, std::future::poll_fn(|cx| self.poll(socket, cx))).await;
             match step {
                 Ok(Step::Done) => return Ok(()),
+                Ok(Step::Begun) => {}
                 Ok(Step::Broken(error)) => {
                     return Err(self.transport.unreachable(error.to_string()));
                 }
@@ -124,8 +127,12 @@ impl Driver {
         if closed && self.outbox.is_empty() {
             return Poll::Ready(Step::Done);
         }
+        let waited = self.outbox.overdue_at(self.ack_time).is_some();
         match self.poll_write(socket, cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Step::Broken(error)),
+            _ if !waited && self.outbox.overdue_at(self.ack_time).is_some() => {
+                Poll::Ready(Step::Begun)
+            }
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
         }
     }
