@@ -4,7 +4,7 @@ use super::{Error, output};
 
 /// Print the completions of a shell.
 ///
-/// For bash: cuegate completions bash > /etc/bash_completion.d/cuegate
+/// For bash: `cuegate completions bash > /etc/bash_completion.d/cuegate`
 #[derive(clap::Args, Debug)]
 pub struct Completions {
     /// Which shell.
@@ -13,7 +13,7 @@ pub struct Completions {
 
 /// Print the manual page, in roff.
 ///
-/// To read it: cuegate man | man -l -
+/// To read it: `cuegate man | man -l -`
 #[derive(clap::Args, Debug)]
 pub struct Man {
     /// The page of a command, as `send` or `dead-letters list`; without one, of the program.

@@ -229,15 +229,14 @@ mod tests {
 
     #[test]
     fn totals_are_compared_and_a_gateway_started_anew_counts_from_nothing() {
-        let totals = |accepted, delivered, expired, dead: &[(&str, u64)]| Totals {
-            accepted,
-            delivered,
-            expired,
-            dead_lettered: dead
-                .iter()
-                .map(|(name, n)| ((*name).to_owned(), *n))
-                .collect(),
-            ..Totals::default()
+        let totals = |accepted, delivered, expired, dead: &[(&str, u64)]| {
+            let mut totals = Totals::default();
+            totals.accepted = accepted;
+            totals.delivered = delivered;
+            totals.expired = expired;
+            let dead = dead.iter().map(|(name, n)| ((*name).to_owned(), *n));
+            totals.dead_lettered = dead.collect();
+            totals
         };
         let before = totals(100, 90, 3, &[("offline", 1)]);
         let after = totals(200, 180, 10, &[("offline", 2), ("expired", 4)]);

@@ -64,7 +64,7 @@ impl Run {
 
 /// Connections that are ready to send.
 pub(super) enum Producers {
-    Http(Client, usize),
+    Http(Box<Client>, usize),
     WebSocket(Vec<Session>),
 }
 
@@ -76,7 +76,7 @@ impl Producers {
         connections: usize,
     ) -> Result<Self, Error> {
         if !websocket {
-            return Ok(Self::Http(gateway.clone(), connections));
+            return Ok(Self::Http(Box::new(gateway.clone()), connections));
         }
         let opened = join_all((0..connections).map(|_| websocket::open(gateway)));
         let opened: Result<_, _> = opened.await.into_iter().collect();
