@@ -52,8 +52,8 @@ pub type AllOrNone = Result<(Vec<Admission>, Standing), (usize, Refusal)>;
 pub struct Standing {
     /// Events queued: waiting, scheduled, held and in flight.
     pub queued: usize,
-    /// How long they take at the channel's present pace, in ms.
-    pace_ms: u64,
+    /// How long they take at the channel's present pace and after what its next call waits for, in ms.
+    leaves_ms: u64,
     /// They wait for an operator or a stream, and nobody knows how long.
     held: bool,
     /// The commit to wait for before anything of it is promised.
@@ -64,7 +64,7 @@ impl Standing {
     /// How long what is queued takes, in ms; none while a channel is paused or offline.
     #[must_use]
     pub fn eta_ms(&self) -> Option<u64> {
-        (!self.held).then_some(self.pace_ms)
+        (!self.held).then_some(self.leaves_ms)
     }
 
     /// Of several channels: all that is queued, and the longest time.
@@ -72,7 +72,7 @@ impl Standing {
     pub fn and(self, other: Self) -> Self {
         Self {
             queued: self.queued + other.queued,
-            pace_ms: self.pace_ms.max(other.pace_ms),
+            leaves_ms: self.leaves_ms.max(other.leaves_ms),
             held: self.held || other.held,
             ticket: self.ticket.max(other.ticket),
         }
@@ -579,7 +579,7 @@ impl Gateway {
         let eta = |channel: &Arc<Channel>| {
             channel.with(&self.shared, |state| {
                 let depth = state.queue.depth(now);
-                (depth.events == 0 || !state.is_held()).then(|| depth.eta.millis_ceil())
+                (depth.events == 0 || !state.is_held()).then(|| depth.leaves_in.millis_ceil())
             })
         };
         let channels = self.registry.channels();
@@ -642,7 +642,7 @@ fn standing(state: &mut State, now: Time) -> Standing {
     let depth = state.queue.depth(now);
     Standing {
         queued: depth.events,
-        pace_ms: depth.eta.millis_ceil(),
+        leaves_ms: depth.leaves_in.millis_ceil(),
         held: state.is_held(),
         ticket: Ticket::NONE,
     }

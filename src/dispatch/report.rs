@@ -30,7 +30,7 @@ pub struct ChannelReport {
     pub queued: usize,
     /// Bytes of their data, types, keys and ids.
     pub bytes: usize,
-    /// How long the backlog takes at the present pace, in ms; null while paused or offline.
+    /// How long the backlog takes at the present pace, after any backoff, in ms; null while paused or offline.
     #[schema(required = true)]
     pub eta_ms: Option<u64>,
     /// Age of the oldest event that is due, in ms.
@@ -126,7 +126,7 @@ impl ChannelReport {
                 paused_ms: state.paused().map(|since| now.since(since).millis_ceil()),
                 queued: depth.events,
                 bytes: depth.bytes,
-                eta_ms: (!state.is_held()).then(|| depth.eta.millis_ceil()),
+                eta_ms: (!state.is_held()).then(|| depth.leaves_in.millis_ceil()),
                 oldest_age_ms: depth.oldest.map(|oldest| now.since(oldest).millis_ceil()),
                 tokens: Tokens {
                     available: status.tokens_available,

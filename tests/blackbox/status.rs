@@ -1,8 +1,11 @@
 //! What a channel says of itself, and the list of all.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::support::http::check_problem;
+use crate::support::eventually;
+use crate::support::http::{check_problem, send};
 use crate::support::process::{ACCOUNT, Gateway, arn, local};
 
 #[test]
@@ -148,5 +151,46 @@ fn the_list_comes_in_pages() {
             400,
             "malformed",
         );
+    }
+}
+
+/// What a channel waits for after failures, and what all wait for while nothing gets through, is in
+/// the time that events are said to take.
+#[test]
+fn the_eta_counts_what_the_next_call_waits_for() {
+    let names: Vec<String> = (0..30).map(|nth| format!("c{nth}")).collect();
+    let channels: Vec<_> = names
+        .iter()
+        .map(|name| (name.as_str(), "ttl_ms = 60000"))
+        .collect();
+    let gateway = Gateway::start(&local("", &channels));
+    gateway.emulator.faults(r#"{"kind":"error","status":500}"#);
+    gateway.publish("c0", r#"{"data":1}"#);
+    // A payload takes 0.2 s; pauses grow up to 10 s.
+    eventually("its backoff counts", || {
+        let eta = gateway.status("c0")["eta_ms"].as_u64();
+        (eta > Some(1500)).then_some(())
+    });
+    for name in &names[1..8] {
+        gateway.publish(name, r#"{"data":1}"#);
+    }
+    eventually("most calls fail", || {
+        let ready = send(gateway.metrics, "GET", "/readyz", &[], b"");
+        let reason = ready.json()["accounts"][0]["reason"].to_string();
+        reason.contains("probes").then_some(())
+    });
+    // Channels that have not called: only the circuit is in their way.
+    let mut fresh = names[8..].iter();
+    eventually("the open circuit counts", || {
+        let name = fresh.next().expect("a channel that has not called");
+        let eta = gateway.publish(name, r#"{"data":1}"#)["eta_ms"].as_u64();
+        std::thread::sleep(Duration::from_millis(300));
+        (eta > Some(800)).then_some(())
+    });
+    gateway.emulator.no_faults();
+    for name in &names {
+        gateway.drained(name);
+        let status = gateway.status(name);
+        assert_eq!(status["eta_ms"], 0, "{status}");
     }
 }

@@ -98,8 +98,11 @@ pub struct Depth {
     pub bytes: usize,
     /// `max(accepted, at)` of the oldest that is due.
     pub oldest: Option<Time>,
-    /// How long the backlog takes at the channel's present pace.
+    /// How long the backlog takes at the channel's present pace, once it may leave.
     pub eta: Span,
+    /// The same from now on: with the backoff, the open circuit or the missing tokens that the
+    /// next call waits for. A lower bound while an open circuit waits for an answer.
+    pub leaves_in: Span,
 }
 
 /// The queue of one channel.
@@ -313,6 +316,18 @@ impl Queue {
             bytes: self.bytes,
             oldest,
             eta: self.eta(),
+            leaves_in: self.leaves_in(),
+        }
+    }
+
+    /// The pace covers the wait for an interval; what the next call waits longer comes on top.
+    fn leaves_in(&self) -> Span {
+        let calls = self.order.is_anything_waiting() || self.outs.iter().any(|out| out.again);
+        let wait = self.link.next_call.since(self.now);
+        if calls && wait > self.link.interval {
+            self.eta() + (wait - self.link.interval)
+        } else {
+            self.eta()
         }
     }
 

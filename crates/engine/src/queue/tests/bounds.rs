@@ -244,3 +244,33 @@ fn would_expire() {
         vec![Refuse(event("1").ttl(999), refusal(1000, 999))],
     );
 }
+
+/// What is queued, in the link's words; then how long it takes once it may leave, and from now on.
+#[test]
+fn the_time_that_a_backlog_takes() {
+    let check = |next_call_ms: u64, is_sent: bool, expected_ms: (u64, u64)| {
+        let mut queue = Queue::new(Arc::new(array()), 1024, 1, Span::ZERO);
+        queue.set_link(crate::call::Link {
+            health: Health::Failing,
+            entry: crate::call::Entry::Open,
+            next_call: ms(next_call_ms),
+            interval: Span::from_millis(200),
+        });
+        let payload = is_sent.then(|| {
+            queue.accept(ms(1000), event("1")).expect("taken");
+            queue.take(ms(1000)).expect("a payload")
+        });
+        if payload.is_none() {
+            queue.accept(ms(1000), event("1")).expect("taken");
+        }
+        let depth = queue.depth(ms(1000));
+        let found = (depth.eta.millis_ceil(), depth.leaves_in.millis_ceil());
+        assert_eq!(found, expected_ms, "next call at {next_call_ms}, {is_sent}");
+    };
+    check(0, false, (200, 200));
+    // The pace covers a wait for one interval.
+    check(1200, false, (200, 200));
+    check(6000, false, (200, 5000));
+    // In flight, so that it waits for no call.
+    check(6000, true, (200, 200));
+}
