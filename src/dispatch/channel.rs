@@ -46,7 +46,7 @@ pub struct LastError {
     /// The HTTP status, where there was a response.
     #[schema(required = true)]
     pub status: Option<u16>,
-    /// What was said.
+    /// The error message.
     pub message: String,
     /// When, in ms since 1970.
     pub at_ms: u64,

@@ -23,7 +23,7 @@ pub struct ChannelReport {
     pub channel: Arc<str>,
     /// The ARN.
     pub arn: String,
-    /// What it is doing.
+    /// The channel's state.
     #[schema(value_type = ChannelState)]
     pub state: &'static str,
     /// Events queued: waiting, scheduled, held and in flight.
@@ -53,9 +53,9 @@ pub struct ChannelReport {
 /// Tokens of a bucket.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Tokens {
-    /// Free now.
+    /// Tokens that are free now.
     pub available: u32,
-    /// In all.
+    /// Tokens in all.
     pub limit: u32,
 }
 

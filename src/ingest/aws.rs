@@ -35,7 +35,7 @@ use crate::telemetry::warnings::Warning;
 /// Requests since the start: what makes their ids unlike.
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
 
-/// Queues one string, as the IVS API's operation.
+/// Queues one string, like the operation of the IVS API.
 ///
 /// AWS's SDKs and CLI call it when this address is their endpoint. Once keys are configured the
 /// request must be signed (Signature Version 4) by an access key of one of them; until then

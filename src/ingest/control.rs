@@ -25,7 +25,7 @@ use crate::telemetry::actions::Action;
 /// The channel in the path.
 type ChannelPath = Result<Path<String>, PathRejection>;
 
-/// Returns how a channel stands.
+/// Returns the status of a channel.
 ///
 /// The limits in force, what is queued and how long it takes, tokens, state, the last error, and
 /// how events ended since the start.
@@ -46,9 +46,9 @@ pub(super) async fn status(
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = ChannelPage)]
 pub struct Page {
-    /// How each stands.
+    /// The status of each.
     channels: Vec<ChannelReport>,
-    /// What `after` must be for the next page; none: there is no more.
+    /// The value of `after` for the next page; null on the last page.
     #[schema(value_type = Option<String>, required = true)]
     next: Option<Arc<str>>,
     /// How many there are on all pages, for people: the console's.
@@ -83,7 +83,7 @@ impl Upstream {
     }
 }
 
-/// Returns how channels stand, a page at a time.
+/// Returns the status of all channels, a page at a time.
 #[utoipa::path(
     get, path = "/v1/channels", tag = openapi::CHANNELS, operation_id = "listChannels",
     params(params::Paging), responses(answers::Channels)
@@ -152,9 +152,9 @@ fn page(door: &Door, caller: &Caller, mut query: Query<'_>) -> Result<(Page, usi
     Ok((page, total))
 }
 
-/// Takes an event back that is not sent yet.
+/// Cancels an event that has not been sent.
 ///
-/// What became of an event is remembered for the channel's `dedup_window_ms`.
+/// An event's end is remembered for the channel's `dedup_window_ms`.
 #[utoipa::path(
     delete, path = "/v1/channels/{channel}/events/{id}", tag = openapi::EVENTS, operation_id = "cancel",
     params(params::Channel, params::EventId), responses(answers::Cancelling)
@@ -184,7 +184,7 @@ pub(super) async fn cancel(
     }
 }
 
-/// Takes the queued events of a type, a key or both back, or with `all=true` every queued event.
+/// Cancels the queued events of a type, a key or both, or with `all=true` every queued event.
 #[utoipa::path(
     delete, path = "/v1/channels/{channel}/events", tag = openapi::EVENTS, operation_id = "purge",
     params(params::Channel, params::Purging), responses(answers::Purged)
@@ -232,9 +232,9 @@ fn purged(query: Option<&str>) -> Result<(Option<String>, Option<String>), Refus
     }
 }
 
-/// Stops sending to a channel.
+/// Pauses a channel: nothing is sent until it is resumed.
 ///
-/// Events are still accepted, and expire as ever. A pause survives restarts and reloads; with
+/// Events are still accepted, and still expire. A pause survives restarts and reloads; with
 /// `journal.mode = "off"` it ends with the process.
 #[utoipa::path(
     post, path = "/v1/channels/{channel}/pause", tag = openapi::CHANNELS, operation_id = "pause",
@@ -254,7 +254,7 @@ pub(super) async fn pause(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sends to a channel again.
+/// Resumes a paused channel.
 #[utoipa::path(
     post, path = "/v1/channels/{channel}/resume", tag = openapi::CHANNELS, operation_id = "resume",
     params(params::Channel), responses(answers::Done)

@@ -72,7 +72,7 @@ fn events(body: &[u8]) -> Option<Vec<Option<Event>>> {
     is_any.then_some(events)
 }
 
-/// Takes notices of streams from Amazon `EventBridge`.
+/// Receives stream state changes from Amazon `EventBridge`.
 ///
 /// For an API destination. Without `eventbridge.secret` in the configuration there is nothing at
 /// this path.

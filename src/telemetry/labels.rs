@@ -36,7 +36,7 @@ impl Transport {
     }
 }
 
-/// What a channel can be in.
+/// The state of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(rename_all = "lowercase")]
 pub enum ChannelState {

@@ -59,18 +59,18 @@ answers! {
         ]);
     /// To a cancellation.
     Cancelling: Answers::new()
-        .empty(204, "It was taken back.")
+        .empty(204, "The event is cancelled.")
         .refused(&CHANNEL)
         .refused(&[Code::UnknownEvent, Code::AlreadySent]);
     /// To a purge.
     Purged: Answers::new()
-        .json(200, "What was queued is taken back.", reference::<schemas::Cancelled>())
+        .json(200, "The events are cancelled.", reference::<schemas::Cancelled>())
         .refused(&CHANNEL)
         .refused(&[Code::Malformed]);
     /// To a pause or its end.
-    Done: Answers::new().empty(204, "It is so.").refused(&CHANNEL);
+    Done: Answers::new().empty(204, "Done.").refused(&CHANNEL);
     /// To a question about a channel.
-    Channel: Answers::new().json(200, "How it stands.", reference::<ChannelReport>()).refused(&CHANNEL);
+    Channel: Answers::new().json(200, "The channel's status.", reference::<ChannelReport>()).refused(&CHANNEL);
     /// To a question about all.
     Channels: Answers::new()
         .json(200, "One page, ordered by name, of the channels that the key may use.", reference::<Page>())
@@ -92,13 +92,13 @@ answers! {
     Socket: Answers::new().switching();
     /// To notices of streams.
     Noticed: Answers::new()
-        .json(200, "They were looked at.", reference::<schemas::Noticed>())
+        .json(200, "The notices were processed.", reference::<schemas::Noticed>())
         .refused(&BODY)
         .refused(&CALLER)
         .refused(&[Code::Malformed, Code::NotFound, Code::Overloaded]);
     /// Of the IVS API.
     PutMetadata: Answers::new()
-        .put(204, request_id(ResponseBuilder::new().description("It is queued, or was by an earlier try of the same call.")))
+        .put(204, request_id(ResponseBuilder::new().description("The string is queued, now or by an earlier try of the same call.")))
         .ivs(&[
             Code::Malformed, Code::InvalidEvent, Code::EventTooLarge, Code::BodyTooLarge, Code::UnknownChannel,
             Code::ChannelOffline, Code::QueueFull, Code::WouldExpire, Code::RateLimited, Code::Overloaded, Code::Draining,
@@ -208,7 +208,7 @@ impl Answers {
             "UnrecognizedClientException",
         ];
         let response = content(
-            "The request is not signed as it must be, or its key may not do this.",
+            "The signature is missing or wrong, or its key does not allow this.",
             "application/json",
             reference::<schemas::IvsError>(),
         );
@@ -247,10 +247,13 @@ fn problem(codes: &[Code]) -> ResponseBuilder {
     let response = content(&titles(codes), "application/problem+json", json);
     if codes == [Code::Unauthenticated] {
         let challenge = json!({"type": "string"});
-        return response.header("WWW-Authenticate", sometimes("How to be known.", challenge));
+        return response.header(
+            "WWW-Authenticate",
+            sometimes("How to authenticate.", challenge),
+        );
     }
     if codes == [Code::UpgradeRequired] {
-        let version = always("The one that is taken.", json!({"const": "13"}));
+        let version = always("The version that is supported.", json!({"const": "13"}));
         return response.header("Sec-WebSocket-Version", version);
     }
     retry_after(codes, response)
@@ -283,13 +286,13 @@ fn retry_after(codes: &[Code], response: ResponseBuilder) -> ResponseBuilder {
         return response;
     }
     let seconds = json!({"type": "integer", "minimum": 1});
-    let text = "Whole seconds until trying again makes sense.";
+    let text = "Seconds to wait before the next try.";
     let response = response.header("Retry-After", always(text, seconds));
     if !codes.contains(&Code::RateLimited) {
         return response;
     }
     let policy = "The producer's limit that was reached: `q` at once, a whole quota in `w` s.";
-    let state = "What is left of it, and when there is more, in s.";
+    let state = "What is left of the limit, and the seconds until there is more.";
     let text = || json!({"type": "string"});
     response
         .header("RateLimit-Policy", sometimes(policy, text()))

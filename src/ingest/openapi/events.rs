@@ -45,7 +45,7 @@ fn priority() -> Value {
 
 fn moment() -> Value {
     json!({
-        "description": "Not before this moment: RFC 3339 or epoch milliseconds, at most `limits.at_max_ahead_ms` ahead.",
+        "description": "The earliest moment to send it: RFC 3339 or milliseconds since 1970, at most `limits.at_max_ahead_ms` ahead.",
         "anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer"}],
     })
 }
@@ -92,7 +92,7 @@ pub fn cloud_event(channel: Option<&str>) -> Value {
             "source": {"type": "string", "format": "uri-reference", "minLength": 1, "maxLength": CLOUDEVENT_ID_MAX},
             "type": text(KIND_MAX, "The event's `type`."),
             "data": {"description": "The event's `data`: any JSON."},
-            "data_base64": {"type": "null", "description": "Not taken: payloads are text."},
+            "data_base64": {"type": "null", "description": "Refused: payloads are text."},
             "partitionkey": {"type": ["string", "null"], "description": "The event's `key`, where there is no `cuekey`."},
             "cuekey": nullable(&text(KEY_MAX, "The event's `key`.")),
             "cuemerge": nullable(&merge()),

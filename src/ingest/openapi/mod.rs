@@ -88,11 +88,11 @@ pub fn base() -> OpenApi {
         .license(Some(license))
         .version(env!("CARGO_PKG_VERSION"));
     let tags = [
-        (EVENTS, "Events, until they are sent."),
-        (CHANNELS, "What channels do, and what left them."),
+        (EVENTS, "Publish and cancel events."),
+        (CHANNELS, "Watch and control channels."),
         (SOCKETS, "Events as messages, acknowledged in order."),
         (AWS, "For AWS's own clients and services."),
-        (DOCUMENT, "What is written here."),
+        (DOCUMENT, "This document."),
     ];
     let tags =
         tags.map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build());

@@ -30,7 +30,7 @@ params! {
     EventId: [path("id", json!({"type": "string", "minLength": 1, "maxLength": CLOUDEVENT_ID_MAX}), "The event's `id`; of a CloudEvent its `source`, a space, and its `id`.", "a-17")];
     /// What `POST …/events` can be asked for.
     Publishing: [
-        query("atomic", json!({"type": "boolean", "default": false}), "All events or none: answered as the first refusal."),
+        query("atomic", json!({"type": "boolean", "default": false}), "Accept all events or none; if none, the answer is the first refusal."),
         query("wait", json!({"enum": ["delivered"]}), "Answer when every event has ended, or at the time-out."),
         query(
             "timeout_ms",
@@ -48,17 +48,17 @@ params! {
     Purging: [
         query("type", json!({"type": "string", "minLength": 1}), "Only events of this type."),
         query("key", json!({"type": "string", "minLength": 1}), "Only events of this key."),
-        query("all", json!({"enum": ["true"]}), "Every queued event: in place of `type` and `key`, one of which is needed otherwise."),
+        query("all", json!({"enum": ["true"]}), "Every queued event. Without it, `type` or `key` is needed."),
     ];
     /// A page.
     Paging: [
         query("limit", json!({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}), "The most channels on the page."),
-        query("after", json!({"type": "string"}), "`next` of the page before this one."),
+        query("after", json!({"type": "string"}), "The value of `next` on the page before."),
     ];
     /// The opening handshake of RFC 6455.
     Handshake: [
-        header("Connection", Required::True, json!({"enum": ["Upgrade"]}), "A token among others, in any case."),
-        header("Upgrade", Required::True, json!({"enum": ["websocket"]}), "A token among others, in any case."),
+        header("Connection", Required::True, json!({"enum": ["Upgrade"]}), "This token, among others if need be; upper or lower case."),
+        header("Upgrade", Required::True, json!({"enum": ["websocket"]}), "This token, among others if need be; upper or lower case."),
         header("Sec-WebSocket-Version", Required::True, json!({"enum": ["13"]}), "Any other is answered with 426."),
         header(
             "Sec-WebSocket-Key",
@@ -66,7 +66,7 @@ params! {
             json!({"type": "string", "pattern": "^[A-Za-z0-9+/]{22}==$", "examples": ["dGhlIHNhbXBsZSBub25jZQ=="]}),
             "16 bytes in Base64.",
         ),
-        header("Sec-WebSocket-Protocol", Required::False, json!({"type": "string", "examples": ["cuegate.v1"]}), "`cuegate.v1` is taken where it is offered."),
+        header("Sec-WebSocket-Protocol", Required::False, json!({"type": "string", "examples": ["cuegate.v1"]}), "`cuegate.v1` is chosen if it is offered."),
     ];
     /// What a reader of server-sent events says when it comes back.
     Resuming: [header("Last-Event-ID", Required::False, json!({"type": "string"}), "The last `id` it had: what was delivered since comes first, as far as it is kept.")];

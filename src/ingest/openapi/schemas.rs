@@ -81,7 +81,7 @@ schemas! {
     Accepted: accepted();
     Ended: ended();
     Cancelled: json!({
-        "type": "object", "required": ["cancelled"], "properties": {"cancelled": count("Events that were taken back.")},
+        "type": "object", "required": ["cancelled"], "properties": {"cancelled": count("Events that were cancelled.")},
     });
     Problem: problem();
     PutMetadataInput: put_metadata();
@@ -95,7 +95,7 @@ schemas! {
         "type": "object", "required": ["applied", "ignored"],
         "properties": {
             "applied": count("Notices that changed what is known of a stream."),
-            "ignored": count("Those of something else, of an unknown channel, or older than what is known."),
+            "ignored": count("Notices of another kind, of an unknown channel, or older than what is known."),
         },
     });
 }
@@ -141,9 +141,9 @@ fn codes(codes: impl IntoIterator<Item = Code>) -> Vec<&'static str> {
 
 fn refusal_members() -> Value {
     json!({
-        "code": {"enum": codes(Code::ALL.iter().copied()), "description": "Why; stable."},
-        "detail": {"type": "string", "description": "Why, and what to do, for people."},
-        "retry_after_ms": count("When trying again makes sense, in ms."),
+        "code": {"enum": codes(Code::ALL.iter().copied()), "description": "The reason; stable."},
+        "detail": {"type": "string", "description": "The reason and what to do, for people."},
+        "retry_after_ms": count("When to try again, in ms."),
     })
 }
 
@@ -159,7 +159,7 @@ fn problem() -> Value {
         "title": {"type": "string"},
         "status": {"type": "integer", "description": "The HTTP status."},
         "index": count("With `atomic=true`: the place of the event that was refused."),
-        "rejected": {"type": "array", "items": reference::<Rejection>(), "description": "Where every one of several events was refused: all of them."},
+        "rejected": {"type": "array", "items": reference::<Rejection>(), "description": "All refusals, where several events were sent and all were refused."},
     });
     extend(&mut properties, refusal_members());
     json!({
@@ -171,8 +171,8 @@ fn problem() -> Value {
 fn tally() -> Value {
     json!({
         "accepted": count("Events that were queued, without duplicates."),
-        "duplicates": count("Events that were known by their ids."),
-        "duplicate": {"type": "array", "items": {"type": "integer", "minimum": 0}, "description": "Their indexes, where there are any."},
+        "duplicates": count("Events whose ids were seen before."),
+        "duplicate": {"type": "array", "items": {"type": "integer", "minimum": 0}, "description": "The indexes of the duplicates, if there are any."},
         "rejected": {"type": "array", "items": reference::<Rejection>()},
     })
 }
@@ -189,12 +189,12 @@ fn accepted() -> Value {
 fn ended() -> Value {
     let ends = ["merged", "expired", "cancelled", "evicted", "dead_lettered"];
     let others: Map<String, Value> = ends
-        .map(|end| (end.to_owned(), count("Events that ended so.")))
+        .map(|end| (end.to_owned(), count("Events with this end.")))
         .into_iter()
         .collect();
     let mut properties = json!({
         "delivered": count("Events that were delivered."),
-        "ended": {"type": "object", "required": ends, "properties": others, "description": "Events that ended otherwise."},
+        "ended": {"type": "object", "required": ends, "properties": others, "description": "Events that ended in another way."},
         "pending": count("Events that are still queued."),
     });
     extend(&mut properties, tally());
