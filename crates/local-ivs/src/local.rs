@@ -2,9 +2,11 @@
 //! events.
 //!
 //! Not part of the IVS API: unsigned, with errors of their own form, `{"error": "..."}`.
-//! Whoever can reach the address can use them, so it had better be loopback.
+//! Whoever can reach the address can use them, so it had better be loopback. Pages that a browser
+//! shows reach loopback too: see `guard`.
 
 mod events;
+mod guard;
 mod ingest;
 mod metadata;
 
@@ -15,6 +17,8 @@ use crate::report::Report;
 use crate::server::{Body, BodyError, Shared};
 use crate::state::ChannelError;
 use bytes::Bytes;
+use guard::Foreign;
+pub(crate) use guard::Guard;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
@@ -98,6 +102,16 @@ impl From<BodyError> for LocalError {
     }
 }
 
+impl From<Foreign> for LocalError {
+    fn from(foreign: Foreign) -> Self {
+        let status = match foreign {
+            Foreign::Host(_) => StatusCode::MISDIRECTED_REQUEST,
+            Foreign::Origin => StatusCode::FORBIDDEN,
+        };
+        Self::new(status, foreign.to_string())
+    }
+}
+
 impl From<ChannelError> for LocalError {
     fn from(error: ChannelError) -> Self {
         let status = match error {
@@ -113,9 +127,10 @@ pub(crate) fn answer(
     parts: &Parts,
     body: Result<Bytes, BodyError>,
 ) -> Response<Body> {
-    let answered = match body {
-        Ok(body) => route(shared, parts, &body),
-        Err(error) => Err(error.into()),
+    let answered = match (shared.guard.check(parts), body) {
+        (Ok(()), Ok(body)) => route(shared, parts, &body),
+        (Ok(()), Err(error)) => Err(error.into()),
+        (Err(foreign), _) => Err(foreign.into()),
     };
     answered.unwrap_or_else(LocalError::into_response)
 }

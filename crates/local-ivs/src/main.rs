@@ -56,6 +56,14 @@ struct Arguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
+    /// A name that requests below /_local/ may be for, beside localhost and this machine's
+    /// addresses; may be given several times
+    ///
+    /// Without it they are refused, so that no page in a browser steers the emulator by a name
+    /// that it points here. The API itself is signed and takes every name.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+
     /// Where stream state changes are posted as an API destination of `EventBridge` would get
     /// them: `http://HOST[:PORT][/PATH]`, without TLS
     #[arg(long, value_name = "URL")]
@@ -120,6 +128,7 @@ async fn main() -> ExitCode {
             header: arguments.events_header,
             secret: arguments.events_secret,
         }),
+        allow_hosts: arguments.allow_host,
         ..Options::default()
     };
     let server = match Server::bind(&arguments.listen, options).await {

@@ -99,6 +99,8 @@ pub struct Options {
     pub seed: u64,
     /// Where stream state changes are posted as `EventBridge` would; nowhere by default.
     pub events: Option<EventsTarget>,
+    /// Names that requests below `/_local/` may be for, beside this machine's own; none by default.
+    pub allow_hosts: Vec<String>,
 }
 
 impl Default for Options {
@@ -111,6 +113,7 @@ impl Default for Options {
             data_dir: None,
             seed: 0,
             events: None,
+            allow_hosts: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::faults::{Faults, SplitMix64};
 use crate::limits::{
     IDLE_TIMEOUT, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_DELAYED_CALLS, SHUTDOWN_GRACE,
 };
+use crate::local::Guard;
 use crate::options::Options;
 use crate::state::{ChannelError, Snapshot, State};
 use crate::store::{DataError, Store};
@@ -86,6 +87,7 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) events: Arc<Bus>,
     pub(crate) closing: Closing,
+    pub(crate) guard: Guard,
     delayed: Arc<Semaphore>,
     requests: AtomicU64,
     /// `None`: nothing is saved.
@@ -136,6 +138,7 @@ impl Server {
                 faults: Faults::new(options.seed),
                 events: Arc::new(bus),
                 closing: Closing(closing_seen),
+                guard: Guard::new(local_addr.ip(), options.allow_hosts),
                 delayed: Arc::new(Semaphore::new(MAX_DELAYED_CALLS)),
                 requests: AtomicU64::new(0),
                 saved: progress,

@@ -422,3 +422,76 @@ async fn connections_are_kept_and_bodies_may_come_in_pieces() {
     let answer = exchange(fixture.addr, b"nonsense\r\n\r\n").await.unwrap();
     assert_eq!(answer.status, 400);
 }
+
+/// What a browser and its pages send, at an emulator of the name `ivs.test`.
+#[tokio::test]
+async fn pages_of_others_and_strange_names_are_refused() {
+    let options = || Options {
+        allow_hosts: vec!["ivs.test".to_owned()],
+        ..Options::default()
+    };
+    let fixture = Fixture::start(options()).await;
+    let own = fixture.addr.to_string();
+    let port = fixture.addr.port();
+    let (localhost, named) = (format!("localhost:{port}"), format!("IVS.test:{port}"));
+    let of_page = format!("http://{own}");
+    let other_port = format!("http://127.0.0.1:{}", port ^ 1);
+    let rebound = format!("evil.example:{port}");
+    #[rustfmt::skip]
+    let cases: [(&str, &[(&str, &str)], u16); 17] = [
+        // Programs.
+        (&own, &[], 200),
+        (&localhost, &[], 200),
+        ("[::1]", &[], 200),
+        (&named, &[], 200),
+        ("ivs.test", &[], 200),
+        // Names that anybody could point here.
+        (&rebound, &[], 421),
+        (&rebound, &[("origin", "http://evil.example")], 421),
+        ("10.1.2.3", &[], 421),
+        ("ivs.test.evil.example", &[], 421),
+        ("evil@127.0.0.1", &[], 421),
+        ("a b", &[], 421),
+        // Pages.
+        (&own, &[("origin", &of_page)], 200),
+        (&own, &[("sec-fetch-site", "none")], 200),
+        (&own, &[("origin", "http://evil.example")], 403),
+        (&own, &[("origin", &other_port)], 403),
+        (&own, &[("origin", "null")], 403),
+        (&own, &[("sec-fetch-site", "cross-site")], 403),
+    ];
+    let offline = r#"{"state":"offline"}"#;
+    let stream = path(DEMO_ENCODED, "stream");
+    for (host, headers, expected) in cases {
+        fixture.state.set_live(DEMO_CHANNEL).unwrap();
+        fixture.clock.advance_us(1_000_000);
+        for (method, path, body) in [
+            ("GET", "/_local/report", ""),
+            ("POST", &*stream, offline),
+            ("POST", "/_local/events", r#"{"url":"http://127.0.0.1:9/"}"#),
+            ("DELETE", "/_local/events", ""),
+        ] {
+            let request = request(fixture.addr, method, path, headers, body);
+            let request = request.replacen(&format!("host: {own}"), &format!("host: {host}"), 1);
+            let answer = exchange(fixture.addr, request.as_bytes()).await.unwrap();
+            let seen = if answer.status == 204 {
+                200
+            } else {
+                answer.status
+            };
+            // hyper itself refuses some.
+            let is_expected = seen == expected || (host == "a b" && seen == 400);
+            assert!(
+                is_expected,
+                "{method} {path} {host} {headers:?}: {answer:?}"
+            );
+        }
+        let live = fixture.put(DEMO_CHANNEL, "x").await.unwrap().status == 204;
+        assert_eq!(live, expected != 200, "{host} {headers:?}");
+    }
+    // The API is signed, for whatever name: a wrong signature is all it says.
+    let named = request(fixture.addr, "POST", "/ListStreams", &[], "{}");
+    let named = named.replacen(&own, &rebound, 1);
+    let answer = exchange(fixture.addr, named.as_bytes()).await.unwrap();
+    assert_eq!(answer.error().1, "MissingAuthenticationTokenException");
+}
