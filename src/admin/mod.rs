@@ -151,6 +151,9 @@ pub struct ReloadReport {
     pub changes: Vec<String>,
     /// What changed in the file but needs a restart, a line each.
     pub needs_restart: Vec<String>,
+    /// What could not be done, because a bound is reached, a line each. Another reload tries again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<String>,
 }
 
 /// `/metrics`, `/healthz` and `/readyz`.

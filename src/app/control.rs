@@ -1,19 +1,14 @@
-//! What operators may ask of the running gateway: how it stands, and to read its configuration
-//! again.
+//! What operators may ask of the running gateway: how it stands, a reload, dead letters.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::Source;
-use super::security::{self, Tried};
-use crate::access::Access;
+use super::reload::Reload;
 use crate::admin::{
-    AccountReadiness, Admin, DeadLetterPage, Doing, Losses, Overview, Readiness, ReloadReport,
-    Reloading, ReplayRefusal, ReplayReport,
+    AccountReadiness, Admin, DeadLetterPage, Doing, Losses, Overview, Readiness, Reloading,
+    ReplayRefusal, ReplayReport,
 };
-use crate::config::{self, Settings, UpstreamMode};
+use crate::config::{self, UpstreamMode};
 use crate::dispatch::{Gateway, LetterFilter, NotReplayed, Refused};
-use crate::ingest::Security;
 use crate::ingest::refusal::Refusal;
 use crate::journal::Room;
 use crate::telemetry::{Snapshot, Telemetry};
@@ -22,134 +17,19 @@ use crate::telemetry::{Snapshot, Telemetry};
 pub(super) struct Control {
     gateway: Arc<Gateway>,
     telemetry: Arc<Telemetry>,
-    source: Source,
-    security: Security,
-    /// The addresses that were bound at the start, whatever a file says since.
-    bound: [(&'static str, SocketAddr); 2],
-    /// One reload at a time.
-    reloading: Mutex<()>,
+    reload: Arc<Reload>,
 }
 
 impl Control {
-    pub(super) fn new(
+    pub(super) const fn new(
         gateway: Arc<Gateway>,
         telemetry: Arc<Telemetry>,
-        source: Source,
-        security: Security,
+        reload: Arc<Reload>,
     ) -> Self {
-        let settings = gateway.settings();
-        let bound = [
-            ("server.listen", settings.server.listen),
-            ("admin.listen", settings.admin.listen),
-        ];
         Self {
-            bound,
             gateway,
             telemetry,
-            source,
-            security,
-            reloading: Mutex::new(()),
-        }
-    }
-
-    /// Reads the configuration and puts it in force, or says what is wrong with it.
-    pub(super) fn reload_now(&self) -> Result<ReloadReport, Vec<String>> {
-        let _one = self
-            .reloading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let read = self.source.load().and_then(|new| {
-            let reload = config::reload(&self.gateway.settings(), new);
-            self.check_open(&reload.in_force)?;
-            let access = self.access(&reload.in_force)?;
-            Ok((reload, access))
-        });
-        match read {
-            Ok((reload, access)) => {
-                tell(&access);
-                // A key that is gone opens nothing from here on, whatever else is changing.
-                self.security.keyring.put(access);
-                let report = self.put_in_force(reload);
-                // Channels may have other names now: who may stay is asked once more.
-                self.security.keyring.ask_again();
-                self.telemetry.meters().reloaded(true);
-                tracing::info!(changes = report.changes.len(), needs_restart = ?report.needs_restart, "configuration reloaded");
-                Ok(report)
-            }
-            Err(errors) => {
-                self.telemetry.meters().reloaded(false);
-                let errors: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
-                for error in &errors {
-                    tracing::error!(%error, "configuration not reloaded; the old one stays in force");
-                }
-                Err(errors)
-            }
-        }
-    }
-
-    /// Refuses to let everybody in where others than this machine reach a listener: it stays where
-    /// it is until a restart.
-    fn check_open(&self, new: &Settings) -> Result<(), config::Errors> {
-        if new.needs_proof() || new.server.open_without_keys {
-            return Ok(());
-        }
-        let beyond = self
-            .bound
-            .iter()
-            .filter(|(_, at)| !at.ip().to_canonical().is_loopback());
-        let errors: Vec<_> = beyond
-            .map(|(key, at)| {
-                let what = format!("this process listens on {at} until it is restarted: it must not go without keys before");
-                config::Error::of_key(key, &what)
-            })
-            .collect();
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(config::Errors(errors))
-        }
-    }
-
-    /// Who may do what by these settings. Limits that stay keep what was used of them.
-    fn access(&self, settings: &Settings) -> Result<Access, config::Errors> {
-        let before = self.security.keyring.access();
-        Access::build(settings, &security::environment, Some(&before))
-    }
-
-    /// Reads keys and certificates again whose files have changed. What is not good changes
-    /// nothing, and is told once.
-    pub(super) fn look_at_files(&self, tried: &mut Tried) {
-        let _one = self
-            .reloading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let access = self.security.keyring.access();
-        access.tidy();
-        let files = access.files().now();
-        if files != *access.files() && files != tried.keys {
-            tried.keys = files;
-            match self.access(&self.gateway.settings()) {
-                Ok(access) => {
-                    tell(&access);
-                    self.security.keyring.put(access);
-                    tracing::info!("keys were read again: their files have changed");
-                }
-                Err(errors) => {
-                    tracing::error!(%errors, "keys could not be read again; the old ones stay in force");
-                }
-            }
-        }
-        if let Some(tls) = &self.security.tls {
-            match tls.read_changes(&mut tried.certificates) {
-                Ok(false) => {}
-                Ok(true) => {
-                    self.telemetry.meters().certificate_expires(tls.expires_s());
-                    tracing::info!("certificates were read again: their files have changed");
-                }
-                Err(error) => {
-                    tracing::error!(%error, "certificates could not be read again; the old ones stay in force");
-                }
-            }
+            reload,
         }
     }
 
@@ -161,21 +41,6 @@ impl Control {
             channel.arn().as_str().clone_into(name);
         }
         filter
-    }
-
-    fn put_in_force(&self, reload: config::Reload) -> ReloadReport {
-        self.gateway.apply(Arc::new(reload.in_force));
-        ReloadReport {
-            changes: reload.changes,
-            needs_restart: reload.needs_restart,
-        }
-    }
-}
-
-/// Warns of what was left out of an access.
-pub(super) fn tell(access: &Access) {
-    for warning in access.warnings() {
-        tracing::warn!("{warning}");
     }
 }
 
@@ -219,7 +84,7 @@ impl Admin for Control {
     }
 
     fn reload(&self) -> Reloading<'_> {
-        Box::pin(async move { self.reload_now() })
+        Box::pin(self.reload.run())
     }
 
     fn overview(&self) -> Overview {

@@ -1,12 +1,14 @@
 //! The emulator in this process: the upstream of local mode.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Error, closed};
+use crate::arn::ChannelArn;
 use crate::config::{ChannelSettings, Settings, UpstreamMode};
 use crate::lifecycle::Supervisor;
 use crate::upstream::{AccountOptions, Credentials};
@@ -15,6 +17,41 @@ use crate::upstream::{AccountOptions, Credentials};
 pub(super) struct LocalIvs {
     pub address: SocketAddr,
     pub task: JoinHandle<()>,
+    pub emulator: Emulator,
+}
+
+/// The emulator, as a reload gets at it.
+#[derive(Clone)]
+pub(super) struct Emulator {
+    keys: local_ivs::Keys,
+    state: Arc<local_ivs::State>,
+    /// The channels that it was told of.
+    told: Arc<Mutex<HashSet<ChannelArn>>>,
+}
+
+impl Emulator {
+    /// Makes those of the channels live that it was never told of, with their accounts' keys; the
+    /// answer is what it did not take, a line each. What is offline by somebody's wish stays so.
+    pub(super) fn make_known(&self, channels: &[ChannelSettings]) -> Vec<String> {
+        for account in accounts_of(channels) {
+            self.keys.add(key(account), "test", account);
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = Vec::new();
+        for channel in channels {
+            if told.contains(&channel.arn) {
+                continue;
+            }
+            match self.state.set_live(channel.arn.as_str()) {
+                Ok(()) => drop(told.insert(channel.arn.clone())),
+                Err(error) => failed.push(format!(
+                    "channel {} is unknown to the local IVS: {error}",
+                    channel.name
+                )),
+            }
+        }
+        failed
+    }
 }
 
 impl LocalIvs {
@@ -28,8 +65,10 @@ impl LocalIvs {
             return Ok(None);
         }
         let address = settings.local_ivs.listen;
+        let listed = settings.channels.iter().map(|listed| listed.arn.clone());
+        let keys = keys(&settings.channels);
         let options = local_ivs::Options {
-            keys: keys(&settings.channels),
+            keys: keys.clone(),
             live_channels: settings
                 .channels
                 .iter()
@@ -41,6 +80,11 @@ impl LocalIvs {
             .await
             .map_err(|error| Error::LocalIvs { address, error })?;
         let address = server.local_addr();
+        let emulator = Emulator {
+            keys,
+            state: server.state(),
+            told: Arc::new(Mutex::new(listed.collect())),
+        };
         // It outlives the drain: queues leave through it.
         let (closing, told) = (closed(closing.clone()), supervisor.clone());
         let task = supervisor.spawn(NAME, async move {
@@ -48,7 +92,11 @@ impl LocalIvs {
                 told.died(NAME, error);
             }
         });
-        Ok(Some(Self { address, task }))
+        Ok(Some(Self {
+            address,
+            task,
+            emulator,
+        }))
     }
 }
 
@@ -69,13 +117,13 @@ fn key(account: &str) -> String {
 }
 
 fn keys(channels: &[ChannelSettings]) -> local_ivs::Keys {
+    let accounts = accounts_of(channels).into_iter();
+    local_ivs::Keys::new(accounts.map(|account| (key(account), "test", account)))
+}
+
+fn accounts_of(channels: &[ChannelSettings]) -> BTreeSet<&str> {
     let listed = channels.iter().map(|listed| listed.arn.account());
-    let accounts: BTreeSet<&str> = listed.chain([LOCAL_ACCOUNT]).collect();
-    local_ivs::Keys::new(
-        accounts
-            .into_iter()
-            .map(|account| (key(account), "test", account)),
-    )
+    listed.chain([LOCAL_ACCOUNT]).collect()
 }
 
 /// The accounts that sign with another key than the well-known one.

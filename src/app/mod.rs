@@ -6,7 +6,8 @@
 //! - `announce`: what the start says: addresses, upstream, journal, keys;
 //! - `local`: the emulator of local mode;
 //! - `security`: the keys and certificates that are read with the settings;
-//! - `control`: what operators may ask of the running process: readiness, scrapes, reloads;
+//! - `control`: what operators may ask of the running process: readiness, scrapes, dead letters;
+//! - `reload`: the configuration, keys and certificates, read again;
 //! - `signals`: SIGTERM, SIGINT, SIGHUP.
 //!
 //! A part that panics ends the process (see [`crate::lifecycle`]).
@@ -14,6 +15,7 @@
 mod announce;
 mod control;
 mod local;
+mod reload;
 mod security;
 mod signals;
 
@@ -39,6 +41,7 @@ use crate::upstream::{AccountOptions, Credentials, Upstream, UpstreamOptions};
 
 use control::Control;
 use local::LocalIvs;
+use reload::Reload;
 pub use security::security;
 use signals::Signals;
 
@@ -177,11 +180,18 @@ async fn run(
         },
         recovery,
     );
-    let control = Arc::new(Control::new(
+    let reload = Arc::new(Reload::new(
         Arc::clone(&gateway),
         Arc::clone(&telemetry),
         source,
         security.clone(),
+        local.as_ref().map(|local| local.emulator.clone()),
+        supervisor.clone(),
+    ));
+    let control = Arc::new(Control::new(
+        Arc::clone(&gateway),
+        Arc::clone(&telemetry),
+        Arc::clone(&reload),
     ));
     announce::start(
         log_format,
@@ -197,8 +207,8 @@ async fn run(
     if let Some(tls) = &security.tls {
         telemetry.meters().certificate_expires(tls.expires_s());
     }
-    control::tell(&security.keyring.access());
-    let background = background(supervisor, &telemetry, &gateway, &control);
+    reload::tell(&security.keyring.access());
+    let background = background(supervisor, &telemetry, &gateway, &reload);
     let operators_door = serve_operators(
         supervisor,
         "the door of metrics and probes",
@@ -237,7 +247,7 @@ async fn run(
         ),
     );
 
-    signals.until_stop(&control).await;
+    signals.until_stop(&reload).await;
     let clean = drain(&gateway, &journal, &mut signals).await;
     end_streams.send_replace(ingest::Life::Stopping);
     close.send_replace(true);
@@ -259,7 +269,7 @@ fn background(
     supervisor: &Supervisor,
     telemetry: &Arc<Telemetry>,
     gateway: &Arc<Gateway>,
-    control: &Arc<Control>,
+    reload: &Arc<Reload>,
 ) -> [JoinHandle<()>; 6] {
     let of_telemetry = || Arc::clone(telemetry);
     let of_gateway = || Arc::clone(gateway);
@@ -283,7 +293,7 @@ fn background(
         }),
         supervisor.spawn(
             "the watch over keys and certificates",
-            security::watch(Arc::clone(control), supervisor.clone()),
+            Arc::clone(reload).watch(),
         ),
     ]
 }

@@ -1,25 +1,11 @@
-//! The keys and certificates that go with the settings: read at the start, and again when their
-//! files change.
+//! The keys and certificates that go with the settings.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::control::Control;
-use crate::access::{Access, Keyring, Stamped};
+use crate::access::{Access, Keyring};
 use crate::config::{Errors, Settings};
 use crate::ingest::Security;
 use crate::ingest::tls::Tls;
-use crate::lifecycle::Supervisor;
-
-/// How often files are looked at: a revoked token's key is of no use so long after.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// The files that were read last, whether what is in them was good or not.
-#[derive(Debug, Default)]
-pub(super) struct Tried {
-    pub(super) keys: Stamped,
-    pub(super) certificates: Stamped,
-}
 
 /// What the settings name in files and variables: who may do what, and the door's certificates.
 ///
@@ -45,21 +31,4 @@ pub fn security(settings: &Settings) -> Result<Security, Errors> {
 /// A variable of the process's environment.
 pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// Looks at the files of keys and certificates for ever.
-pub(super) async fn watch(control: Arc<Control>, supervisor: Supervisor) {
-    let mut tried = Tried::default();
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let control = Arc::clone(&control);
-        // Files may be on a network's disk.
-        let look = move || {
-            control.look_at_files(&mut tried);
-            tried
-        };
-        tried = supervisor
-            .blocking("the reading of keys and certificates", look)
-            .await;
-    }
 }

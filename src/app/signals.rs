@@ -1,9 +1,11 @@
 //! The signals the process listens to.
 
+use std::sync::Arc;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Error;
-use super::control::Control;
+use super::reload::Reload;
 
 /// The signals the process listens to.
 pub(super) struct Signals {
@@ -30,14 +32,14 @@ impl Signals {
     }
 
     /// Reloads at every SIGHUP until SIGTERM or SIGINT.
-    pub(super) async fn until_stop(&mut self, control: &Control) {
+    pub(super) async fn until_stop(&mut self, reload: &Arc<Reload>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {
-                    // Logged where it is done, whoever asked for it.
-                    let _ = control.reload_now();
+                    // Beside: the end does not wait for it.
+                    reload.begin();
                 }
             }
         }

@@ -20,6 +20,7 @@ use crate::config::{ChannelSettings, Settings, UpstreamMode};
 use crate::journal::{Failing, Recovery, Room, Ticket};
 use crate::telemetry::Snapshot;
 use crate::telemetry::spans::Origin;
+use crate::upstream::AccountOptions;
 
 /// When a client that met a bound of the whole process may try again, in ms.
 const OVERLOADED_RETRY_MS: u64 = 1000;
@@ -41,6 +42,16 @@ pub enum Refused {
         /// When to try again, in ms.
         retry_after_ms: u64,
     },
+}
+
+/// A listed channel that could not be opened: it is unknown until another reload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("channel {name} could not be opened: the bound is reached of {bound}")]
+pub struct NotOpened {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// What there are too many of.
+    bound: &'static str,
 }
 
 /// What became of events that are accepted all or none: the admissions in order, or the index
@@ -118,7 +129,9 @@ impl Gateway {
             .shared
             .set_timeouts(settings.upstream.call_timeout, abandon);
         let paused = gateway.take_back(&settings, recovery);
-        gateway.apply(settings);
+        for failed in gateway.apply(settings).iter().take(CHANNELS_TOLD) {
+            tracing::error!("{failed}");
+        }
         gateway.tell_paused(&paused);
         gateway.correct_letters();
         Arc::new(gateway)
@@ -156,8 +169,9 @@ impl Gateway {
         paused
     }
 
-    /// Puts changed settings in force. Queues and tokens stay as they are.
-    pub fn apply(&self, settings: Arc<Settings>) {
+    /// Puts changed settings in force. Queues and tokens stay as they are. The answer is which of
+    /// the listed channels could not be opened: those without are as before.
+    pub fn apply(&self, settings: Arc<Settings>) -> Vec<NotOpened> {
         self.shared.set_timeouts(
             settings.upstream.call_timeout,
             settings.account_defaults.abandon,
@@ -167,24 +181,7 @@ impl Gateway {
             let policy = settings.account_policy(&account.id, &account.region);
             account.set_policy(now, policy, settings.quota.payload_max_bytes);
         }
-        let mut aliases = HashMap::new();
-        for listed in &settings.channels {
-            match self.registry.open(
-                &self.shared,
-                &settings,
-                &listed.arn,
-                &listed.policy,
-                Some(&listed.name),
-            ) {
-                Ok(channel) => {
-                    aliases.insert(Arc::clone(&listed.name), channel);
-                }
-                Err(full) => {
-                    tracing::error!(channel = %listed.name, bound = full.0, "the channel could not be opened");
-                }
-            }
-        }
-        self.registry.set_aliases(&self.shared, aliases);
+        let failed = self.open_listed(&settings);
         self.registry
             .set_listed_accounts(&settings, &self.shared.meters);
         let listed = listed(&settings);
@@ -201,6 +198,47 @@ impl Gateway {
             .settings
             .write()
             .unwrap_or_else(PoisonError::into_inner) = settings;
+        failed
+    }
+
+    /// Opens the listed channels and gives them their names.
+    fn open_listed(&self, settings: &Settings) -> Vec<NotOpened> {
+        let known = settings.channels.iter().filter_map(|listed| {
+            let channel = self.registry.by_arn(&listed.arn)?;
+            Some((Arc::clone(&listed.name), channel))
+        });
+        let mut aliases: HashMap<_, _> = known.collect();
+        if aliases.len() < settings.channels.len() {
+            // Those that are listed no longer go first: they may have to make room.
+            self.registry.set_aliases(&self.shared, aliases.clone());
+        }
+        let mut failed = Vec::new();
+        for listed in &settings.channels {
+            if aliases.contains_key(&listed.name) {
+                continue;
+            }
+            let opened = self.registry.open(
+                &self.shared,
+                settings,
+                &listed.arn,
+                &listed.policy,
+                Some(&listed.name),
+            );
+            match opened {
+                Ok(channel) => drop(aliases.insert(Arc::clone(&listed.name), channel)),
+                Err(full) => failed.push(NotOpened {
+                    name: Arc::clone(&listed.name),
+                    bound: full.0,
+                }),
+            }
+        }
+        self.registry.set_aliases(&self.shared, aliases);
+        failed
+    }
+
+    /// Accounts that are called in a way of their own from now on, beside those of the start.
+    pub fn add_accounts(&self, accounts: Vec<AccountOptions>) {
+        self.shared.upstream.add_accounts(accounts);
     }
 
     /// The settings in force.
@@ -606,6 +644,9 @@ impl Gateway {
         self.registry.stop();
     }
 }
+
+/// Listed channels that could not be opened and are told by name, for the same reason.
+const CHANNELS_TOLD: usize = 20;
 
 /// Paused channels that are told by name at a start: more would push everything else out of
 /// sight.

@@ -45,7 +45,7 @@ pub use channel::{Channel, Delivered, LastError};
 #[cfg(test)]
 pub(crate) use clock::manual;
 pub use clock::{BootId, Clock, Moment};
-pub use gateway::{Gateway, Refused, Standing};
+pub use gateway::{Gateway, NotOpened, Refused, Standing};
 pub use letters::{DeadLetters, Letter, LetterFilter};
 pub use replay::{NotReplayed, Replayed};
 pub use report::{AccountReport, ChannelReport};

@@ -18,7 +18,7 @@ mod streams;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use aws_config::SdkConfig;
 use aws_sdk_ivs::Client;
@@ -70,6 +70,8 @@ impl Answer {
 #[derive(Debug)]
 pub struct Upstream {
     options: UpstreamOptions,
+    /// Accounts with settings of their own: those of the options, and those that came since.
+    accounts: RwLock<Vec<AccountOptions>>,
     /// The machine's AWS configuration, read at the first call that needs it.
     base: OnceCell<SdkConfig>,
     clients: Mutex<HashMap<ClientKey, Arc<OnceCell<Connected>>>>,
@@ -88,12 +90,34 @@ struct Connected {
 impl Upstream {
     /// Makes no call and reads nothing: clients are made when they are first needed.
     #[must_use]
-    pub fn new(options: UpstreamOptions) -> Self {
+    pub fn new(mut options: UpstreamOptions) -> Self {
         Self {
+            accounts: RwLock::new(std::mem::take(&mut options.accounts)),
             options,
             base: OnceCell::new(),
             clients: Mutex::default(),
         }
+    }
+
+    /// Adds accounts with settings of their own, from their next call on. Those that are there
+    /// stay as they are: a client was made by them.
+    pub fn add_accounts(&self, accounts: Vec<AccountOptions>) {
+        let mut known = self
+            .accounts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for account in accounts {
+            if !known
+                .iter()
+                .any(|own| own.is(&account.account, &account.region))
+            {
+                known.push(account);
+            }
+        }
+    }
+
+    fn accounts(&self) -> RwLockReadGuard<'_, Vec<AccountOptions>> {
+        self.accounts.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends `metadata` to a channel of `account` in `region`, once.
@@ -152,11 +176,7 @@ impl Upstream {
 
     /// The place of a client; none if there are too many.
     fn cell(&self, account: &str, region: &str) -> Option<Arc<OnceCell<Connected>>> {
-        let own = self
-            .options
-            .accounts
-            .iter()
-            .any(|a| a.account == account && a.region == region);
+        let own = self.accounts().iter().any(|own| own.is(account, region));
         let key = (region.to_owned(), own.then(|| account.to_owned()));
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= CLIENTS_MAX && !clients.contains_key(&key) {
@@ -185,9 +205,12 @@ impl Upstream {
             .base
             .get_or_init(|| client::base(&self.options, region))
             .await;
-        let mut accounts = self.options.accounts.iter();
-        let own = accounts.find(|a| a.account == account && a.region == region);
-        let config = client::config(base, &self.options, own, region).await;
+        let own = self
+            .accounts()
+            .iter()
+            .find(|own| own.is(account, region))
+            .cloned();
+        let config = client::config(base, &self.options, own.as_ref(), region).await;
         Connected {
             client: client::build(&config, &self.options),
             config,

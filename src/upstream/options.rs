@@ -58,6 +58,12 @@ pub struct AccountOptions {
     pub credentials: Option<Credentials>,
 }
 
+impl AccountOptions {
+    pub(super) fn is(&self, account: &str, region: &str) -> bool {
+        self.account == account && self.region == region
+    }
+}
+
 /// Whose credentials sign the calls.
 #[derive(Clone)]
 pub enum Credentials {

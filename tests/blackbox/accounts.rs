@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::support::emulator::encoded;
 use crate::support::eventually;
-use crate::support::http::check_problem;
+use crate::support::http::{check_problem, send};
 use crate::support::metrics::same;
-use crate::support::process::Gateway;
+use crate::support::process::{Gateway, local};
 
 /// Two accounts in one region, and one of them in a second region.
 const HOMES: [(&str, &str); 3] = [
@@ -151,4 +152,80 @@ fn an_account_that_cannot_send_does_not_hold_up_another() {
         404,
         "unknown_channel",
     );
+}
+
+/// An account of its own each.
+fn of_another(nth: usize) -> String {
+    format!("arn:aws:ivs:us-west-2:{:012}:channel/c", 100_000 + nth)
+}
+
+fn listing(rest: &str, others: impl IntoIterator<Item = usize>) -> String {
+    let mut text = local(rest, &[("quiz", "")]);
+    for nth in others {
+        let arn = of_another(nth);
+        let _ = writeln!(text, "[[channel]]\nname = \"c{nth}\"\narn = \"{arn}\"");
+    }
+    text
+}
+
+fn reload(gateway: &Gateway, config: &str) -> Value {
+    std::fs::write(gateway.config_file(), config).expect("the file");
+    let answer = send(gateway.admin, "POST", "/admin/reload", &[], b"");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+/// A process knows 256 accounts and regions. One that is idle makes room for another, whose events
+/// are delivered, in local mode too.
+#[test]
+fn an_idle_account_makes_room_for_the_257th() {
+    let unlisted = "[channels]\nallow_unlisted = true";
+    let gateway = Gateway::start(&listing(unlisted, []));
+    for nth in 0..255 {
+        let path = format!("/v1/channels/{}", encoded(&of_another(nth)));
+        let answer = gateway.request("GET", &path);
+        assert_eq!(answer.status, 200, "{nth}: {answer:?}");
+    }
+    let report = reload(&gateway, &listing(unlisted, [255]));
+    assert_eq!(report["failed"], Value::Null, "{report}");
+    assert!(report["changes"].to_string().contains("c255"), "{report}");
+    let answer = gateway.post("/v1/channels/c255/events?wait=delivered", r#"{"data":1}"#);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(gateway.emulator.metadata(&of_another(255)).len(), 1);
+}
+
+/// What a bound keeps a reload from is in its answer and in the log; it is done once there is room.
+#[test]
+fn a_reload_says_what_it_could_not_do() {
+    let gateway = Gateway::start(&listing("", []));
+    let report = reload(&gateway, &listing("", 0..257));
+    let failed = report["failed"].as_array().expect("what failed");
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    for (line, name) in failed.iter().zip(["c255", "c256"]) {
+        let line = line.as_str().expect("a line");
+        assert!(
+            line.contains(name) && line.contains("256 accounts"),
+            "{line}"
+        );
+        gateway.process.logged(line);
+        let changes = report["changes"].to_string();
+        assert!(!changes.contains(name), "{changes}");
+        let path = format!("/v1/channels/{name}/events");
+        check_problem(
+            &gateway.post(&path, r#"{"data":1}"#),
+            404,
+            "unknown_channel",
+        );
+    }
+    assert_eq!(report["changes"].as_array().map(Vec::len), Some(255));
+    // Those that are listed no longer make room. They may count for a moment longer.
+    eventually("it is done", || {
+        let report = reload(&gateway, &listing("", 2..257));
+        report["failed"].is_null().then_some(())
+    });
+    for name in ["quiz", "c2", "c255", "c256"] {
+        let path = format!("/v1/channels/{name}/events?wait=delivered");
+        let answer = gateway.post(&path, r#"{"data":1}"#);
+        assert_eq!(answer.status, 200, "{name}: {answer:?}");
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::eventually;
 use crate::support::http::{check_problem, send};
 use crate::support::metrics::same;
-use crate::support::process::{Gateway, local};
+use crate::support::process::{Gateway, arn, local};
 
 fn reload(gateway: &Gateway) -> Value {
     let answer = send(gateway.admin, "POST", "/admin/reload", &[], b"");
@@ -173,4 +173,24 @@ fn a_changed_payload_bound_stays_changed() {
         assert_eq!(publish(most).status, 200, "within {bound}");
         check_problem(&publish(bound), 413, "event_too_large");
     }
+}
+
+/// In local mode the emulator hears of a channel that a reload adds. A stream that was ended
+/// meanwhile stays ended.
+#[test]
+fn a_channel_that_a_reload_adds_is_live_in_the_emulator() {
+    let gateway = Gateway::start(&local("", &[("quiz", "ttl_ms = 60000")]));
+    gateway.emulator.stream(&arn("quiz"), "offline");
+    write(
+        &gateway,
+        &local("", &[("quiz", "ttl_ms = 60000"), ("new", "")]),
+    );
+    reload(&gateway);
+    let answer = gateway.post("/v1/channels/new/events?wait=delivered", r#"{"data":1}"#);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(gateway.taken("new").len(), 1);
+    gateway.publish("quiz", r#"{"data":1}"#);
+    eventually("it is known to be offline", || {
+        (gateway.status("quiz")["state"] == "offline").then_some(())
+    });
 }

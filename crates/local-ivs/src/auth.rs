@@ -7,6 +7,7 @@ use http::request::Parts;
 use serde::Deserialize;
 use sigv4::{Error as SignatureError, Request, Secret};
 use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// The signing name of Amazon IVS.
 const SERVICE: &str = "ivs";
@@ -14,9 +15,9 @@ const SERVICE: &str = "ivs";
 /// Access keys and what they may do.
 ///
 /// The default holds one: access key `test`, secret `test`, account 000000000000, every
-/// operation.
+/// operation. Clones are the same keys: what one is given, all have.
 #[derive(Debug, Clone)]
-pub struct Keys(HashMap<String, Key>);
+pub struct Keys(Arc<RwLock<HashMap<String, Key>>>);
 
 #[derive(Debug, Clone)]
 struct Key {
@@ -24,6 +25,16 @@ struct Key {
     account: String,
     /// `None`: all.
     operations: Option<Vec<String>>,
+}
+
+impl Key {
+    fn of_all(secret: &str, account: &str) -> Self {
+        Self {
+            secret: Secret::new(secret),
+            account: account.to_owned(),
+            operations: None,
+        }
+    }
 }
 
 /// What is wrong with a credentials file; the text says which key and what to do.
@@ -56,15 +67,24 @@ impl Default for Keys {
 impl Keys {
     /// Keys that may do everything: access key id, secret, account.
     pub fn new<'a>(keys: impl IntoIterator<Item = (String, &'a str, &'a str)>) -> Self {
-        let keys = keys.into_iter().map(|(id, secret, account)| {
-            let key = Key {
-                secret: Secret::new(secret),
-                account: account.to_owned(),
-                operations: None,
-            };
-            (id, key)
-        });
-        Self(keys.collect())
+        let keys = keys
+            .into_iter()
+            .map(|(id, secret, account)| (id, Key::of_all(secret, account)));
+        Self::of(keys.collect())
+    }
+
+    fn of(keys: HashMap<String, Key>) -> Self {
+        Self(Arc::new(RwLock::new(keys)))
+    }
+
+    /// Adds a key that may do everything, also for a server that runs; one of the same id goes.
+    pub fn add(&self, id: String, secret: &str, account: &str) {
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        keys.insert(id, Key::of_all(secret, account));
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<String, Key>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the text of a credentials file: TOML with at least one `[[key]]` of
@@ -119,7 +139,7 @@ impl Keys {
         if keys.is_empty() {
             return Err(KeysError("there is no [[key]] in the file".to_owned()));
         }
-        Ok(Self(keys))
+        Ok(Self::of(keys))
     }
 
     /// Verifies the signature of a request.
@@ -136,10 +156,10 @@ impl Keys {
             body,
         };
         let verified = sigv4::verify(&request, SERVICE, clock.wall(), |id| {
-            self.0.get(id).map(|key| key.secret.clone())
+            self.read().get(id).map(|key| key.secret.clone())
         })?;
-        let key = self
-            .0
+        let keys = self.read();
+        let key = keys
             .get(&verified.access_key_id)
             .ok_or(SignatureError::UnknownKey)?;
         Ok(Caller {
@@ -151,7 +171,7 @@ impl Keys {
 
     /// Whether the caller's key may use an operation, given as `ivs:PutMetadata`.
     pub(crate) fn allows(&self, caller: &Caller, operation: &str) -> bool {
-        self.0.get(&caller.access_key_id).is_some_and(|key| {
+        self.read().get(&caller.access_key_id).is_some_and(|key| {
             key.operations
                 .as_ref()
                 .is_none_or(|allowed| allowed.iter().any(|pattern| matches(pattern, operation)))
@@ -190,7 +210,7 @@ mod tests {
 
     fn check(text: &str, expected: Result<usize, &str>) {
         match (Keys::from_toml(text), expected) {
-            (Ok(keys), Ok(count)) => assert_eq!(keys.0.len(), count, "{text}"),
+            (Ok(keys), Ok(count)) => assert_eq!(keys.read().len(), count, "{text}"),
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{text}: {error}"),
             (got, _) => panic!("{text}: {got:?}"),
         }
