@@ -16,4 +16,5 @@ pub mod ingest;
 pub mod journal;
 pub mod lifecycle;
 pub mod telemetry;
+pub mod timestamp;
 pub mod upstream;

@@ -30,7 +30,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use crate::access::Keyring;
-use crate::dispatch::{Clock, Letter, LetterFilter};
+use crate::dispatch::{Clock, LetterFilter, ShownLetter};
 use crate::telemetry::{Meters, Snapshot, Telemetry, request_id};
 use by::By;
 use problem::Problem;
@@ -79,7 +79,7 @@ pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DeadLetterPage {
     /// Oldest first.
-    pub dead_letters: Vec<Letter>,
+    pub dead_letters: Vec<ShownLetter>,
     /// How many there are, whether they fit or not.
     pub total: usize,
     /// What `after` must be for the next page; none: there is no more.

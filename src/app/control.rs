@@ -8,7 +8,7 @@ use crate::admin::{
     ReplayRefusal, ReplayReport,
 };
 use crate::config::{self, UpstreamMode};
-use crate::dispatch::{Gateway, LetterFilter, NotReplayed, Refused};
+use crate::dispatch::{Gateway, Letter, LetterFilter, NotReplayed, Refused, ShownLetter};
 use crate::ingest::refusal::Refusal;
 use crate::journal::Room;
 use crate::telemetry::{Snapshot, Telemetry};
@@ -31,6 +31,12 @@ impl Control {
             telemetry,
             reload,
         }
+    }
+
+    /// A letter with the alias that its channel has now.
+    fn shown(&self, letter: Letter) -> ShownLetter {
+        let channel = self.gateway.known(&letter.channel);
+        letter.shown(channel.and_then(|channel| channel.alias()))
     }
 
     /// The filter with its channel by ARN: letters outlive aliases.
@@ -133,7 +139,7 @@ impl Admin for Control {
         letters.truncate(limit);
         DeadLetterPage {
             next: letters.last().filter(|_| more).map(|last| last.id),
-            dead_letters: letters,
+            dead_letters: letters.into_iter().map(|it| self.shown(it)).collect(),
             total: self.gateway.dead_letter_count(),
         }
     }

@@ -154,6 +154,7 @@ impl Channel {
         account: Arc<Account>,
         queue: Queue,
         label: Option<Arc<str>>,
+        last_error: Option<LastError>,
     ) -> Self {
         let state = State {
             queue,
@@ -161,7 +162,7 @@ impl Channel {
             totalled: (0, 0),
             lost: Lost::default(),
             payloads: None,
-            last_error: None,
+            last_error: last_error.map(Box::new),
             paused: None,
             pause_changed: false,
             denied: false,

@@ -306,7 +306,10 @@ impl engine::Queues for Queues {
         };
         channel.with(&self.shared, |state| {
             if let Some(error) = error {
+                self.shared.note_error(channel.arn.as_str(), Some(&error));
                 state.last_error = Some(Box::new(error));
+            } else if outcome == Outcome::Delivered && state.last_error.is_some() {
+                self.shared.note_error(channel.arn.as_str(), None);
             }
             tell_health(channel, state, view.channel.health);
             state.outlook = view.channel;

@@ -4,9 +4,12 @@
 //! All of them are in memory, and in the journal where there is one. Bounded: the oldest go
 //! first, and are counted. Events that a policy dropped while their stream was offline are
 //! none: that is what the policy asks for.
+//!
+//! With them is kept what the API last said about each channel that fails, because an event that
+//! dies after a restart died of it too.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::{Data, Dead, Event, Merge, Priority};
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,7 @@ use serde_json::value::RawValue;
 use super::channel::LastError;
 use super::clock::{BootId, Moment};
 use crate::journal::Shelf;
+use crate::timestamp::rfc3339;
 
 /// Most letters kept: a wrong role on a busy channel makes hundreds a second, and a person
 /// looks at the first few.
@@ -22,6 +26,38 @@ const LETTERS_MAX: usize = 10_000;
 
 /// Most bytes they take, as they are written.
 const BYTES_MAX: usize = 16 << 20;
+
+/// Most channels whose last error is kept over restarts; of more, the oldest error goes.
+const ERRORS_MAX: usize = 10_000;
+
+/// Where the numbers of errors begin on the shelf. No letter gets there: it would take a million a
+/// second for a hundred thousand years.
+const FIRST_ERROR: u64 = 1 << 63;
+
+/// What the API last said about a channel that fails.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Failing {
+    /// The channel's ARN.
+    channel: String,
+    error: LastError,
+}
+
+/// One dead letter, as operators see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShownLetter {
+    id: u64,
+    channel: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<Arc<str>>,
+    reason: String,
+    at: String,
+    at_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<LastError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<u64>,
+    event: LetterEvent,
+}
 
 /// One dead letter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,6 +96,22 @@ struct Died {
 const DRIFT_MS: u64 = 1000;
 
 impl Letter {
+    /// As operators see it, under the alias that its channel has now.
+    #[must_use]
+    pub fn shown(self, alias: Option<Arc<str>>) -> ShownLetter {
+        ShownLetter {
+            id: self.id,
+            channel: self.channel,
+            alias,
+            reason: self.reason,
+            at: rfc3339(i64::try_from(self.at_ms).unwrap_or(i64::MAX)),
+            at_ms: self.at_ms,
+            error: self.error,
+            n: self.n,
+            event: self.event,
+        }
+    }
+
     /// Corrects when it died, if that was in this boot and the wall clock was set since; whether
     /// it did.
     fn correct(&mut self, now: &Moment) -> bool {
@@ -162,14 +214,32 @@ impl LetterFilter {
     }
 }
 
-#[derive(Default)]
 struct Kept {
     /// With their bytes as they are written.
     letters: BTreeMap<u64, (Letter, usize)>,
     bytes: usize,
     next: u64,
+    /// By their numbers on the shelf.
+    failing: BTreeMap<u64, Failing>,
+    /// The same, by the channels' ARNs.
+    failing_of: HashMap<String, u64>,
+    next_error: u64,
     /// What the journal has not heard yet.
     changed: Vec<u64>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            letters: BTreeMap::new(),
+            bytes: 0,
+            next: 0,
+            failing: BTreeMap::new(),
+            failing_of: HashMap::new(),
+            next_error: FIRST_ERROR,
+            changed: Vec::new(),
+        }
+    }
 }
 
 /// All dead letters.
@@ -212,6 +282,25 @@ impl DeadLetters {
             kept.remove(oldest);
             tracing::debug!(id = oldest, "the oldest dead letter made room");
         }
+    }
+
+    /// What the API said about a channel, which is kept over restarts until a call is delivered:
+    /// none then. Whether that is something new to the journal.
+    pub(super) fn note(&self, channel: &str, error: Option<&LastError>) -> bool {
+        let mut kept = self.lock();
+        match error {
+            Some(error) => kept.fails(channel, error),
+            None => kept.works(channel),
+        }
+    }
+
+    /// What the API last said about a channel that fails.
+    pub(super) fn error_of(&self, channel: &str) -> Option<LastError> {
+        let kept = self.lock();
+        let number = kept.failing_of.get(channel)?;
+        kept.failing
+            .get(number)
+            .map(|failing| failing.error.clone())
     }
 
     /// Up to `limit` letters after `after`, oldest first.
@@ -267,6 +356,55 @@ impl DeadLetters {
 }
 
 impl Kept {
+    /// Of an error that comes again only the first is written: a channel has many a minute.
+    fn fails(&mut self, channel: &str, error: &LastError) -> bool {
+        let known = self.failing_of.get(channel).copied();
+        let said = |error: &LastError| (error.code.clone(), error.status, error.message.clone());
+        if let Some(failing) = known.and_then(|number| self.failing.get(&number))
+            && said(&failing.error) == said(error)
+        {
+            return false;
+        }
+        let number = known.unwrap_or(self.next_error);
+        self.next_error = self.next_error.max(number + 1);
+        let failing = Failing {
+            channel: channel.to_owned(),
+            error: error.clone(),
+        };
+        self.put(number, failing);
+        self.changed.push(number);
+        while self.failing.len() > ERRORS_MAX {
+            let Some((oldest, failing)) = self.failing.pop_first() else {
+                break;
+            };
+            self.failing_of.remove(&failing.channel);
+            self.changed.push(oldest);
+        }
+        true
+    }
+
+    fn works(&mut self, channel: &str) -> bool {
+        let Some(number) = self.failing_of.remove(channel) else {
+            return false;
+        };
+        self.failing.remove(&number);
+        self.changed.push(number);
+        true
+    }
+
+    fn put(&mut self, number: u64, failing: Failing) {
+        self.failing_of.insert(failing.channel.clone(), number);
+        self.failing.insert(number, failing);
+    }
+
+    /// What is on the shelf under a number, as it is written.
+    fn written(&self, number: u64) -> Option<Vec<u8>> {
+        if number >= FIRST_ERROR {
+            return self.failing.get(&number).map(text);
+        }
+        self.letters.get(&number).map(|(letter, _)| text(letter))
+    }
+
     fn insert(&mut self, letter: Letter, bytes: usize) {
         self.changed.push(letter.id);
         self.bytes += bytes;
@@ -288,10 +426,15 @@ impl Shelf for DeadLetters {
     fn restore(&self, letters: Vec<(u64, Vec<u8>)>) {
         let mut kept = self.lock();
         for (id, text) in letters {
-            kept.next = kept.next.max(id + 1);
-            match serde_json::from_slice(&text) {
-                Ok(letter) => kept.insert(letter, text.len()),
-                Err(error) => tracing::error!(id, %error, "a dead letter cannot be read"),
+            let read = if id >= FIRST_ERROR {
+                kept.next_error = kept.next_error.max(id + 1);
+                serde_json::from_slice(&text).map(|failing| kept.put(id, failing))
+            } else {
+                kept.next = kept.next.max(id + 1);
+                serde_json::from_slice(&text).map(|letter| kept.insert(letter, text.len()))
+            };
+            if let Err(error) = read {
+                tracing::error!(id, %error, "a dead letter, or a channel's last error, cannot be read");
             }
         }
         kept.changed.clear();
@@ -302,24 +445,26 @@ impl Shelf for DeadLetters {
         let mut changed = std::mem::take(&mut kept.changed);
         changed.sort_unstable();
         changed.dedup();
-        let now = |id: u64| kept.letters.get(&id).map(|(letter, _)| text(letter));
-        changed.into_iter().map(|id| (id, now(id))).collect()
+        let now = |id: u64| (id, kept.written(id));
+        changed.into_iter().map(now).collect()
     }
 
     fn all(&self) -> Vec<(u64, Vec<u8>)> {
         let mut kept = self.lock();
         kept.changed.clear();
         let letters = kept.letters.iter();
+        let letters = letters.map(|(id, (letter, _))| (*id, text(letter)));
+        let failing = kept.failing.iter();
         letters
-            .map(|(id, (letter, _))| (*id, text(letter)))
+            .chain(failing.map(|(number, failing)| (*number, text(failing))))
             .collect()
     }
 }
 
 /// As it is written to the journal.
-fn text(letter: &Letter) -> Vec<u8> {
-    // A letter has nothing that JSON cannot say.
-    serde_json::to_vec(letter).unwrap_or_default()
+fn text(thing: &impl Serialize) -> Vec<u8> {
+    // None has anything that JSON cannot say.
+    serde_json::to_vec(thing).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -428,6 +573,55 @@ mod tests {
         );
         again.add("c", &[dead("4")], None, &moment());
         assert_eq!(again.list(&LetterFilter::default(), Some(2), 9)[0].id, 3);
+    }
+
+    /// A channel's last error is kept until a call is delivered, apart from the letters.
+    #[test]
+    fn last_errors_are_written_and_read_again() {
+        let error = |message: &str| LastError {
+            code: None,
+            status: Some(503),
+            message: message.to_owned(),
+            at_ms: 1,
+        };
+        let letters = DeadLetters::default();
+        assert!(letters.note("a", Some(&error("x"))));
+        let later = LastError {
+            at_ms: 2,
+            ..error("x")
+        };
+        assert!(!letters.note("a", Some(&later)), "the same again");
+        assert!(letters.note("b", Some(&error("y"))));
+        assert!(letters.note("a", Some(&error("z"))));
+        assert!(!letters.note("c", None), "it never failed");
+        letters.add("a", &[dead("1")], None, &moment());
+        let again = DeadLetters::default();
+        again.restore(
+            letters
+                .take()
+                .into_iter()
+                .map(|(id, text)| (id, text.expect("there")))
+                .collect(),
+        );
+        assert_eq!(again.error_of("a"), Some(error("z")));
+        assert_eq!(again.len(), 1);
+        assert!(again.note("a", None));
+        assert!(!again.note("b", Some(&error("y"))));
+        assert!(
+            again.note("c", Some(&error("y"))),
+            "under a number of its own"
+        );
+        assert_eq!(again.take().len(), 2, "one is gone, one is new");
+        let third = DeadLetters::default();
+        third.restore(again.all());
+        let known = ["a", "b", "c"].map(|channel| third.error_of(channel).is_some());
+        assert_eq!(known, [false, true, true]);
+        // Those of the oldest go.
+        for nth in 0..=ERRORS_MAX {
+            third.note(&format!("many-{nth}"), Some(&error("x")));
+        }
+        assert_eq!(third.error_of("b"), None);
+        assert_eq!(third.all().len(), ERRORS_MAX + 1);
     }
 
     #[test]

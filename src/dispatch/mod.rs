@@ -46,7 +46,7 @@ pub use channel::{Channel, Delivered, LastError};
 pub(crate) use clock::manual;
 pub use clock::{BootId, Clock, Moment};
 pub use gateway::{Gateway, NotOpened, Refused, Standing};
-pub use letters::{DeadLetters, Letter, LetterFilter};
+pub use letters::{DeadLetters, Letter, LetterFilter, ShownLetter};
 pub use replay::{NotReplayed, Replayed};
 pub use report::{AccountReport, ChannelReport};
 pub use shared::Parts;

@@ -110,6 +110,7 @@ impl Registry {
                 account,
                 queue,
                 label.cloned(),
+                shared.letters.error_of(arn.as_str()),
             ))
         });
         Ok(Arc::clone(&made))

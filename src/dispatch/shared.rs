@@ -86,6 +86,13 @@ impl Shared {
         }
     }
 
+    /// Keeps what the API last said about a channel; none: it took a payload.
+    pub(super) fn note_error(&self, channel: &str, error: Option<&LastError>) {
+        if self.letters.note(channel, error) {
+            self.journal.mark_shelf();
+        }
+    }
+
     /// Keeps the dead letters of a channel.
     pub(super) fn bury(&self, channel: &str, dead: &[Dead], error: Option<&LastError>) {
         let kept: Vec<Dead> = dead

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::http::send;
 use crate::support::metrics::same;
-use crate::support::process::{Ended, Gateway, command, local, run};
+use crate::support::process::{Ended, Gateway, arn, command, local, run};
 use crate::support::{SOON, eventually};
 
 /// Lives of a gateway on one journal.
@@ -202,6 +202,14 @@ fn dead_letters_are_kept_replayed_and_purged() {
     let letter: Value = serde_json::from_str(&listed).unwrap_or_else(|e| panic!("{e}: {listed}"));
     assert_eq!(letter["reason"], "access_denied", "{letter}");
     assert_eq!(letter["error"]["code"], "AccessDeniedException", "{letter}");
+    assert_eq!(letter["channel"], arn("quiz"), "{letter}");
+    assert_eq!(letter["alias"], "quiz", "{letter}");
+    // The same moment, for people and for programs.
+    let at = letter["at"].as_str().expect("RFC 3339");
+    let ms = letter["at_ms"].as_u64().expect("milliseconds");
+    let seconds = format!("{:02}.{:03}Z", ms / 1000 % 60, ms % 1000);
+    assert!(at.starts_with("20") && at.len() == 24, "{at}");
+    assert!(at.ends_with(&seconds), "{at} {ms}");
     assert!(listed.contains(r#""data":{"a":1.0}"#), "{listed}");
     assert!(same(second.scrape().get("cuegate_dead_letters"), 2.0));
     let replayed = dead(&second, &["replay", "--channel", "quiz"]);
@@ -214,6 +222,40 @@ fn dead_letters_are_kept_replayed_and_purged() {
     let third = journal.start();
     assert!(same(third.scrape().get("cuegate_dead_letters"), 0.0));
     third.scrape().check_books(true);
+}
+
+/// What the API said before a restart is with an event that dies after it: no call is made in
+/// between that could say it again.
+#[test]
+fn the_last_error_survives_a_restart() {
+    let journal = Journal::new("[tuning]\nrestart_hold_ms = 60000\n");
+    let first = journal.start();
+    first
+        .emulator
+        .faults(r#"{"kind":"error","status":503,"code":"ServiceUnavailable","probability":1}"#);
+    first.publish("quiz", r#"{"data":1,"ttl_ms":4000}"#);
+    let code = |gateway: &Gateway| {
+        let error = &gateway.status("quiz")["last_error"];
+        (error["code"] == "ServiceUnavailable").then_some(())
+    };
+    eventually("a call failed", || code(&first));
+    // What was said before is on the disk with it.
+    first.publish("b", r#"{"data":2}"#);
+    kill(first);
+    let second = journal.start();
+    eventually("the channel's status has it", || code(&second));
+    let letters = || {
+        let path = "/admin/dead-letters?channel=quiz";
+        send(second.admin, "GET", path, &[], b"").json()["dead_letters"].clone()
+    };
+    let letters = eventually("the event is dead", || {
+        let letters = letters();
+        letters[0].is_object().then_some(letters)
+    });
+    assert_eq!(
+        letters[0]["error"]["code"], "ServiceUnavailable",
+        "{letters}"
+    );
 }
 
 /// A start that finds much on the disk and little alive writes the journal anew.

@@ -37,20 +37,20 @@ export function lettersView({ channel }) {
     none.hidden = letters.length > 0;
     replayAll.disabled = purgeAll.disabled = letters.length === 0;
     more.hidden = !page.next || limit >= 1000;
-    const now = JSON.stringify(letters.map(({ id }) => id));
+    const now = JSON.stringify(letters.map(({ id, alias }) => [id, alias]));
     if (now === drawn) return;
     drawn = now;
     list.replaceChildren(...letters.map(item));
   }
 
-  function item({ id, channel: arn, reason, at_ms, error, event }) {
+  function item({ id, channel: arn, alias, reason, at, at_ms, error, event }) {
     const about = ["type", "key", "merge", "id"].filter((name) => event[name] !== undefined)
       .map((name) => h("span", { class: "tag" }, h("span", { class: "tag-name" }, name), String(event[name])));
     const label = `dead letter ${id}`;
     return h("li", {},
       h("div", { class: "letter-head" },
-        h("time", {}, time(at_ms)), h("code", {}, reason),
-        channel ? null : h("span", { class: "arn" }, arn),
+        h("time", { datetime: at, title: at }, time(at_ms)), h("code", {}, reason),
+        channel ? null : h("span", { class: "arn", title: arn }, alias ? `${alias} (${arn})` : arn),
         h("span", { class: "actions" },
           h("button", { type: "button", "aria-label": `Replay ${label}`, on: { click: () => replay({ id }, label) } }, "Replay…"),
           h("button", { type: "button", class: "danger", "aria-label": `Discard ${label}`, on: { click: () => purge({ id }, label) } }, "Discard…"))),

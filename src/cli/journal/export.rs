@@ -7,10 +7,10 @@
 use engine::{Data, Kept, Merge};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use time::OffsetDateTime;
 
 use crate::dispatch::Clock;
 use crate::ingest::limits::ID_MAX;
+use crate::timestamp::rfc3339;
 
 /// An event as producers write it.
 #[derive(Serialize)]
@@ -109,24 +109,4 @@ impl<'a> Line<'a> {
 
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// A moment in ms since 1970 as RFC 3339 has it; the last that it can say for what is beyond.
-fn rfc3339(ms: i64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000);
-    at.map_or_else(
-        |_| "9999-12-31T23:59:59Z".to_owned(),
-        |at| {
-            format!(
-                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-                at.year(),
-                u8::from(at.month()),
-                at.day(),
-                at.hour(),
-                at.minute(),
-                at.second(),
-                at.millisecond()
-            )
-        },
-    )
 }
