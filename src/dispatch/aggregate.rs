@@ -234,17 +234,14 @@ impl Sums {
     }
 
     fn of(&mut self, label: Option<&Arc<str>>) -> &mut Sum {
-        let at = match label {
-            None => 0,
-            Some(label) => match self.by_label.get(label) {
-                Some(at) => *at,
-                None => {
-                    self.sums.push(Sum::new(Arc::clone(label)));
-                    self.by_label.insert(Arc::clone(label), self.sums.len() - 1);
-                    self.sums.len() - 1
-                }
-            },
+        let Some(label) = label else {
+            return &mut self.sums[0];
         };
+        let next = self.sums.len();
+        let at = *self.by_label.entry(Arc::clone(label)).or_insert(next);
+        if at == next {
+            self.sums.push(Sum::new(Arc::clone(label)));
+        }
         &mut self.sums[at]
     }
 

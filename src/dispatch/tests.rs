@@ -80,6 +80,22 @@ fn counted(snapshot: &Snapshot) -> (u64, u64) {
     })
 }
 
+/// A scrape's reading of channels, with a stop at each moment.
+fn scrape(gateway: &Gateway, stop: impl Fn(usize)) -> Snapshot {
+    let mut sums = gateway.shared.aggregates.sums();
+    stop(0);
+    let channels = gateway.registry.stirred();
+    sums.look(&gateway.shared, gateway.now(), &channels);
+    stop(1);
+    drop(channels);
+    stop(2);
+    sums.settle(&gateway.shared.aggregates);
+    Snapshot {
+        channels: sums.channels(),
+        ..Snapshot::default()
+    }
+}
+
 /// Whenever a channel is forgotten while a scrape reads.
 #[tokio::test]
 async fn a_channel_forgotten_during_a_scrape_counts_once() {
@@ -93,19 +109,7 @@ async fn a_channel_forgotten_during_a_scrape_counts_once() {
                 assert_eq!(forgotten, usize::from(now != 1), "at {now}");
             }
         };
-        let mut sums = gateway.shared.aggregates.sums();
-        forget_at(0);
-        let channels = gateway.registry.stirred();
-        sums.look(&gateway.shared, gateway.now(), &channels);
-        forget_at(1);
-        drop(channels);
-        forget_at(2);
-        sums.settle(&gateway.shared.aggregates);
-        let snapshot = Snapshot {
-            channels: sums.channels(),
-            ..Snapshot::default()
-        };
-        drop(sums);
+        let snapshot = scrape(&gateway, forget_at);
         assert_eq!(counted(&snapshot), (1, 1), "forgotten at {moment}");
         forget_at(3);
         assert_eq!(counted(&gateway.snapshot()), (1, 1), "then");
