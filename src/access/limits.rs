@@ -37,13 +37,13 @@ pub struct Limits {
     channel_events: Option<Rate<ChannelArn, Channels>>,
     channel_bytes: Option<Rate<ChannelArn, Channels>>,
     connections: Arc<AtomicUsize>,
-    /// Bytes of its unfinished bodies.
+    /// Bytes of its unfinished bodies and messages.
     pub bodies: BodyBudget,
 }
 
-/// Bytes of bodies that are on their way.
-#[derive(Debug, Default)]
-pub struct BodyBudget(AtomicUsize);
+/// Bytes of bodies and messages that are on their way; a clone is the same budget.
+#[derive(Clone, Debug, Default)]
+pub struct BodyBudget(Arc<AtomicUsize>);
 
 impl BodyBudget {
     /// Takes bytes, and says how many are taken then.
@@ -81,7 +81,8 @@ impl Drop for Place {
 }
 
 impl Limits {
-    /// The limits of a key. Connections are counted on from `before`, whatever has changed.
+    /// The limits of a key. Connections, bodies and messages are counted on from `before`, whatever
+    /// has changed.
     pub(super) fn of(key: &ApiKeySettings, before: Option<&Self>) -> Self {
         let (all, channel) = (&key.rates, &key.channel_rates);
         let connections = before.map(|before| Arc::clone(&before.connections));
@@ -92,7 +93,9 @@ impl Limits {
             channel_events: Rate::events("channel-events", channel, Channels::limiter),
             channel_bytes: Rate::bytes("channel-bytes", channel, Channels::limiter),
             connections: connections.unwrap_or_default(),
-            bodies: BodyBudget::default(),
+            bodies: before
+                .map(|before| before.bodies.clone())
+                .unwrap_or_default(),
         }
     }
 

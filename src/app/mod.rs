@@ -149,6 +149,7 @@ async fn run(
     log_format: LogFormat,
     supervisor: &Supervisor,
 ) -> Result<(), Error> {
+    ingest::descriptors::raise();
     let settings = Arc::new(settings);
     let (close, closing) = watch::channel(false);
     let (end_streams, life) = watch::channel(ingest::Life::Serving);
@@ -322,7 +323,7 @@ fn serve_operators(
 ) -> JoinHandle<()> {
     let options = ingest::server::Options {
         places: ingest::places::Places::shared(ingest::limits::OPERATORS_CONNECTIONS_MAX),
-        bound: "as many operators'",
+        when_full: "as many operators' connections are open as there may be",
         h2_streams: ingest::limits::OPERATORS_H2_STREAMS_MAX,
         tls: None,
         meters: None,

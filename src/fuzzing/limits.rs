@@ -3,8 +3,8 @@
 //! Measured with an allocator that moves what grows, so that both sizes of a growing list count.
 
 use super::{
-    Target, aws_door, cloudevents, configuration, dead_letter, journal_block, journal_log, json,
-    ndjson, websocket,
+    Target, aws_door, cloudevents, configuration, dead_letter, gzip, journal_block, journal_log,
+    json, ndjson, websocket,
 };
 
 /// An answer's bytes are at most this many times those of what it answers: `1,` in an array is a
@@ -61,6 +61,18 @@ pub const AWS_DOOR: Target = Target {
     fixed: 2 << 10,
 };
 
+/// What a compressed body may unpack to: `max_body_bytes`, by default.
+pub const UNPACKED_MAX: usize = 1 << 20;
+
+/// A compressed body, whatever it unpacks to: a decoder, and what came out of it while that grows
+/// to its bound.
+pub const GZIP: Target = Target {
+    name: "gzip",
+    read: gzip,
+    per_byte: 0,
+    fixed: 2 << 20,
+};
+
 /// The configuration. Worst are faults of the notation, all of which are told: `=` and a newline
 /// is one. What is no fault takes a seventh of that. Beside it: the settings.
 pub const CONFIGURATION: Target = Target {
@@ -95,12 +107,13 @@ pub const DEAD_LETTER: Target = Target {
 };
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     EVENT_JSON,
     NDJSON,
     CLOUDEVENTS,
     WEBSOCKET,
     AWS_DOOR,
+    GZIP,
     CONFIGURATION,
     JOURNAL_BLOCK,
     JOURNAL_LOG,

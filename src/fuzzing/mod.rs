@@ -17,14 +17,17 @@ use bytes::Bytes;
 use engine::{ChannelPolicy, OnUnknown, Queue, Rebuild, Span, Wall};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::access::BodyBudget;
 use crate::config;
 use crate::dispatch::{Clock, DeadLetters};
 use crate::ingest::batch::{self, Batch};
 use crate::ingest::cloudevents::{self, BinaryBody};
 use crate::ingest::draft::Reader;
 use crate::ingest::event::Addressing;
+use crate::ingest::gzip::Unpacker;
 use crate::ingest::limits::{HEADERS_MAX, WS_ACK_EVERY, WS_BATCH_BYTES};
 use crate::ingest::offer::Tally;
+use crate::ingest::share::Share;
 use crate::ingest::{aws, http, websocket};
 use crate::journal::record::{self, Entry, Reading};
 use crate::journal::{Shelf, tail};
@@ -190,6 +193,21 @@ pub(super) fn aws_door(body: &[u8]) {
         let bytes = response.body().size_hint().exact().unwrap_or(u64::MAX);
         assert!(bytes <= AWS_ANSWER_MAX, "{bytes} bytes answer");
     }
+}
+
+/// A compressed body, as the server reads it, within the default bound.
+pub(super) fn gzip(packed: &[u8]) {
+    let all = BodyBudget::default();
+    let unpacked = Unpacker::new(UNPACKED_MAX, Share::of(&all, None)).and_then(|mut unpacker| {
+        for piece in packed.chunks(8 << 10) {
+            unpacker.push(piece)?;
+        }
+        unpacker.finish()
+    });
+    if let Ok(unpacked) = unpacked {
+        assert!(unpacked.len() <= UNPACKED_MAX);
+    }
+    assert_eq!(all.take(0), 0, "the budget is given back");
 }
 
 /// A file; after a zero byte the environment, `NAME=value` a line.

@@ -80,6 +80,11 @@ fn aws_door() {
 }
 
 #[test]
+fn gzip() {
+    survives(&GZIP, inputs::mutated(inputs::packed()));
+}
+
+#[test]
 fn configuration() {
     survives(&CONFIGURATION, inputs::mutated(inputs::configuration()));
 }

@@ -22,6 +22,7 @@ use super::body;
 use super::door::Door;
 use super::event::{Text, once};
 use super::limits::{AWS_BODY_MAX, ID_MAX};
+use super::media::{self, Coding};
 use super::offer;
 use super::openapi::{self, answers, params, schemas};
 use super::refusal::{Code, Refusal, aws_response, push_string};
@@ -179,7 +180,7 @@ async fn read(
     if !door.access.borrow().is_open() {
         max = max.min(AWS_BODY_MAX);
     }
-    let bytes = body::read(headers, body, max, &door.bodies, None).await?;
+    let bytes = body::read(headers, body, Coding::Identity, max, &door.bodies, None).await?;
     let caller = signer(door, head, &bytes).map_err(Failed::Signature)?;
     if let Some(limits) = caller.limits() {
         limits.take_bytes(bytes.len())?;
@@ -210,7 +211,15 @@ fn check_head(door: &Door, head: &Parts) -> Result<(), Failed> {
             sigv4::Error::MissingAuthentication
         }));
     }
-    Ok(door.check_open()?)
+    door.check_open()?;
+    match media::coding(&head.headers) {
+        Ok(Coding::Identity) => Ok(()),
+        // A signature covers the bytes that were sent, and SDKs do not compress this operation's.
+        _ => {
+            let detail = "PutMetadata takes no Content-Encoding: send the body as it is";
+            Err(Refusal::new(Code::UnsupportedMediaType, detail).into())
+        }
+    }
 }
 
 fn signer(door: &Door, head: &Parts, body: &[u8]) -> Result<Arc<Caller>, sigv4::Error> {

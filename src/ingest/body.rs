@@ -1,7 +1,7 @@
 //! Bodies of requests: read whole within their bounds, or thrown away so that the client
 //! sees why.
 //!
-//! It looks at no byte of them.
+//! It looks at no byte of them, but to unpack what is compressed.
 
 use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
@@ -11,71 +11,48 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::gzip::Unpacker;
 use super::limits::{
-    BODIES_MAX_BYTES, BODIES_OF_ONE_MAX_BYTES, BODY_SILENCE, BODY_TIME, DISCARD_MAX_BYTES,
-    DISCARD_MAX_TIME, OVERLOADED_RETRY_MS,
+    BODY_SILENCE, BODY_TIME, DISCARD_MAX_BYTES, DISCARD_MAX_TIME, GZIP_OVERHEAD, GZIP_SHARE,
 };
+use super::media::Coding;
 use super::refusal::{Code, Refusal};
+use super::share::Share;
 use crate::access::BodyBudget;
 
-/// The part of the budgets that one body takes; given back when dropped.
-struct Share<'a> {
-    budget: &'a BodyBudget,
-    own: Option<&'a BodyBudget>,
-    bytes: usize,
-}
-
-impl Share<'_> {
-    fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let all = self.budget.take(bytes);
-        let own = self.own.map_or(0, |own| own.take(bytes));
-        self.bytes += bytes;
-        let (code, detail) = if own > BODIES_OF_ONE_MAX_BYTES {
-            let detail = "too many bytes of this caller's bodies are on their way";
-            (Code::RateLimited, detail)
-        } else if all > BODIES_MAX_BYTES {
-            (
-                Code::Overloaded,
-                "too many bytes of bodies are on their way",
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Refusal::new(code, detail).retry_after(OVERLOADED_RETRY_MS))
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
-        if let Some(own) = self.own {
-            own.give_back(self.bytes);
-        }
-    }
-}
-
-/// Reads a body of at most `max` bytes. `own` is the caller's part of the budget, if it has one.
+/// Reads a body of at most `max` bytes, unpacked. `own` is the caller's part of the budget, if it has
+/// one.
 ///
 /// # Errors
 /// `body_too_large` (after discarding the rest), `slow_request`, `overloaded`, `rate_limited`, and
-/// `malformed` for one that ended before its end.
+/// `malformed` for one that ended before its end, or cannot be unpacked.
 pub async fn read(
     headers: &HeaderMap,
-    mut body: Body,
+    body: Body,
+    coding: Coding,
     max: usize,
     budget: &BodyBudget,
     own: Option<&BodyBudget>,
+) -> Result<Bytes, Refusal> {
+    let share = Share::of(budget, own);
+    match coding {
+        Coding::Identity => plain(headers, body, max, share).await,
+        // Boxed: nearly every body is plain, and would carry this along.
+        Coding::Gzip => Box::pin(packed(headers, body, max, share)).await,
+    }
+}
+
+async fn plain(
+    headers: &HeaderMap,
+    mut body: Body,
+    max: usize,
+    mut share: Share<&BodyBudget>,
 ) -> Result<Bytes, Refusal> {
     let announced = body.size_hint().lower();
     if announced > u64::try_from(max).unwrap_or(u64::MAX) {
         discard(headers, body).await;
         return Err(too_large(max));
     }
-    let mut share = Share {
-        budget,
-        own,
-        bytes: 0,
-    };
     let mut parts = Parts::default();
     let mut deadline = None;
     while let Some(bytes) = next(&mut body, &mut deadline).await? {
@@ -87,6 +64,35 @@ pub async fn read(
         parts.push(bytes, announced);
     }
     Ok(parts.into_bytes())
+}
+
+/// A compressed body is unpacked as it comes, so that one of a thousand times its size is refused
+/// where it exceeds the bound.
+async fn packed(
+    headers: &HeaderMap,
+    mut body: Body,
+    max: usize,
+    share: Share<&BodyBudget>,
+) -> Result<Bytes, Refusal> {
+    // What does not shrink grows a little. More would be rubbish that unpacks to nothing.
+    let most = max + max / GZIP_SHARE + GZIP_OVERHEAD;
+    let mut came = 0;
+    let mut deadline = None;
+    let mut unpacker = Unpacker::new(max, share)?;
+    while let Some(bytes) = next(&mut body, &mut deadline).await? {
+        came += bytes.len();
+        let pushed = if came > most {
+            Err(too_large(max))
+        } else {
+            unpacker.push(&bytes)
+        };
+        if let Err(refusal) = pushed {
+            drop(unpacker);
+            discard(headers, body).await;
+            return Err(refusal);
+        }
+    }
+    unpacker.finish()
 }
 
 /// The next bytes of a body; none at its end. The clock is read only once something has to be
@@ -135,7 +141,8 @@ pub async fn discard(headers: &HeaderMap, mut body: Body) {
     let _ = timeout(DISCARD_MAX_TIME, all).await;
 }
 
-fn too_large(max: usize) -> Refusal {
+/// That a body is larger than it may be.
+pub(super) fn too_large(max: usize) -> Refusal {
     Refusal::new(
         Code::BodyTooLarge,
         format!("a body has at most {max} bytes"),
@@ -183,6 +190,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::limits::BODIES_OF_ONE_MAX_BYTES;
     use futures_util::stream;
     use std::convert::Infallible;
 
@@ -196,7 +204,15 @@ mod tests {
 
     async fn read_all(body: Body, max: usize) -> Result<Bytes, Code> {
         let budget = BodyBudget::default();
-        let result = read(&HeaderMap::new(), body, max, &budget, None).await;
+        let result = read(
+            &HeaderMap::new(),
+            body,
+            Coding::Identity,
+            max,
+            &budget,
+            None,
+        )
+        .await;
         assert_eq!(budget.take(0), 0, "the budget is given back");
         result.map_err(|refusal| refusal.code)
     }
@@ -225,7 +241,8 @@ mod tests {
             (BODIES_OF_ONE_MAX_BYTES - 3, Some(Code::RateLimited)),
         ] {
             own.take(taken);
-            let read = read(&HeaderMap::new(), Body::from("abcd"), 4, &all, Some(&own)).await;
+            let (headers, body) = (HeaderMap::new(), Body::from("abcd"));
+            let read = read(&headers, body, Coding::Identity, 4, &all, Some(&own)).await;
             assert_eq!(read.err().map(|refusal| refusal.code), expected);
             assert_eq!((all.take(0), own.take(0)), (0, taken), "given back");
             own.give_back(taken);

@@ -21,6 +21,7 @@ use time::format_description::well_known::Rfc3339;
 use super::body;
 use super::door::Door;
 use super::http::json;
+use super::media;
 use super::openapi::{self, answers, schemas};
 use super::refusal::{Code, Refusal};
 use crate::arn::ChannelArn;
@@ -90,16 +91,18 @@ pub(super) async fn post(State(door): State<Arc<Door>>, request: Request) -> Res
 
 async fn take(door: &Door, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
     let settings = door.settings();
-    if let Err(refusal) = check_secret(
-        settings.eventbridge.secret.as_ref().map(Secret::expose),
-        headers,
-    ) {
-        body::discard(headers, body).await;
-        return Err(refusal);
-    }
+    let secret = settings.eventbridge.secret.as_ref().map(Secret::expose);
+    let coding = match check_secret(secret, headers).and_then(|()| media::coding(headers)) {
+        Ok(coding) => coding,
+        Err(refusal) => {
+            body::discard(headers, body).await;
+            return Err(refusal);
+        }
+    };
     let bytes = body::read(
         headers,
         body,
+        coding,
         settings.server.max_body_bytes,
         &door.bodies,
         None,

@@ -24,7 +24,7 @@ use super::door::{Door, Life, with_reader};
 use super::draft::Reader;
 use super::event::Addressing;
 use super::limits::{IDEMPOTENCY_KEY_MAX, WAIT_DEFAULT_MS, WAIT_MAX_MS};
-use super::media::{self, Media};
+use super::media::{self, Coding, Media};
 use super::offer::{self, Tally};
 use super::openapi::{self, answers, params, schemas};
 use super::query::Query;
@@ -161,6 +161,7 @@ struct Request {
     channel: Option<Arc<Channel>>,
     wishes: Wishes,
     media: Media,
+    coding: Coding,
 }
 
 impl Request {
@@ -182,6 +183,7 @@ impl Request {
             caller,
             channel,
             wishes: Wishes::of(head.uri.query(), &head.headers)?,
+            coding: media::coding(&head.headers)?,
             media: media::of(&head.headers)?,
         })
     }
@@ -190,7 +192,7 @@ impl Request {
     async fn body(&self, door: &Door, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
         let max = door.settings().server.max_body_bytes;
         let own = self.caller.limits().map(|limits| &limits.bodies);
-        let bytes = body::read(headers, body, max, &door.bodies, own).await?;
+        let bytes = body::read(headers, body, self.coding, max, &door.bodies, own).await?;
         if let Some(limits) = self.caller.limits() {
             limits.take_bytes(bytes.len())?;
         }

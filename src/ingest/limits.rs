@@ -36,7 +36,15 @@ pub const DISCARD_MAX_TIME: Duration = Duration::from_secs(1);
 pub const BODY_TIME: Duration = Duration::from_secs(30);
 /// … and something of it must arrive this often.
 pub const BODY_SILENCE: Duration = Duration::from_secs(10);
-/// Bytes of unfinished bodies in the whole process: 20,000 connections of 1 MiB each would
+/// A compressed body may be longer than what it unpacks to by one part in so many …
+pub const GZIP_SHARE: usize = 64;
+/// … and by so many bytes: a head with the name of a file.
+pub const GZIP_OVERHEAD: usize = 1 << 10;
+/// What counts for the state of one decoder: a window, tables and a buffer of 32 KiB each.
+pub const GZIP_STATE_BYTES: usize = 96 << 10;
+/// Most members of a compressed body: each costs a new state, and 20 bytes are one.
+pub const GZIP_MEMBERS_MAX: usize = 64;
+/// Bytes of unfinished bodies and WebSocket messages in the whole process: 20,000 connections of 1 MiB each would
 /// be 20 GB. Beyond it a body is refused with `overloaded`.
 pub const BODIES_MAX_BYTES: usize = 256 << 20;
 /// Of these, most that one caller may have: a key that sends slowly takes none from others.
@@ -85,6 +93,17 @@ pub const OPERATORS_CONNECTIONS_MAX: usize = 64;
 pub const OPERATORS_H2_STREAMS_MAX: u32 = 8;
 /// Connections being told that there is no room; any more are dropped unanswered.
 pub const TURNED_AWAY_MAX: usize = 64;
+/// Descriptors kept for the calls of an account: one for each that may be in flight, which is also
+/// how many idle connections its client keeps.
+pub const DESCRIPTORS_OF_CALLS: usize = 155;
+/// Descriptors kept for the journal: its files, those of the next generation, and the storage's cache
+/// of open files.
+pub const DESCRIPTORS_OF_JOURNAL: usize = 128;
+/// Descriptors kept for the rest: standard streams, listeners, timers, files that are read again,
+/// credentials, traces, and connections that are being closed.
+pub const DESCRIPTORS_OF_REST: usize = 64;
+/// Where a limit does not even hold the reserve, producers have one part in so many of it.
+pub const DESCRIPTORS_SHARE: usize = 4;
 /// After the last drain, connections have this long to finish what they were answering.
 pub const CLOSE_TIME: Duration = Duration::from_secs(1);
 
@@ -118,3 +137,11 @@ pub const AT_MIN_MS: i64 = 100_000_000_000;
 
 /// Longest `Idempotency-Key`, in bytes: with a slash and an index it is an id of at most 128.
 pub const IDEMPOTENCY_KEY_MAX: usize = 100;
+
+/// Longest name of an unknown channel for which a near one is looked for, in bytes: an alias has no
+/// more.
+pub const NEAR_NAME_MAX: usize = 64;
+/// Channels that are looked at for a near name: a tenth of a millisecond …
+pub const NEAR_LOOKED_AT_MAX: usize = 10_000;
+/// … and those that are compared letter by letter, at most 4 µs each.
+pub const NEAR_COMPARED_MAX: usize = 200;

@@ -21,6 +21,40 @@ pub enum Media {
     CloudEventBinary(BinaryBody),
 }
 
+/// How a body is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// As it is.
+    Identity,
+    /// With gzip.
+    Gzip,
+}
+
+/// How the headers say that the body is packed (RFC 9110, section 8.4).
+///
+/// # Errors
+/// `unsupported_media_type`, with `Accept-Encoding`.
+pub fn coding(headers: &HeaderMap) -> Result<Coding, Refusal> {
+    let mut found = Coding::Identity;
+    for value in headers.get_all(CONTENT_ENCODING) {
+        for coding in value.as_bytes().split(|byte| *byte == b',') {
+            let coding = coding.trim_ascii();
+            let is = |name: &[u8]| coding.eq_ignore_ascii_case(name);
+            if is(b"") || is(b"identity") {
+                continue;
+            }
+            if found == Coding::Gzip || !(is(b"gzip") || is(b"x-gzip")) {
+                return Err(
+                    unsupported("bodies are taken as they are, or with gzip once")
+                        .accept_encoding(),
+                );
+            }
+            found = Coding::Gzip;
+        }
+    }
+    Ok(found)
+}
+
 /// What the headers say.
 ///
 /// # Errors
@@ -42,7 +76,7 @@ pub fn of(headers: &HeaderMap) -> Result<Media, Refusal> {
 
 /// Whether a header besides the plain `Content-Type` could change what a body is.
 fn is_telling(name: &HeaderName) -> bool {
-    name == CONTENT_ENCODING || name.as_str().starts_with("ce-")
+    name.as_str().starts_with("ce-")
 }
 
 fn is_single(headers: &HeaderMap) -> bool {
@@ -50,13 +84,6 @@ fn is_single(headers: &HeaderMap) -> bool {
 }
 
 fn of_any(headers: &HeaderMap) -> Result<Media, Refusal> {
-    for encoding in headers.get_all(CONTENT_ENCODING) {
-        if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {
-            return Err(unsupported(
-                "bodies are taken as they are: no Content-Encoding",
-            ));
-        }
-    }
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (types.next(), types.next()) else {
         return Err(unsupported("one Content-Type is needed"));
@@ -127,7 +154,7 @@ mod tests {
             (&[("content-type", "")], None),
             (&[], None),
             (&[("content-type", "application/json"), ("content-type", "application/json")], None),
-            (&[("content-type", "application/json"), ("content-encoding", "gzip")], None),
+            (&[("content-type", "application/json"), ("content-encoding", "gzip")], Some(Media::Json)),
         ] {
             let mut map = HeaderMap::new();
             for (name, value) in headers {
@@ -135,6 +162,31 @@ mod tests {
             }
             let found = of(&map).map_err(|refusal| refusal.code);
             assert_eq!(found, expected.ok_or(Code::UnsupportedMediaType), "{headers:?}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip] // a table
+    fn headers_say_how_a_body_is_packed() {
+        for (headers, expected) in [
+            (&[][..], Some(Coding::Identity)),
+            (&[""], Some(Coding::Identity)),
+            (&["identity"], Some(Coding::Identity)),
+            (&["GZip"], Some(Coding::Gzip)),
+            (&["x-gzip"], Some(Coding::Gzip)),
+            (&["identity, gzip"], Some(Coding::Gzip)),
+            (&["identity", "gzip"], Some(Coding::Gzip)),
+            (&["gzip, gzip"], None),
+            (&["gzip", "gzip"], None),
+            (&["identity, br"], None),
+            (&["deflate"], None),
+            (&["gzip;q=1"], None),
+        ] {
+            let mut map = HeaderMap::new();
+            for value in headers {
+                map.append(CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
+            assert_eq!(coding(&map).ok(), expected, "{headers:?}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Ingest: where producers come in. Their requests become engine events, what becomes of
 //! these becomes their answers. What is queued, merged or sent is decided elsewhere.
 //!
-//! - [`server`]: connections, their [`places`], and [`patience`] with slow ones;
+//! - [`server`]: connections, their [`places`], [`descriptors`] for them, and [`patience`] with slow
+//!   ones;
 //! - [`http`]: `POST …/events`; [`websocket`]: `…/ws`; [`aws`]: `POST /PutMetadata`;
 //!   [`payloads`]: what was delivered, live; [`control`]: status, cancel, purge, pause;
 //! - [`operators`]: the same of a channel for the console, at an address of its own;
-//! - [`media`], [`body`], [`query`]: the parts of a request;
+//! - [`head`], [`media`], [`body`], [`gzip`], [`query`]: the parts of a request; [`share`]: the memory
+//!   that unfinished ones may take;
 //! - [`batch`], [`event`], [`cloudevents`], [`draft`], [`json`]: events out of bytes;
 //! - [`offer`]: events meet the gateway, and the edge's books are kept;
 //! - [`visitor`]: who stays longer than a request; [`pages`]: a browser's pages; [`tls`]: the
@@ -19,10 +21,13 @@ pub mod batch;
 pub mod body;
 pub mod cloudevents;
 pub mod control;
+pub mod descriptors;
 pub mod door;
 pub mod draft;
 pub mod event;
 pub mod eventbridge;
+pub mod gzip;
+pub mod head;
 pub mod http;
 pub mod json;
 pub mod limits;
@@ -37,6 +42,7 @@ pub mod places;
 pub mod query;
 pub mod refusal;
 pub mod server;
+pub mod share;
 #[cfg(test)]
 mod tests;
 pub mod timing;
@@ -61,6 +67,7 @@ use utoipa_axum::routes;
 use crate::access::{BodyBudget, Keyring};
 use crate::dispatch::Gateway;
 use crate::telemetry::Meters;
+use descriptors::Connections;
 pub use door::Life;
 use door::{Door, Side};
 pub use operators::operators_router;
@@ -80,6 +87,8 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
     stop: S,
 ) -> impl Future<Output = ()> + Send + use<S> {
     let settings = gateway.settings();
+    let connections = Connections::of(&settings);
+    connections.tell(&settings);
     let (tell, life) = watch::channel(Life::Serving);
     let router = router(
         Arc::clone(&gateway),
@@ -88,8 +97,8 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
         &security.keyring,
     );
     let server = server::Options {
-        places: places::Places::kept(settings.server.max_connections),
-        bound: "server.max_connections",
+        places: places::Places::kept(connections.most),
+        when_full: connections.when_full(),
         h2_streams: limits::H2_STREAMS_MAX,
         tls: security.tls,
         meters: Some(meters),

@@ -191,6 +191,7 @@ mod tests {
         let (older, of_older) = enter(2);
         tokio::time::advance(Duration::from_secs(1)).await;
         let (newer, _) = enter(2);
+        tokio::time::advance(Duration::from_secs(1)).await;
         // What was silent for longer goes, but not what is being answered.
         let (third, _) = enter(2);
         assert!(goes(&older).await);

@@ -8,7 +8,9 @@ use std::fmt::Write;
 use std::num::NonZeroU64;
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::value::RawValue;
 
@@ -89,6 +91,8 @@ pub struct Refusal {
     pub retry_after_ms: Option<NonZeroU64>,
     /// The producer's limit that was reached.
     pub limit: Option<Box<Exceeded>>,
+    /// It is the coding of the body that is not taken, and the answer says which are.
+    names_codings: bool,
 }
 
 impl Refusal {
@@ -109,7 +113,15 @@ impl Refusal {
             detail,
             retry_after_ms: None,
             limit: None,
+            names_codings: false,
         }
+    }
+
+    /// The same for the coding of a body: its answer says which are taken (RFC 9110, section 12.5.3).
+    #[must_use]
+    pub const fn accept_encoding(mut self) -> Self {
+        self.names_codings = true;
+        self
     }
 
     /// The same, worth another try after this many ms, at least 1.
@@ -182,6 +194,9 @@ impl Refusal {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
         }
         self.write_limit(headers);
+        if self.names_codings {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, identity"));
+        }
         if self.code == Code::SlowRequest {
             // The rest of the body may still be on its way: the connection is of no more use.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -361,6 +376,7 @@ impl From<engine::Refusal> for Refusal {
             detail,
             retry_after_ms: None,
             limit: None,
+            names_codings: false,
         };
         match retry_after {
             Some(span) => refusal.retry_after(span.millis_ceil()),

@@ -21,6 +21,7 @@ use tokio::time::{Duration, sleep, timeout};
 use tower_service::Service;
 
 use super::door::Life;
+use super::head;
 use super::limits::{
     CLOSE_TIME, DISCARD_MAX_BYTES, DISCARD_MAX_TIME, H2_ERRORS_MAX, H2_PING_EVERY, H2_PING_TIMEOUT,
     H2_RESETS_MAX, HEAD_MAX_BYTES, HEAD_TIME, HEADERS_MAX, OVERLOADED_RETRY_MS, TURNED_AWAY_MAX,
@@ -64,7 +65,7 @@ pub async fn serve(
                 } else if server.options.tls.is_none()
                     && let Ok(place) = Arc::clone(&waiting_room).try_acquire_owned()
                 {
-                    connections.spawn(turn_away(stream, server.options.bound, place));
+                    connections.spawn(turn_away(stream, server.options.when_full, place));
                 }
             }
             Err(error) => {
@@ -85,8 +86,8 @@ pub async fn serve(
 pub struct Options {
     /// How many at once, and what becomes of any more.
     pub places: Places,
-    /// What that bound is called, for those who are turned away.
-    pub bound: &'static str,
+    /// What those are told who find no place.
+    pub when_full: &'static str,
     /// Streams of one HTTP/2 connection at once.
     pub h2_streams: u32,
     /// Over TLS, by these certificates.
@@ -171,9 +172,15 @@ impl Server {
             }
             let under_way = progress.begin();
             let progress = Arc::clone(&progress);
-            let answer = self.router.clone().call(request);
+            let answer = match head::check(&request) {
+                Ok(()) => Ok(self.router.clone().call(request)),
+                Err(refusal) => Err(head::refuse(&refusal, request.headers())),
+            };
             async move {
-                let response = answer.await?;
+                let response = match answer {
+                    Ok(answer) => answer.await?,
+                    Err(refusal) => refusal,
+                };
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     progress.exempt();
                 }
@@ -195,10 +202,9 @@ impl Server {
 
 /// Answers without reading, then reads what comes: over unread bytes the answer would be
 /// lost in a reset.
-async fn turn_away(mut stream: TcpStream, bound: &'static str, place: OwnedSemaphorePermit) {
+async fn turn_away(mut stream: TcpStream, detail: &'static str, place: OwnedSemaphorePermit) {
     let _place = place;
     let _ = timeout(DISCARD_MAX_TIME, async {
-        let detail = format!("{bound} connections are open");
         let refusal = Refusal::new(Code::Overloaded, detail).retry_after(OVERLOADED_RETRY_MS);
         stream.write_all(refusal.raw_response().as_bytes()).await?;
         stream.shutdown().await?;

@@ -170,7 +170,7 @@ impl Stand {
         let address = listener.local_addr().unwrap();
         let options = server::Options {
             places: Places::kept(max_connections),
-            bound: "server.max_connections",
+            when_full: "server.max_connections connections are open",
             h2_streams: 256,
             tls: None,
             meters: Some(Arc::clone(self.telemetry.meters())),

@@ -7,6 +7,7 @@
 
 mod handshake;
 mod input;
+mod unfinished;
 
 use std::fmt::Write;
 use std::ops::ControlFlow;
@@ -38,6 +39,7 @@ use super::limits::{
 use super::offer::{self, Tally};
 use super::openapi::{self, answers, params};
 use super::refusal::{Code, Refusal};
+use super::share::Share;
 use super::visitor::Visitor;
 use crate::access::{Caller, Limits};
 use crate::config::Scope;
@@ -47,8 +49,9 @@ use crate::telemetry::spans::{self, Opened};
 use crate::telemetry::{RequestId, Transport};
 
 use input::{End, Input, fill};
+use unfinished::Metered;
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+type Socket = WebSocketStream<Metered<TokioIo<Upgraded>>>;
 
 /// Opens a WebSocket for events of a channel.
 ///
@@ -112,7 +115,9 @@ fn accept(door: Arc<Door>, visitor: Visitor, mut request: Request) -> Response {
     let opened = Opened::by(request.extensions().get::<RequestId>());
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
-            let socket = TokioIo::new(upgraded);
+            let own = visitor.caller().limits().map(|it| it.bodies.clone());
+            let share = Share::of(door.bodies.clone(), own);
+            let socket = Metered::new(TokioIo::new(upgraded), share);
             let config = Some(config(door.settings().server.max_body_bytes));
             let socket = WebSocketStream::from_raw_socket(socket, Role::Server, config).await;
             Session::new(door, visitor, socket, opened).run().await;
@@ -157,10 +162,42 @@ impl Session {
     }
 
     async fn run(mut self) {
-        if let End::Close(code, reason) = self.serve().await {
-            // Whoever does not take part in the closing is left.
-            let _ = timeout(WS_CLOSE_TIME, close(&mut self.socket, code, reason)).await;
+        // Whoever does not take part in the closing is left.
+        match self.serve().await {
+            End::Gone => {}
+            End::Close(code, reason) => {
+                let _ = timeout(WS_CLOSE_TIME, close(&mut self.socket, code, reason)).await;
+            }
+            End::Refused(_) => self.refuse().await,
         }
+    }
+
+    /// Closes within a message of which no more is read. It counts as one event, as a body does.
+    async fn refuse(&mut self) {
+        let Some(refusal) = self.socket.get_ref().refused().cloned() else {
+            return;
+        };
+        let channel = self.visitor.channel().map(|channel| channel.name());
+        offer::count_refusal(
+            &self.door,
+            Transport::WebSocket,
+            channel.as_deref(),
+            &refusal,
+        );
+        let code = match refusal.code {
+            Code::SlowRequest => CloseCode::Policy,
+            _ => CloseCode::Again,
+        };
+        let frame = CloseFrame {
+            code,
+            reason: Utf8Bytes::from(&*refusal.detail),
+        };
+        let _ = timeout(WS_CLOSE_TIME, async {
+            self.socket.send(Message::Close(Some(frame))).await.ok()?;
+            drop_rest(self.socket.get_mut().raw()).await;
+            Some(())
+        })
+        .await;
     }
 
     async fn serve(&mut self) -> End {
@@ -340,7 +377,11 @@ async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
         return;
     }
     while let Some(Ok(_)) = socket.next().await {}
-    let raw = socket.get_mut();
+    drop_rest(socket.get_mut().raw()).await;
+}
+
+/// Ends our side, and drops what still comes.
+async fn drop_rest(raw: &mut TokioIo<Upgraded>) {
     if raw.shutdown().await.is_ok() {
         let mut left = raw.take(DISCARD_MAX_BYTES as u64);
         let _ = tokio::io::copy(&mut left, &mut tokio::io::sink()).await;

@@ -17,6 +17,10 @@ const MEMTABLE_BYTES: u64 = 8 << 20;
 /// Cached tables: they are read at starts only.
 const CACHE_BYTES: u64 = 1 << 20;
 
+/// Files that the storage keeps open at most, where its default is 900: three keyspaces of small
+/// tables have a dozen, and descriptors are short.
+const CACHED_FILES: usize = 64;
+
 /// What a commit survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {
@@ -102,6 +106,7 @@ impl Store {
             // One for flushes and compactions; commits have the committer's.
             .worker_threads(1)
             .cache_size(CACHE_BYTES)
+            .max_cached_files(Some(CACHED_FILES))
             .open()?;
         let options = || {
             KeyspaceCreateOptions::default()

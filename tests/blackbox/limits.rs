@@ -197,3 +197,87 @@ fn probes_are_answered_whatever_else_is_connected() {
         }
     }
 }
+
+/// As many descriptors as containers have by default: producers do not get those that calls, the
+/// journal and probes need.
+#[test]
+fn descriptors_are_left_for_calls_and_probes() {
+    let limits = "ulimit -Sn 256 && ulimit -Hn 1024";
+    let config = local("", &[("a", "ttl_ms = 60000"), ("b", "")]);
+    let gateway = Gateway::start_within(limits, &config);
+    gateway.process.logged("the limit of open files is low");
+    let (mut open, mut refused) = (Vec::new(), 0);
+    let nobody = "Bearer x";
+    for _ in 0..1100 {
+        match Client::try_open_as(gateway.producers, "/v1/channels/a/ws", nobody) {
+            Ok(client) => open.push(client),
+            Err(status) => {
+                assert_eq!(status, 503);
+                refused += 1;
+            }
+        }
+        // The limit was raised: more than the soft one had room for. And nobody is left unanswered.
+        if refused == 50 {
+            break;
+        }
+    }
+    assert_eq!(refused, 50, "{} are open", open.len());
+    assert!(open.len() > 256, "{} are open", open.len());
+    for probe in 0..25 {
+        let answer = try_send(gateway.metrics, "GET", "/healthz", &[], b"");
+        assert_eq!(answer.map(|it| it.status).ok(), Some(200), "probe {probe}");
+    }
+    for client in open.iter_mut().take(20) {
+        client.send(r#"{"data":1}"#);
+        client.until_ack(1);
+    }
+    eventually("the events are delivered", || {
+        let delivered = gateway
+            .scrape()
+            .get(r#"cuegate_events_delivered_total{channel="a"}"#);
+        same(delivered, 20.0).then_some(())
+    });
+    assert!(gateway.scrape().get("process_open_fds") < 1024.0);
+    drop(open);
+    eventually("there is room again", || {
+        let answer = try_send(gateway.producers, "GET", "/v1/channels/b", &[], b"").ok()?;
+        (answer.status == 200).then_some(())
+    });
+}
+
+/// Unfinished messages are held as unfinished bodies are, so they share their budget: 256 MiB.
+#[test]
+fn unfinished_messages_have_a_bound_together() {
+    const SIZE: usize = 1_000_000;
+    let gateway = Gateway::start(&local("", &[("a", ""), ("b", "")]));
+    let mut clients: Vec<_> = (0..330)
+        .map(|_| Client::open(gateway.producers, "/v1/channels/a/ws"))
+        .collect();
+    for client in &mut clients {
+        // One that is refused meanwhile is written to all the same, or not.
+        let _ = client.begin(SIZE);
+    }
+    let refused = || {
+        let name = r#"cuegate_events_rejected_total{code="overloaded"}"#;
+        gateway.scrape().get(name)
+    };
+    // So many do not fit; and as many as fit are not refused.
+    let too_many = 330.0 - (f64::from(256 << 20) / 1e6).floor();
+    eventually("those beyond the bound are refused", || {
+        (refused() >= too_many).then_some(())
+    });
+    assert!(refused() < too_many + 30.0, "{}", refused());
+    let memory = gateway.scrape().get("process_resident_memory_bytes");
+    assert!(memory < f64::from(450 << 20), "{memory} bytes");
+    let last = clients.last_mut().expect("a client");
+    assert_eq!(last.close_code(), 1013);
+    drop(clients);
+    eventually("there is room again", || {
+        let mut client = Client::open(gateway.producers, "/v1/channels/b/ws");
+        client.begin(SIZE).ok()?;
+        client.socket.get_mut().write_all(b" ").ok()?;
+        // A message of blanks is no event, but it is answered.
+        (client.next()["code"] == "malformed").then_some(())
+    });
+    gateway.scrape().check_books(true);
+}

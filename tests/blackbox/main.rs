@@ -20,6 +20,7 @@ mod control;
 mod data;
 mod end_to_end;
 mod export;
+mod gzip;
 mod http2;
 mod journal;
 mod lifecycle;

@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::support::http::{check_problem, connect, encode, read_head, read_response};
+use crate::support::metrics::same;
 use crate::support::process::{Gateway, local};
+use crate::support::ws::Client;
 
 const PATH: &str = "/v1/channels/quiz/events";
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -168,5 +170,26 @@ fn the_answer_to_a_large_body_is_seen() {
         let answer = crate::support::http::send(gateway.producers, "POST", path, &[JSON], &body);
         check_problem(&answer, status, code);
     }
+    gateway.scrape().check_books(true);
+}
+
+/// A message of a WebSocket has the time of a body: 30 s.
+#[test]
+fn a_message_that_does_not_end_ends_its_connection() {
+    let gateway = Gateway::start(&local("", &[("quiz", "")]));
+    let mut slow = Client::open(gateway.producers, "/v1/channels/quiz/ws");
+    let mut idle = Client::open(gateway.producers, "/v1/channels/quiz/ws");
+    slow.begin(1000).expect("to send");
+    // By hand: a client that answers pings would write them into its message.
+    let mut said = Vec::new();
+    let _ = slow.socket.get_mut().read_to_end(&mut said);
+    let code = 1008_u16.to_be_bytes();
+    let is_close = |frame: &[u8]| frame[0] == 0x88 && frame[2..] == code;
+    assert!(said.windows(4).any(is_close), "{said:?}");
+    // Between messages a connection may be as quiet as it likes.
+    idle.send(r#"{"data":1}"#);
+    idle.until_ack(1);
+    let rejected = r#"cuegate_events_rejected_total{code="slow_request"}"#;
+    assert!(same(gateway.scrape().get(rejected), 1.0));
     gateway.scrape().check_books(true);
 }

@@ -1,8 +1,11 @@
 //! Inputs that are nearly right, so that they get far.
 
+use std::io::Write as _;
 use std::ops::Range;
 
 use engine::{Change, Data, End, Kept, Merge, Priority, Scheduled, Time, Wall};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -240,6 +243,28 @@ pub fn put_metadata() -> Inputs {
 }
 
 /// The configuration that is shipped, with some of its lines changed, and variables over it.
+/// Members of a compressed body, one behind the other.
+pub fn packed() -> Inputs {
+    let text = prop_oneof![
+        vec(any::<u8>(), 0..2000),
+        (any::<u8>(), 0..100_000_usize).prop_map(|(byte, count)| [byte].repeat(count)),
+        events(),
+    ];
+    vec(
+        (text, 0..=9_u32).prop_map(|(text, level)| pack(&text, level)),
+        1..4,
+    )
+    .prop_map(|members| members.concat())
+    .boxed()
+}
+
+/// Compressed with gzip.
+pub fn pack(text: &[u8], level: u32) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
+    encoder.write_all(text).expect("to memory");
+    encoder.finish().expect("to memory")
+}
+
 pub fn configuration() -> Inputs {
     let lines: Vec<&str> = include_str!("../../../config/cuegate.toml")
         .lines()

@@ -1,6 +1,7 @@
 //! The inputs that were found to take the most memory for their size.
 
 use super::super::*;
+use super::inputs;
 
 /// Each target with its inputs.
 pub fn all() -> Vec<(Target, Vec<Vec<u8>>)> {
@@ -46,6 +47,7 @@ pub fn all() -> Vec<(Target, Vec<Vec<u8>>)> {
             ]
             .concat(),
         ),
+        (GZIP, packed()),
         (
             CONFIGURATION,
             [
@@ -70,6 +72,20 @@ pub fn all() -> Vec<(Target, Vec<Vec<u8>>)> {
 
 const LETTER: &str =
     r#"{"id":1,"channel":"a","reason":"b","at_ms":1,"event":{"priority":"low","data":["#;
+
+/// Bombs, members without end, and a head that does not end.
+fn packed() -> Vec<Vec<u8>> {
+    let name = [
+        b"\x1f\x8b\x08\x08\0\0\0\0\0\xff".to_vec(),
+        vec![b'x'; 1 << 20],
+    ];
+    vec![
+        inputs::pack(&[b' '; UNPACKED_MAX], 9),
+        inputs::pack(&vec![b' '; 64 << 20], 9),
+        inputs::pack(b"", 9).repeat(10_000),
+        name.concat(),
+    ]
+}
 
 /// Sizes that a growing list just fits, and just does not.
 const SIZES: [usize; 7] = [100, 256, 1 << 10, 1028, 3 << 9, 16 << 10, 150_000];

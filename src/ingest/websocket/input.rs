@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::Socket;
 use crate::ingest::limits::{WS_ACK_EVERY, WS_BATCH_BYTES};
+use crate::ingest::refusal::Code;
 
 /// Messages that were buffered, and what came behind them.
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub enum End {
     Gone,
     /// We close, and say why.
     Close(CloseCode, &'static str),
+    /// The same within a message that is not waited for any longer.
+    Refused(Code),
 }
 
 /// Waits for a message, then takes all that are buffered behind it, within the bounds of a
@@ -41,8 +44,14 @@ pub async fn fill(socket: &mut Socket, heard: &mut bool) -> Input {
                     *heard = true;
                     input.take(message);
                 }
-                Poll::Pending if input.texts.is_empty() => return Poll::Pending,
-                Poll::Pending => return Poll::Ready(input),
+                Poll::Pending => {
+                    let refused = socket.get_ref().refused();
+                    input.end = refused.map(|refusal| End::Refused(refusal.code));
+                    if input.end.is_none() && input.texts.is_empty() {
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(input);
+                }
             }
             if input.is_complete() {
                 return Poll::Ready(input);

@@ -197,3 +197,79 @@ fn nobody_fills_a_queue_for_all() {
         gateway.scrape().check_books(true);
     }
 }
+
+/// A key that never finishes its messages has a quarter of what all may hold, and others the rest.
+#[test]
+fn unfinished_messages_of_a_key() {
+    const SIZE: usize = 1_000_000;
+    let lines = ["greedy", "other"].map(|owner| key_lines(owner, "\"*\"", "\"publish\"", ""));
+    let (gateway, _files) = gateway(&lines.concat());
+    let ws = "/v1/channels/quiz/ws";
+    let mut clients: Vec<_> = (0..80)
+        .map(|_| Client::open_as(gateway.producers, ws, &bearer("greedy")))
+        .collect();
+    for client in &mut clients {
+        let _ = client.begin(SIZE);
+    }
+    let refused = || {
+        let name = r#"cuegate_events_rejected_total{code="rate_limited"}"#;
+        gateway.scrape().get(name)
+    };
+    let too_many = 80.0 - (f64::from(64 << 20) / 1e6).floor();
+    eventually("those beyond its part are refused", || {
+        (refused() >= too_many).then_some(())
+    });
+    assert_eq!(clients.last_mut().expect("a client").close_code(), 1013);
+    let post = |owner: &str, body: &str| {
+        ask(gateway.producers, "POST", PATH, Some(&bearer(owner)), body).status
+    };
+    // Its bodies are of the same budget.
+    let large = format!(r#"{{"data":{}1}}"#, " ".repeat(900_000));
+    eventually("there is no room for a body of it", || {
+        (post("greedy", &large) == 429).then_some(())
+    });
+    assert_eq!(post("other", &large), 202);
+    gateway.scrape().check_books(true);
+}
+
+/// An alias that was mistyped is named, unless its channel is not the key's to know of.
+#[test]
+fn near_names_are_told_to_those_who_may_use_them() {
+    let lines = [("all", "\"*\""), ("its", "\"qu*\", \"oth\"")]
+        .map(|(owner, channels)| key_lines(owner, channels, "\"publish\"", ""));
+    let (gateway, _files) = gateway(&lines.concat());
+    let detail = |owner: &str, name: &str| {
+        let path = format!("/v1/channels/{name}/events");
+        let answer = ask(gateway.producers, "POST", &path, Some(&bearer(owner)), "{}");
+        http::check_problem(&answer, 404, "unknown_channel");
+        answer.json()["detail"].as_str().expect("a text").to_owned()
+    };
+    for (owner, name, near) in [
+        ("all", "quizz", Some("quiz")),
+        ("all", "Quiz", Some("quiz")),
+        ("all", "othr", Some("other")),
+        ("its", "quis", Some("quiz")),
+        ("its", "oth", None),
+        ("all", "something-else", None),
+        ("all", &"q".repeat(3000), None),
+    ] {
+        let detail = detail(owner, name);
+        match near {
+            Some(near) => assert!(
+                detail.contains(&format!("did you mean {near}?")),
+                "{detail}"
+            ),
+            None => assert!(!detail.contains("did you mean"), "{detail}"),
+        }
+    }
+    // Once a batch, for it costs.
+    let batch = format!("[{}]", vec![r#"{"data":1,"channel":"quizz"}"#; 3].join(","));
+    let answer = ask(
+        gateway.producers,
+        "POST",
+        "/v1/events",
+        Some(&bearer("all")),
+        &batch,
+    );
+    assert!(answer.text().contains("did you mean quiz?"), "{answer:?}");
+}

@@ -126,6 +126,63 @@ pub fn cases() -> Vec<Case> {
             400,
             "",
         ),
+        case(
+            "gzip under chunked",
+            chunked(event, 3).replace("encoding: chunked", "encoding: gzip, chunked"),
+            400,
+            "malformed",
+        ),
+        case(
+            "gzip under chunked, a line each",
+            chunked(event, 3).replace("transfer", "transfer-encoding: gzip\r\ntransfer"),
+            400,
+            "malformed",
+        ),
+        case(
+            "chunked twice",
+            chunked(event, 3).replace("encoding: chunked", "encoding: chunked, chunked"),
+            400,
+            "malformed",
+        ),
+        case(
+            "Chunked in capitals",
+            chunked(event, 3).replace("encoding: chunked", "encoding: CHUNKED"),
+            202,
+            "",
+        ),
+        case("two hosts", with_length("host: x\r\n"), 400, "malformed"),
+        case(
+            "two other hosts",
+            with_length("host: y\r\n"),
+            400,
+            "malformed",
+        ),
+        case(
+            "no host",
+            with_length("").replace("host: x\r\n", ""),
+            400,
+            "malformed",
+        ),
+        case(
+            "no host, and an absolute target",
+            with_length("")
+                .replace("host: x\r\n", "")
+                .replace("POST /v1", "POST http://x/v1"),
+            400,
+            "malformed",
+        ),
+        case(
+            "no host in HTTP/1.0",
+            http10("connection: close").replace("host: x\r\n", ""),
+            202,
+            "",
+        ),
+        case(
+            "two hosts in HTTP/1.0",
+            http10("connection: close").replace("host: x\r\n", "host: x\r\nhost: x\r\n"),
+            400,
+            "malformed",
+        ),
         case("150 headers", with_length(&many), 431, ""),
         case("a header of 100 kB", with_length(&long_header), 431, ""),
         case("a header without a name", with_length(": x\r\n"), 400, ""),

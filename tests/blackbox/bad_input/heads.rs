@@ -11,7 +11,7 @@ pub fn cases() -> Vec<Case> {
 
 /// Content types and encodings.
 fn media() -> Vec<Case> {
-    let rows: [(&'static str, &[(&str, &str)]); 8] = [
+    let rows: [(&'static str, &[(&str, &str)]); 9] = [
         ("no content type", &[]),
         ("an empty content type", &[("content-type", "")]),
         ("text", &[("content-type", "text/plain")]),
@@ -27,10 +27,17 @@ fn media() -> Vec<Case> {
             ],
         ),
         (
-            "gzip",
+            "deflate",
             &[
                 ("content-type", "application/json"),
-                ("content-encoding", "gzip"),
+                ("content-encoding", "deflate"),
+            ],
+        ),
+        (
+            "gzip twice",
+            &[
+                ("content-type", "application/json"),
+                ("content-encoding", "gzip, gzip"),
             ],
         ),
         (

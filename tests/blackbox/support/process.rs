@@ -44,7 +44,18 @@ pub fn command() -> Command {
 
 /// The same of another program.
 pub fn command_of(program: &Path) -> Command {
-    let mut command = Command::new(program);
+    clean(Command::new(program))
+}
+
+/// The gateway's binary with limits, as the shell's `ulimit` takes them.
+fn limited(limits: &str) -> Command {
+    let mut command = Command::new("sh");
+    let line = format!("{limits}; exec \"$0\" \"$@\"");
+    command.args(["-c", &line, env!("CARGO_BIN_EXE_cuegate")]);
+    clean(command)
+}
+
+fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CUEGATE_") || name.starts_with("AWS_") {
@@ -221,6 +232,11 @@ impl Gateway {
             self.is_ready().then_some(())
         });
         self
+    }
+
+    /// The same within limits of the system, as the shell's `ulimit` takes them.
+    pub fn start_within(limits: &str, config: &str) -> Self {
+        Self::spawn_by(limited(limits), config, &[], &[]).served()
     }
 
     /// Starts one without waiting for it.

@@ -1,5 +1,6 @@
 //! A WebSocket client that waits for what it expects.
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -75,6 +76,15 @@ impl Client {
 
     pub fn send(&mut self, text: &str) {
         self.socket.send(Message::text(text)).expect("to send");
+    }
+
+    /// Sends the beginning of a message of this many bytes: all but the last.
+    pub fn begin(&mut self, bytes: usize) -> std::io::Result<()> {
+        let mut frame = vec![0x81, 0xff];
+        frame.extend_from_slice(&(bytes as u64).to_be_bytes());
+        frame.extend_from_slice(&[0; 4]);
+        frame.resize(frame.len() + bytes - 1, b' ');
+        self.socket.get_mut().write_all(&frame)
     }
 
     /// The next message that is text, as JSON.
