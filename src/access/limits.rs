@@ -47,6 +47,10 @@ pub struct BodyBudget(Arc<AtomicUsize>);
 
 impl BodyBudget {
     /// Takes bytes, and says how many are taken then.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "it takes, whatever the count is for"
+    )]
     pub fn take(&self, bytes: usize) -> usize {
         self.0.fetch_add(bytes, Ordering::Relaxed) + bytes
     }

@@ -149,7 +149,7 @@ async fn run(
     log_format: LogFormat,
     supervisor: &Supervisor,
 ) -> Result<(), Error> {
-    ingest::descriptors::raise();
+    prepare(&settings);
     let settings = Arc::new(settings);
     let (close, closing) = watch::channel(false);
     let (end_streams, life) = watch::channel(ingest::Life::Serving);
@@ -263,6 +263,14 @@ async fn run(
         local.task.abort();
     }
     Ok(())
+}
+
+/// What comes before all else.
+fn prepare(settings: &Settings) {
+    ingest::descriptors::raise();
+    for stray in config::strays(std::env::vars_os(), settings) {
+        tracing::warn!("{stray}");
+    }
 }
 
 /// What goes on beside producers and calls, for as long as the process serves.

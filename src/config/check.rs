@@ -21,6 +21,8 @@ pub struct Report {
     pub file: Option<PathBuf>,
     /// What it resolves to.
     pub settings: Settings,
+    /// What has no effect and was probably meant to have one, a line each.
+    pub warnings: Vec<String>,
 }
 
 /// Reads the file (as [`super::locate`] found it) and the environment as `serve` would.
@@ -31,9 +33,14 @@ pub fn check_config<K: Into<OsString>, V: Into<OsString>>(
     file: Option<&Path>,
     env: impl IntoIterator<Item = (K, V)>,
 ) -> Result<Report, Errors> {
-    let settings = super::load(file, env)?;
+    let env: Vec<(OsString, OsString)> = env
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let settings = super::load(file, env.iter().cloned())?;
     Ok(Report {
         file: file.map(Path::to_path_buf),
+        warnings: super::strays(env, &settings),
         settings,
     })
 }
@@ -89,10 +96,13 @@ impl fmt::Display for Report {
         )?;
         let dir = s.journal.dir.display();
         match s.journal.mode {
-            JournalMode::Off => writeln!(f, "journal   off"),
-            JournalMode::Os => writeln!(f, "journal   os, in {dir}"),
-            JournalMode::Fsync => writeln!(f, "journal   fsync, in {dir}"),
+            JournalMode::Off => writeln!(f, "journal   off")?,
+            JournalMode::Os => writeln!(f, "journal   os, in {dir}")?,
+            JournalMode::Fsync => writeln!(f, "journal   fsync, in {dir}")?,
         }
+        self.warnings
+            .iter()
+            .try_for_each(|warning| writeln!(f, "warning   {warning}"))
     }
 }
 

@@ -8,6 +8,7 @@
 //!   `[[account]]`, `[[api_key]]`) and `values` (what texts look like).
 //! - Derived: [`check`] (what `check-config` prints), [`mod@reload`] (what a reload changes),
 //!   [`mod@shown`] (what operators may see), `describe` (what `serve --help` adds).
+//! - `strays`: variables that nobody reads.
 //! - [`glob`], [`error`]: patterns of channel names; faults with their places.
 //!
 //! Only this file reads files, and nothing here reads the process's environment: it is an
@@ -27,6 +28,7 @@ mod resolve;
 mod setting;
 pub mod settings;
 pub mod shown;
+mod strays;
 pub mod tables;
 pub mod types;
 mod values;
@@ -49,9 +51,11 @@ pub use reload::{Reload, reload};
 pub use setting::{About, Effect};
 pub use settings::*;
 pub use shown::shown;
+pub use strays::strays;
 pub use tables::*;
 pub use types::*;
 
+pub(crate) use reader::suggest::did_you_mean;
 use reader::{PREFIX, Reader};
 
 /// A configuration file: 100,000 channels take about 12 MB.

@@ -98,6 +98,7 @@ pub fn is_operation(method: &Method, uri: &Uri) -> bool {
 }
 
 /// The answer to an operation that is not here.
+#[must_use]
 pub fn unknown_operation(door: &Door) -> Response {
     Refusal::new(Code::NotFound, "of the IVS API only PutMetadata is here").aws(request_id(door))
 }
@@ -212,14 +213,12 @@ fn check_head(door: &Door, head: &Parts) -> Result<(), Failed> {
         }));
     }
     door.check_open()?;
-    match media::coding(&head.headers) {
-        Ok(Coding::Identity) => Ok(()),
-        // A signature covers the bytes that were sent, and SDKs do not compress this operation's.
-        _ => {
-            let detail = "PutMetadata takes no Content-Encoding: send the body as it is";
-            Err(Refusal::new(Code::UnsupportedMediaType, detail).into())
-        }
+    if media::coding(&head.headers) == Ok(Coding::Identity) {
+        return Ok(());
     }
+    // A signature covers the bytes that were sent, and SDKs do not compress this operation's.
+    let detail = "PutMetadata takes no Content-Encoding: send the body as it is";
+    Err(Refusal::new(Code::UnsupportedMediaType, detail).into())
 }
 
 fn signer(door: &Door, head: &Parts, body: &[u8]) -> Result<Arc<Caller>, sigv4::Error> {

@@ -9,9 +9,10 @@ use axum::http::{Extensions, HeaderMap};
 use tokio::sync::watch;
 
 use super::draft::Reader;
-use super::refusal::Refusal;
+use super::limits::{NEAR_COMPARED_MAX, NEAR_LOOKED_AT_MAX, NEAR_NAME_MAX};
+use super::refusal::{Code, Refusal};
 use crate::access::{Access, BodyBudget, Caller, Denied};
-use crate::config::{Scope, Settings};
+use crate::config::{ChannelSettings, Scope, Settings, did_you_mean};
 use engine::Wall;
 
 use crate::dispatch::{Channel, Clock, Gateway};
@@ -145,11 +146,43 @@ impl Door {
         scope: Scope,
         name: &str,
     ) -> Result<Arc<Channel>, Refusal> {
+        let found = self.find(caller, scope, name);
+        found.map_err(|refusal| self.with_near_name(refusal, caller, name))
+    }
+
+    /// The same without a near name where there is none: a batch may name a thousand.
+    ///
+    /// # Errors
+    /// As of [`channel`](Self::channel).
+    pub fn find(&self, caller: &Caller, scope: Scope, name: &str) -> Result<Arc<Channel>, Refusal> {
         self.may(caller, scope)?;
         if !self.may_use(caller, name) {
             return Err(self.denied(caller.not_its_channel()));
         }
         Ok(self.gateway.channel(name)?)
+    }
+
+    /// Adds the alias that was probably meant to a refusal as `unknown_channel`, of those that the
+    /// caller may use: nobody learns of another.
+    #[must_use]
+    pub fn with_near_name(&self, refusal: Refusal, caller: &Caller, name: &str) -> Refusal {
+        if refusal.code != Code::UnknownChannel || name.len() > NEAR_NAME_MAX {
+            return refusal;
+        }
+        let settings = self.settings();
+        let channels = settings.channels.iter().take(NEAR_LOOKED_AT_MAX);
+        // No other can be near enough.
+        let about_as_long =
+            channels.filter(|channel| channel.name.len().abs_diff(name.len()) <= name.len() / 2);
+        let its = |channel: &&ChannelSettings| {
+            caller.may_use(&channel.name) || caller.may_use(channel.arn.as_str())
+        };
+        let its = about_as_long.take(NEAR_COMPARED_MAX).filter(its);
+        let near = did_you_mean(name, its.map(|channel| &*channel.name));
+        if near.is_empty() {
+            return refusal;
+        }
+        Refusal::new(refusal.code, format!("{}{near}", refusal.detail))
     }
 
     /// Whether a caller has a scope.
@@ -161,6 +194,7 @@ impl Door {
     }
 
     /// A refusal for who somebody is, counted for the log.
+    #[must_use]
     pub fn denied(&self, denied: Denied) -> Refusal {
         let warnings = self.meters.warnings();
         warnings.count(Warning::KeyRefused, 1, denied.detail());

@@ -4,6 +4,7 @@
 //! Accepted events and duplicates are counted by their queues.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -97,6 +98,7 @@ pub fn count_refusal(door: &Door, transport: Transport, channel: Option<&str>, r
 
 /// Offers every event for itself. `channel` is the path's, which the caller may publish to;
 /// without one, every event names its own.
+#[must_use]
 pub fn offer(
     door: &Door,
     caller: &Caller,
@@ -129,7 +131,7 @@ pub fn offer(
         let name = channel.map(|channel| channel.name());
         books.reject(name.as_deref(), tally.refusals_from(0));
     }
-    let offering = Offering { books, caller };
+    let offering = Offering::of(books, caller);
     match channel {
         Some(channel) => offering.to(channel, batch.events, position, &mut tally),
         None => offering.to_each(&batch.channels, batch.events, position, &mut tally),
@@ -167,9 +169,19 @@ fn beyond_its_channel_rate(
 struct Offering<'a> {
     books: Books<'a>,
     caller: &'a Caller,
+    /// A near name was looked for: once a batch, for that costs.
+    has_looked: Cell<bool>,
 }
 
-impl Offering<'_> {
+impl<'a> Offering<'a> {
+    const fn of(books: Books<'a>, caller: &'a Caller) -> Self {
+        Self {
+            books,
+            caller,
+            has_looked: Cell::new(false),
+        }
+    }
+
     fn to(
         &self,
         channel: &Arc<Channel>,
@@ -252,7 +264,15 @@ impl Offering<'_> {
     }
 
     fn channel(&self, name: &str) -> Result<Arc<Channel>, Refusal> {
-        self.books.door.channel(self.caller, Scope::Publish, name)
+        let (door, caller) = (self.books.door, self.caller);
+        let found = door.find(caller, Scope::Publish, name);
+        found.map_err(|refusal| {
+            if refusal.code == Code::UnknownChannel && !self.has_looked.replace(true) {
+                door.with_near_name(refusal, caller, name)
+            } else {
+                refusal
+            }
+        })
     }
 
     fn all(
@@ -311,7 +331,7 @@ pub fn offer_all(
 ) -> Result<Tally, (usize, Refusal)> {
     let books = Books { door, transport };
     let total = batch.total();
-    let result = Offering { books, caller }.all(channel, batch);
+    let result = Offering::of(books, caller).all(channel, batch);
     books.received(total);
     if let Err((_, refusal)) = &result {
         let name = channel.map(|channel| channel.name());

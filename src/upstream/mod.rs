@@ -167,10 +167,7 @@ impl Upstream {
             provider.ok_or_else(|| failed("no source of AWS credentials is configured"))?;
         match provider.provide_credentials().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(failed(&format!(
-                "no AWS credentials: {error}: {}",
-                reply::causes(&error)
-            ))),
+            Err(error) => Err(failed(&reply::no_credentials(&error))),
         }
     }
 

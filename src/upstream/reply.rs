@@ -136,8 +136,50 @@ fn is_connect(error: &SdkError<PutMetadataError, HttpResponse>) -> bool {
 fn describe(error: &dyn Error, kind: Kind, status: Option<u16>) -> String {
     match (kind, status) {
         (Kind::Answered, Some(status)) => format!("HTTP status {status} without a message"),
+        (Kind::NotSent, _) if are_none_found(error) => NONE_FOUND.to_owned(),
+        (Kind::NotSent, _) => format!("{}: {}", kind.words(), root_cause(error)),
         _ => format!("{}: {}", kind.words(), causes(error)),
     }
+}
+
+/// What to do where no source of credentials has any.
+const NONE_FOUND: &str = "no AWS credentials were found: set AWS_ACCESS_KEY_ID and \
+    AWS_SECRET_ACCESS_KEY, name a profile in AWS_PROFILE, or run where a role is attached";
+
+/// Whether no source of credentials has any, which the SDK tells in five hundred characters: each
+/// source that it tried, and each layer of that.
+fn are_none_found(error: &dyn Error) -> bool {
+    let text = format!("{error}: {}", causes(error));
+    text.starts_with("the credential provider was not enabled")
+        || text.contains("no credentials found in chain")
+}
+
+/// Why there are no credentials, and what to do.
+pub(super) fn no_credentials(error: &dyn Error) -> String {
+    if are_none_found(error) {
+        return NONE_FOUND.to_owned();
+    }
+    format!(
+        "no AWS credentials could be loaded: {}; `aws sts get-caller-identity` with the same \
+         environment shows more",
+        root_cause(error)
+    )
+}
+
+/// Most characters of a cause.
+const CAUSE_MAX: usize = 160;
+
+/// What went wrong at the bottom of it.
+fn root_cause(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let root = causes
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string);
+    let root = root.trim_end_matches('.');
+    if root.chars().count() <= CAUSE_MAX {
+        return root.to_owned();
+    }
+    root.chars().take(CAUSE_MAX).chain(['…']).collect()
 }
 
 /// Why, from the first cause to the last; the error itself only names the layer of the SDK.

@@ -90,10 +90,22 @@ fn missing_credentials_show_at_the_start() {
     let reason = ready.json()["accounts"][0]["reason"].clone();
     let says = |reason: &str| reason.contains("no AWS credentials");
     assert!(reason.as_str().is_some_and(says), "{reason}");
+    // What to do, and not each source that was tried.
+    let text = reason.as_str().expect("a text");
+    assert!(
+        text.contains("AWS_ACCESS_KEY_ID") && text.len() < 200,
+        "{text}"
+    );
     gateway.process.logged("the account cannot send");
     let up = r#"cuegate_account_up{account="000000000000",region="us-west-2"}"#;
     assert!(same(gateway.scrape().get(up), 0.0));
     gateway.publish("quiz", r#"{"data":1}"#);
+    // A call that finds none says the same.
+    let error = eventually("the call is not sent", || {
+        let error = gateway.status("quiz")["last_error"].clone();
+        (!error.is_null()).then(|| error.to_string())
+    });
+    assert!(error.contains("AWS_ACCESS_KEY_ID"), "{error}");
     gateway.scrape().check_books(true);
 }
 

@@ -337,3 +337,24 @@ fn top_shows_the_deepest_queue_first() {
         "{ended:?}"
     );
 }
+
+/// One underscore where two belong: told, and no fault, for other programs set variables too.
+#[test]
+fn variables_with_one_underscore_are_told_of() {
+    let config = local("", &[("quiz", "")]);
+    let stray = ("CUEGATE_QUOTA_ACCOUNT_TPS", "7");
+    let others = ("CUEGATE_METRICS_PORT_9464_TCP", "tcp://10.0.0.1:9464");
+    let directory = tempfile::tempdir().expect("a directory");
+    let ended = check_config(directory.path(), &config, &[stray, others]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.out.contains("CUEGATE__QUOTA__ACCOUNT_TPS"),
+        "{ended:?}"
+    );
+    assert!(!ended.out.contains(others.0), "{ended:?}");
+    let gateway = Gateway::start_with(&config, &[stray, others]);
+    gateway
+        .process
+        .logged("CUEGATE_QUOTA_ACCOUNT_TPS changes nothing");
+    assert!(!gateway.process.log().contains(others.0));
+}

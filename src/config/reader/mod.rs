@@ -3,7 +3,7 @@
 //! The caller asks for a key by name. What is wrong is collected with its place, so that one run
 //! reports every fault. A key that was never asked for is unknown.
 
-mod suggest;
+pub(super) mod suggest;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,6 +149,11 @@ impl<'d> Reader<'d> {
         }
         self.errors.sort_by_key(|error| error.line);
         self.errors
+    }
+
+    /// Every variable that sets a key which was asked for.
+    pub(super) fn into_variables(self) -> BTreeSet<String> {
+        self.variables
     }
 
     fn open(&mut self, name: &'static str) -> Table<'_, 'd> {

@@ -1,7 +1,7 @@
 //! What a misspelt name may have meant.
 
 /// `; did you mean X?` if a known name is close.
-pub(super) fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
+pub fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
     let near = known
         .map(|known| (distance(name, known), known))
         // A third of the letters wrong is another word.

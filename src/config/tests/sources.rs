@@ -154,3 +154,60 @@ fn demo_is_there_in_local_mode_unless_channels_are_listed() {
     let s = settings(&format!("[[channel]]\nname = \"a\"\narn = \"{ARN}\""), &[]);
     assert_eq!(names(&s), ["a"]);
 }
+
+#[test]
+fn variables_with_one_underscore_are_told_of() {
+    let settings = parse(
+        Some((
+            "f",
+            "[upstream]\nmode = \"local\"\n[[api_key]]\nname = \"a\"\nsha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"\nchannels = [\"*\"]\nscopes = [\"publish\"]\naws_access_key_id = \"AKIDEXAMPLE\"\naws_secret_env = \"CUEGATE_QUOTA_SECRET\"\n",
+        )),
+        [] as [(&str, &str); 0],
+    )
+    .expect("no fault");
+    for (name, meant) in [
+        (
+            "CUEGATE_QUOTA_ACCOUNT_TPS",
+            Some("CUEGATE__QUOTA__ACCOUNT_TPS"),
+        ),
+        (
+            "CUEGATE_QUOTA__ACCOUNT_TPS",
+            Some("CUEGATE__QUOTA__ACCOUNT_TPS"),
+        ),
+        ("CUEGATE_QUOTA_X", Some("CUEGATE__QUOTA__KEY")),
+        (
+            "CUEGATE_CHANNEL_DEFAULTS_TTL_MS",
+            Some("CUEGATE__CHANNEL_DEFAULTS__TTL_MS"),
+        ),
+        ("CUEGATE_METRICS_LISTEN", Some("CUEGATE__METRICS__LISTEN")),
+        // The product's own, and others'.
+        ("CUEGATE_URL", None),
+        ("CUEGATE_KEY", None),
+        ("CUEGATE_LOG", None),
+        ("CUEGATE_ADMIN_URL", None),
+        ("CUEGATE_QUOTA_SECRET", None),
+        ("CUEGATE_QUOTA", None),
+        ("CUEGATE__QUOTA__ACCOUNT_TPS", None),
+        ("QUOTA_ACCOUNT_TPS", None),
+        // What Kubernetes sets for services of these names.
+        ("CUEGATE_SERVICE_HOST", None),
+        ("CUEGATE_PORT", None),
+        ("CUEGATE_METRICS_SERVICE_HOST", None),
+        ("CUEGATE_METRICS_SERVICE_PORT", None),
+        ("CUEGATE_METRICS_SERVICE_PORT_HTTP", None),
+        ("CUEGATE_METRICS_PORT", None),
+        ("CUEGATE_METRICS_PORT_9464_TCP_ADDR", None),
+    ] {
+        let lines = strays([(name, "a-secret")], &settings);
+        match meant {
+            None => assert!(lines.is_empty(), "{lines:?}"),
+            Some(meant) => {
+                let [line] = &lines[..] else {
+                    panic!("{name}: {lines:?}");
+                };
+                assert!(line.starts_with(name) && line.ends_with(meant), "{line}");
+                assert!(!line.contains("a-secret"), "{line}");
+            }
+        }
+    }
+}

@@ -263,7 +263,7 @@ fn near_names_are_told_to_those_who_may_use_them() {
         }
     }
     // Once a batch, for it costs.
-    let batch = format!("[{}]", vec![r#"{"data":1,"channel":"quizz"}"#; 3].join(","));
+    let batch = format!("[{}]", [r#"{"data":1,"channel":"quizz"}"#; 3].join(","));
     let answer = ask(
         gateway.producers,
         "POST",
