@@ -1,9 +1,9 @@
 //! The books of every event and every payload, kept apart from the queue's own: payloads
 //! that parse, order, one end for each, and nothing under two numbers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use engine::{End, Ended, Ledger, Queue, Time};
+use engine::{End, Ended, Ledger, Queue, Span, Time, Wall};
 use serde_json::value::RawValue;
 
 /// A set of small numbers.
@@ -47,6 +47,27 @@ struct Stamp {
     seq: u64,
     due: u64,
     deadline: u64,
+}
+
+/// When an event with an `at` is due by the clock of its acceptance, and how long it lives.
+pub struct Due {
+    pub due: Time,
+    pub ttl: Span,
+    pub merges: bool,
+}
+
+/// An event that waits for a moment of the wall clock: when it may leave, as the clock was last
+/// set before it was first sent.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    at: Wall,
+    accepted: Time,
+    ttl: Span,
+    /// It may have merged into another, with which it moves.
+    merges: bool,
+    due: Time,
+    deadline: Time,
+    sent: bool,
 }
 
 enum Shown {
@@ -118,6 +139,10 @@ pub struct Books {
     /// Payload numbers that showed, the recent ones.
     shown_n: BTreeSet<u64>,
     newest_n: u64,
+    /// Those with an `at` that were accepted and have not ended.
+    waiting: BTreeMap<u64, Waiting>,
+    /// How many of them had another place after the clock was set.
+    pub moved: u64,
 }
 
 impl Books {
@@ -130,12 +155,41 @@ impl Books {
         }
     }
 
+    /// An accepted event has an `at`.
+    pub fn waits(&mut self, seq: u64, at: Wall, accepted: Time, event: &Due) {
+        let waiting = Waiting {
+            at,
+            accepted,
+            ttl: event.ttl,
+            merges: event.merges,
+            due: event.due,
+            deadline: event.due + event.ttl,
+            sent: false,
+        };
+        self.waiting.insert(seq, waiting);
+    }
+
+    /// What is still to come, by the clock before or by this one, has its place by this one.
+    pub fn clock_is_set(&mut self, now: Time, origin: Wall) {
+        for waiting in self.waiting.values_mut().filter(|waiting| !waiting.sent) {
+            let due = waiting.at.time(origin).max(waiting.accepted);
+            if due != waiting.due && due.max(waiting.due) > now {
+                waiting.due = due;
+                waiting.deadline = due + waiting.ttl;
+                self.moved += 1;
+            } else if waiting.merges {
+                waiting.deadline = waiting.deadline.max(due + waiting.ttl);
+            }
+        }
+    }
+
     /// An event came to its end: its first and only one.
     pub fn ended(&mut self, ended: Ended) {
         let seq = ended.waiter - 1;
         assert!(self.accepted.has(seq), "{ended:?} was never accepted");
         assert!(self.ended.insert(seq), "{ended:?} ended twice");
         self.ended_count += 1;
+        self.waiting.remove(&seq);
         if ended.end == End::Delivered && !self.counts.has(seq) {
             assert!(self.shown.has(seq), "{ended:?} never showed");
         }
@@ -170,8 +224,15 @@ impl Books {
         for shown in parse(taken) {
             if let Shown::Event(stamp) = shown {
                 let Stamp {
-                    seq, due, deadline, ..
+                    seq,
+                    mut due,
+                    mut deadline,
+                    ..
                 } = stamp;
+                if let Some(waiting) = self.waiting.get_mut(&seq) {
+                    waiting.sent = true;
+                    (due, deadline) = (waiting.due.micros(), waiting.deadline.micros());
+                }
                 assert!(
                     self.accepted.has(seq) && !self.ended.has(seq),
                     "{stamp:?} left"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine::{
     Account, Call, CallId, ChannelId, ChannelPolicy, Look, Outcome, Payload, PayloadId, Queue,
-    Queues, Settled, Span, Step, Time, View,
+    Queues, Settled, Span, Step, Time, View, Wall,
 };
 
 use crate::books::{Books, Taken};
@@ -83,6 +83,8 @@ pub struct Known {
     next_id: u32,
     pub monitor: Monitor,
     inbox: Vec<News>,
+    /// The wall clock at 0.
+    pub origin: Wall,
     /// Channels that are ready: counted before the driver moves, and on from there.
     ready: usize,
     /// A hash of every decision: equal runs have equal ones.
@@ -182,6 +184,7 @@ impl Driver {
                 next_id: count,
                 monitor: Monitor::new(scenario, policies.len()),
                 inbox: Vec::new(),
+                origin: Wall::default(),
                 ready: 0,
                 trace: 0,
             },
@@ -222,6 +225,7 @@ impl Driver {
         if idle && self.account.forget(now, channel.id) {
             channel.books.retire(&channel.queue);
             channel.queue = queue(&Arc::clone(channel.queue.policy()), now);
+            channel.queue.set_wall_origin(now, self.world.origin);
             self.world.by_id.remove(&channel.id);
             channel.id = ChannelId(self.world.next_id);
             self.world.next_id += 1;
@@ -229,6 +233,31 @@ impl Driver {
             self.forgotten += 1;
             self.mark(u64::from(index));
         }
+    }
+
+    /// The wall clock is set so many µs off: what is queued is placed anew, and whoever has some
+    /// is asked what it wants, as the gateway does.
+    pub fn set_clock(&mut self, now: Time, offset_us: i64) {
+        let origin = Wall::from_micros(offset_us);
+        self.world.origin = origin;
+        for index in 0..u32::try_from(self.world.channels.len()).expect("few") {
+            self.with(index, |channel| {
+                channel.queue.set_wall_origin(now, origin);
+                channel.books.clock_is_set(now, origin);
+            });
+            let channel = &mut self.world.channels[index as usize];
+            if !channel.queue.is_empty() && !channel.woken {
+                channel.woken = true;
+                self.post(News::Wake(index));
+            }
+        }
+        self.mark(offset_us.cast_unsigned());
+    }
+
+    /// Events that had another place after the clock was set.
+    pub fn moved(&self) -> u64 {
+        let channels = self.world.channels.iter();
+        channels.map(|channel| channel.books.moved).sum()
     }
 
     /// Does all there is to do now, and says when there is more.

@@ -69,6 +69,7 @@ fn check(name: &str) {
         assert!(report.most_channel <= 5 && report.most_account <= 155);
         assert!(report.events > 0 && report.delivered > 0);
         assert!(!scenario.forgets || report.forgotten > 0, "{report:?}");
+        assert!(!scenario.clock_is_set || report.moved > 0, "{report:?}");
     }
 }
 
@@ -102,6 +103,7 @@ scenarios! {
     adverse_crowded: "adverse-60",
     adverse_sparse: "adverse-400-sparse",
     adverse_steady: "adverse-6-steady",
+    adverse_clock: "adverse-6-clock-is-set",
     calm_forgotten: "calm-forgotten-6",
     adverse_forgotten: "adverse-forgotten-6",
 }

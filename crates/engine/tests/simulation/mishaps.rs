@@ -4,7 +4,19 @@
 use crate::scenario::SECOND;
 use crate::world::{Action, World};
 
+/// In µs.
+pub const HOUR: i64 = 3600 * SECOND.cast_signed();
+
 impl World {
+    /// Sets the wall clock so far off, and again after a while.
+    pub(crate) fn set_clock(&mut self, offset_us: i64) {
+        let now = self.time();
+        self.driver.set_clock(now, offset_us);
+        self.ring();
+        let after = self.random.within(SECOND / 10..20 * SECOND);
+        self.add(self.now + after, Action::SetClock);
+    }
+
     pub(crate) fn spell(&mut self) {
         let length = self.random.within(SECOND..40 * SECOND);
         if self.random.chance(2500) {

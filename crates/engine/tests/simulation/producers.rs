@@ -8,6 +8,7 @@ use engine::{
     OnUnknown, Overflow, Priority, Span, Time, Wall,
 };
 
+use crate::books::Due;
 use crate::driver::Driver;
 use crate::random::Random;
 use crate::scenario::{SECOND, Traffic};
@@ -139,7 +140,7 @@ impl Producer {
             .and_then(|key| key[1..].parse().ok())
             .unwrap_or(0);
         let channel = &mut driver.world.channels[self.id as usize];
-        let at = event.at.map(|at| at.time(Wall::default()));
+        let at = event.at.map(|at| at.time(driver.world.origin));
         let due = at.map_or(now, |at| at.max(now)).micros();
         let ttl = u64::from(event.ttl_ms.unwrap_or(channel.queue.policy().ttl_ms)) * 1000;
         let pad = usize::try_from(random.within(0..80)).expect("small");
@@ -160,10 +161,21 @@ impl Producer {
 
     fn offer(&mut self, now: Time, driver: &mut Driver, event: Event, is_count: bool) {
         let (seq, id) = (event.waiter - 1, self.id);
+        let origin = driver.world.origin;
         let answer = driver.with(id, |channel| {
+            let ttl_ms = event.ttl_ms.unwrap_or(channel.queue.policy().ttl_ms);
+            let (at, merges) = (event.at, event.merge.is_some());
             let answer = channel.queue.accept(now, event);
             if answer == Ok(Admission::Accepted) {
                 channel.books.accepted(seq, is_count);
+                if let Some(at) = at {
+                    let due = Due {
+                        due: at.time(origin).max(now),
+                        ttl: Span::from_millis(u64::from(ttl_ms)),
+                        merges,
+                    };
+                    channel.books.waits(seq, at, now, &due);
+                }
             }
             answer
         });
@@ -196,6 +208,7 @@ impl Producer {
             _ => {}
         }
         let number = self.seq;
+        let origin = driver.world.origin;
         let mut new_id = None;
         self.put(now, driver, random, |event, random| {
             if random.chance(5000) {
@@ -222,7 +235,9 @@ impl Producer {
             }
             if random.chance(1500) {
                 let at = now + Span::from_micros(random.within(0..20 * SECOND));
-                event.at = Some(Wall::from_micros(at.micros().cast_signed()));
+                event.at = Some(Wall::from_micros(
+                    at.micros().cast_signed() + origin.micros(),
+                ));
             }
         });
         if let Some(id) = new_id {

@@ -102,6 +102,8 @@ pub struct Scenario {
     pub operators: bool,
     /// Idle channels are forgotten and come again all the time.
     pub forgets: bool,
+    /// The wall clock is set by up to an hour, forth and back.
+    pub clock_is_set: bool,
     /// How late the account's task runs at most, in µs.
     pub lag: u64,
 }
@@ -145,6 +147,7 @@ const BASE: Scenario = Scenario {
     pacing: Pacing::Spread,
     operators: false,
     forgets: false,
+    clock_is_set: false,
     lag: 0,
 };
 
@@ -270,6 +273,19 @@ pub const ALL: &[Scenario] = &[
         forgets: true,
         faults: ADVERSE,
         traffic: BRIEF,
+        lag: 1000,
+        ..BASE
+    },
+    Scenario {
+        name: "adverse-6-clock-is-set",
+        channels: 6,
+        seconds: 1800,
+        seeds: 4,
+        faults: ADVERSE,
+        traffic: MIXED,
+        operators: true,
+        forgets: true,
+        clock_is_set: true,
         lag: 1000,
         ..BASE
     },

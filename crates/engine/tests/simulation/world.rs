@@ -8,6 +8,7 @@ use engine::{CallId, ChannelPolicy, Outcome, Time};
 
 use crate::books::Taken;
 use crate::driver::{Driver, News};
+use crate::mishaps::HOUR;
 use crate::network::{Server, fate};
 use crate::producers::Producer;
 use crate::random::Random;
@@ -29,6 +30,7 @@ pub enum Action {
     Spell,
     Operate,
     Forget,
+    SetClock,
 }
 
 struct Due {
@@ -69,6 +71,8 @@ pub struct Report {
     pub first_violation: Option<String>,
     pub longest_wait: u64,
     pub forgotten: u64,
+    /// Events that had another place after the wall clock was set.
+    pub moved: u64,
 }
 
 pub struct World {
@@ -120,6 +124,10 @@ impl World {
         }
         if scenario.forgets {
             world.add(0, Action::Forget);
+        }
+        if scenario.clock_is_set {
+            // Before the first event, too.
+            world.set_clock(HOUR);
         }
         world
     }
@@ -206,6 +214,7 @@ impl World {
             first_violation: self.server.first_violation.clone(),
             longest_wait: self.driver.world.monitor.longest_wait,
             forgotten: self.driver.forgotten,
+            moved: self.driver.moved(),
         }
     }
 
@@ -216,6 +225,11 @@ impl World {
         self.server.offline_until.fill(0);
         for id in 0..self.scenario.channels {
             self.set_paused(id, false);
+        }
+        if self.scenario.clock_is_set {
+            // So far ahead that nothing waits for its moment any longer.
+            self.driver.set_clock(self.time(), 3 * HOUR);
+            self.ring();
         }
     }
 
@@ -233,6 +247,10 @@ impl World {
             Action::Spell if open => self.spell(),
             Action::Operate if open => self.operate(),
             Action::Forget if open => self.forget(),
+            Action::SetClock if open => {
+                let offset = self.random.pick(&[-HOUR, -HOUR / 120, 0, HOUR / 120, HOUR]);
+                self.set_clock(offset);
+            }
             _ => {}
         }
         if self.driver.has_news() {
