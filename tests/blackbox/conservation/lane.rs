@@ -13,7 +13,7 @@ use super::trouble::{self, Disk, WallClock};
 use crate::support::emulator::Emulator;
 use crate::support::http::{self, Response};
 use crate::support::process::{Gateway, arn, command, run};
-use crate::support::{SOON, eventually, within};
+use crate::support::{SOON, eventually, ports, within};
 
 /// The producer's pace: less than the channels can take, so that the end does not take long.
 const PACE: Duration = Duration::from_millis(25);
@@ -45,21 +45,25 @@ fn channel(nth: usize) -> String {
 impl Lane {
     pub fn new(number: u64, seed: u64, channels: usize) -> Self {
         let home = tempfile::tempdir().expect("a directory");
-        let emulator = Emulator::start(&[]);
+        let clock = (number % 4 == 1).then(|| WallClock::new(home.path().join("clock")));
+        let clock = clock.flatten();
+        // It goes by the same clock: else it would refuse signatures of an hour ago.
+        let environment = clock.as_ref().map(WallClock::environment);
+        let environment = environment.unwrap_or_default();
+        let emulator = Emulator::start_with(ports::free(), &[], &environment);
         for nth in 0..channels {
             emulator.api.stream(&arn(&channel(nth)), "live");
         }
         let disk = number
             .is_multiple_of(2)
             .then(|| Disk::mount(&home.path().join("disk")));
-        let clock = (number % 4 == 1).then(|| WallClock::new(home.path().join("clock")));
         Self {
             random: fastrand::Rng::with_seed(seed.wrapping_add(number)),
             channels,
             book: Book::default(),
             emulator,
             disk: disk.flatten(),
-            clock: clock.flatten(),
+            clock,
             home,
             pending: None,
             offline: None,
@@ -110,6 +114,10 @@ impl Lane {
 
     /// The next process, ready; none if it was killed before, or had no room to start.
     fn start(&mut self) -> Option<Gateway> {
+        if self.random.u8(..100) < 25 {
+            // While nothing runs.
+            self.set_clock();
+        }
         let environment = self.clock.as_ref().map(WallClock::environment);
         let mut gateway = Gateway::spawn(&self.config(5), &environment.unwrap_or_default());
         if self.random.u8(..100) < 12 {
@@ -184,7 +192,8 @@ impl Lane {
 
     fn set_clock(&mut self) {
         if let Some(clock) = &self.clock {
-            clock.set(self.random.i32(-30..30));
+            let hours = self.random.i32(-1..=1);
+            clock.set(hours * 3600 + self.random.i32(-30..30));
         }
     }
 

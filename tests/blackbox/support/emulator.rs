@@ -96,6 +96,15 @@ impl Emulator {
     }
 
     pub fn start_at(address: SocketAddr, arguments: &[&str]) -> Self {
+        Self::start_with(address, arguments, &[])
+    }
+
+    /// The same with more of an environment.
+    pub fn start_with(
+        address: SocketAddr,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         // Cargo names only the binaries of this package; the workspace's lie beside them.
         let binary = Path::new(env!("CARGO_BIN_EXE_cuegate")).with_file_name("local-ivs");
         assert!(
@@ -107,6 +116,7 @@ impl Emulator {
         command
             .args(["--listen", &address.to_string()])
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdout(std::process::Stdio::null());
         let mut process = Process::start(&mut command);
         eventually("the emulator listens", || {
