@@ -105,6 +105,7 @@ impl Supervisor {
 
     /// To be called when a lock is let go. If that is because of a panic, what it guards is half
     /// changed and the process is to end; the answer says so.
+    #[must_use]
     pub fn left_half_done(&self, what: &'static str) -> bool {
         let panicking = std::thread::panicking();
         if panicking {

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -210,52 +211,27 @@ async fn run(
     }
     reload::tell(&security.keyring.access());
     let background = background(supervisor, &telemetry, &gateway, &reload);
-    let operators_door = serve_operators(
+    let doors = Doors {
         supervisor,
-        "the door of metrics and probes",
-        operators,
-        admin::metrics_router(telemetry.clone(), control.clone()),
-        life.clone(),
-    );
-    let channels = ingest::operators_router(
-        Arc::clone(&gateway),
-        Arc::clone(telemetry.meters()),
-        life.clone(),
-        &security.keyring,
-    );
-    let admin_door = serve_operators(
-        supervisor,
-        "the operators' door",
-        administrators,
-        admin::admin_router(
-            control.clone(),
-            channels,
-            settings.admin.listen,
-            Arc::clone(&security.keyring),
-            Arc::clone(&clock),
-            Arc::clone(telemetry.meters()),
-        ),
+        settings: &settings,
+        security: &security,
+        clock: &clock,
+        telemetry: &telemetry,
+        gateway: &gateway,
+        control: &control,
         life,
-    );
-    let producers_door = supervisor.spawn(
-        "the producers' door",
-        ingest::serve(
-            producers,
-            Arc::clone(&gateway),
-            Arc::clone(telemetry.meters()),
-            security,
-            closed(closing.clone()),
-        ),
-    );
+    };
+    let doors = [
+        doors.metrics(operators),
+        doors.admin(administrators),
+        doors.producers(producers, closing),
+    ];
 
     signals.until_stop(&reload).await;
     let clean = drain(&gateway, &journal, &mut signals).await;
     end_streams.send_replace(ingest::Life::Stopping);
     close.send_replace(true);
-    let doors = async {
-        let _ = tokio::join!(producers_door, operators_door, admin_door);
-    };
-    let _ = tokio::time::timeout(CLOSE_GRACE, doors).await;
+    let _ = tokio::time::timeout(CLOSE_GRACE, join_all(doors)).await;
     gateway.stop();
     journal.close(clean);
     background.iter().for_each(JoinHandle::abort);
@@ -263,6 +239,75 @@ async fn run(
         local.task.abort();
     }
     Ok(())
+}
+
+/// What the doors are opened with.
+struct Doors<'a> {
+    supervisor: &'a Supervisor,
+    settings: &'a Arc<Settings>,
+    security: &'a Security,
+    clock: &'a Arc<Clock>,
+    telemetry: &'a Arc<Telemetry>,
+    gateway: &'a Arc<Gateway>,
+    control: &'a Arc<Control>,
+    life: watch::Receiver<ingest::Life>,
+}
+
+impl Doors<'_> {
+    fn metrics(&self, listener: TcpListener) -> JoinHandle<()> {
+        let router = admin::metrics_router(Arc::clone(self.telemetry), self.control.clone());
+        self.of_operators("the door of metrics and probes", listener, router)
+    }
+
+    fn admin(&self, listener: TcpListener) -> JoinHandle<()> {
+        let meters = self.telemetry.meters();
+        let channels = ingest::operators_router(
+            Arc::clone(self.gateway),
+            Arc::clone(meters),
+            self.life.clone(),
+            &self.security.keyring,
+        );
+        let router = admin::admin_router(
+            self.control.clone(),
+            channels,
+            self.settings.admin.listen,
+            Arc::clone(&self.security.keyring),
+            Arc::clone(self.clock),
+            Arc::clone(meters),
+        );
+        self.of_operators("the operators' door", listener, router)
+    }
+
+    fn of_operators(
+        &self,
+        name: &'static str,
+        listener: TcpListener,
+        router: Router,
+    ) -> JoinHandle<()> {
+        let options = ingest::server::Options {
+            places: ingest::places::Places::shared(ingest::limits::OPERATORS_CONNECTIONS_MAX),
+            when_full: "as many operators' connections are open as there may be",
+            h2_streams: ingest::limits::OPERATORS_H2_STREAMS_MAX,
+            tls: None,
+            meters: None,
+        };
+        let life = self.life.clone();
+        self.supervisor
+            .spawn(name, ingest::server::serve(listener, router, options, life))
+    }
+
+    fn producers(&self, listener: TcpListener, closing: watch::Receiver<bool>) -> JoinHandle<()> {
+        self.supervisor.spawn(
+            "the producers' door",
+            ingest::serve(
+                listener,
+                Arc::clone(self.gateway),
+                Arc::clone(self.telemetry.meters()),
+                self.security.clone(),
+                closed(closing),
+            ),
+        )
+    }
 }
 
 /// What comes before all else.
@@ -320,23 +365,6 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Err
 async fn closed(mut closing: watch::Receiver<bool>) {
     // An error says that the sender is gone: that is an end too.
     let _ = closing.wait_for(|closed| *closed).await;
-}
-
-fn serve_operators(
-    supervisor: &Supervisor,
-    name: &'static str,
-    listener: TcpListener,
-    router: Router,
-    life: watch::Receiver<ingest::Life>,
-) -> JoinHandle<()> {
-    let options = ingest::server::Options {
-        places: ingest::places::Places::shared(ingest::limits::OPERATORS_CONNECTIONS_MAX),
-        when_full: "as many operators' connections are open as there may be",
-        h2_streams: ingest::limits::OPERATORS_H2_STREAMS_MAX,
-        tls: None,
-        meters: None,
-    };
-    supervisor.spawn(name, ingest::server::serve(listener, router, options, life))
 }
 
 fn open_journal(

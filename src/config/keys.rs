@@ -6,6 +6,11 @@
 //! `config/cuegate.toml`, which repeats each text beside each default. A comment behind a bound gives
 //! its reason.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the texts are comments of a TOML file before they are documentation"
+)]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

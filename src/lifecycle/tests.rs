@@ -11,7 +11,7 @@ struct Change<'a>(&'a Supervisor);
 
 impl Drop for Change<'_> {
     fn drop(&mut self) {
-        self.0.left_half_done("a change");
+        let _ = self.0.left_half_done("a change");
     }
 }
 

@@ -423,6 +423,9 @@ async fn connections_are_kept_and_bodies_may_come_in_pieces() {
     assert_eq!(answer.status, 400);
 }
 
+/// Names and values.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 /// What a browser and its pages send, at an emulator of the name `ivs.test`.
 #[tokio::test]
 async fn pages_of_others_and_strange_names_are_refused() {
@@ -438,7 +441,7 @@ async fn pages_of_others_and_strange_names_are_refused() {
     let other_port = format!("http://127.0.0.1:{}", port ^ 1);
     let rebound = format!("evil.example:{port}");
     #[rustfmt::skip]
-    let cases: [(&str, &[(&str, &str)], u16); 17] = [
+    let cases: [(&str, Headers<'_>, u16); 17] = [
         // Programs.
         (&own, &[], 200),
         (&localhost, &[], 200),

@@ -50,7 +50,7 @@ struct Stamp {
 }
 
 /// When an event with an `at` is due by the clock of its acceptance, and how long it lives.
-pub struct Due {
+pub struct Appointment {
     pub due: Time,
     pub ttl: Span,
     pub merges: bool,
@@ -156,7 +156,7 @@ impl Books {
     }
 
     /// An accepted event has an `at`.
-    pub fn waits(&mut self, seq: u64, at: Wall, accepted: Time, event: &Due) {
+    pub fn waits(&mut self, seq: u64, at: Wall, accepted: Time, event: &Appointment) {
         let waiting = Waiting {
             at,
             accepted,

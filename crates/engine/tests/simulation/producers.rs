@@ -8,7 +8,7 @@ use engine::{
     OnUnknown, Overflow, Priority, Span, Time, Wall,
 };
 
-use crate::books::Due;
+use crate::books::Appointment;
 use crate::driver::Driver;
 use crate::random::Random;
 use crate::scenario::{SECOND, Traffic};
@@ -169,7 +169,7 @@ impl Producer {
             if answer == Ok(Admission::Accepted) {
                 channel.books.accepted(seq, is_count);
                 if let Some(at) = at {
-                    let due = Due {
+                    let due = Appointment {
                         due: at.time(origin).max(now),
                         ttl: Span::from_millis(u64::from(ttl_ms)),
                         merges,
