@@ -25,8 +25,8 @@ pub use policy::{
     AccountPolicy, ChannelPolicy, Envelope, EnvelopeFields, Offline, OnUnknown, Overflow, Pacing,
 };
 pub use queue::{
-    Admission, Cancelled, Change, Dead, DeadLetter, Depth, End, Ended, Kept, Ledger, Payload,
-    PayloadId, Queue, Rebuild, Refusal, Scheduled, Settled, Unusable,
+    Admission, Cancelled, Change, Dead, DeadLetter, Depth, End, Ended, EventState, Fate, Kept,
+    Ledger, Payload, PayloadId, Queue, Rebuild, Refusal, Replaced, Scheduled, Settled, Unusable,
 };
 pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus};
 pub use time::{Span, Time, Wall};

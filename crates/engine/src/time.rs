@@ -41,6 +41,17 @@ impl Time {
         self.0
     }
 
+    /// The same moment on the wall clock, which showed `origin` at [`Time::ZERO`].
+    #[must_use]
+    pub const fn wall(self, origin: Wall) -> Wall {
+        let micros = if self.0 > i64::MAX as u64 {
+            i64::MAX
+        } else {
+            self.0.cast_signed()
+        };
+        Wall(origin.0.saturating_add(micros))
+    }
+
     /// How long before `self` the moment `earlier` was; zero if it was not before.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Span {

@@ -11,10 +11,12 @@ use crate::merge;
 use crate::policy::{Offline, Overflow};
 use crate::queue::Queue;
 use crate::queue::changes::Change;
+use crate::queue::ends::Ending;
 use crate::queue::item::{Item, Place, Stage};
-use crate::queue::ledger::{DeadLetter, End};
+use crate::queue::ledger::{DeadLetter, End, Fate};
 use crate::queue::order::Order;
 use crate::queue::part::Part;
+use crate::queue::replace::Seat;
 use crate::queue::scheduled::Scheduled;
 use crate::time::{Span, Time};
 
@@ -75,18 +77,35 @@ impl Queue {
     /// [`Refusal`]: nothing has changed then.
     pub fn accept(&mut self, now: Time, event: Event) -> Result<Admission, Refusal> {
         self.advance(now);
-        let size = self.check_size(&event, &event.data)?;
-        if let (Some(kind), Data::Json(data)) = (event.merge, &event.data) {
-            merge::validate(kind, data).map_err(Refusal::InvalidData)?;
-        }
-        if event
-            .id
-            .as_deref()
-            .is_some_and(|id| self.ids.is_duplicate(self.now, id))
-        {
+        let id = event.id.as_deref();
+        if id.is_some_and(|id| self.ids.is_duplicate(self.now, id)) {
+            // What is wrong with it is told nevertheless.
+            self.check(&event)?;
             self.ledger.duplicates += 1;
             return Ok(Admission::Duplicate);
         }
+        self.admit(now, event, None)?;
+        Ok(Admission::Accepted)
+    }
+
+    /// Refuses what no queue could take; bytes as an item.
+    fn check(&self, event: &Event) -> Result<usize, Refusal> {
+        let size = self.check_size(event, &event.data)?;
+        if let (Some(kind), Data::Json(data)) = (event.merge, &event.data) {
+            merge::validate(kind, data).map_err(Refusal::InvalidData)?;
+        }
+        Ok(size)
+    }
+
+    /// Takes an event in, whatever is known of its id: at the seat of the one it replaces, where
+    /// there is one.
+    pub(super) fn admit(
+        &mut self,
+        now: Time,
+        event: Event,
+        seat: Option<Seat>,
+    ) -> Result<(), Refusal> {
+        let size = self.check(&event)?;
         let due = self.due(&event, now);
         // One whose `at` is still to come is held: the stream may be back by then.
         if due <= now && self.turns_away(&event) {
@@ -94,7 +113,7 @@ impl Queue {
                 return Err(Refusal::Offline);
             }
             self.drop_offline(&event);
-            return Ok(Admission::Accepted);
+            return Ok(());
         }
         let ttl_ms = event.ttl_ms.unwrap_or(self.policy.ttl_ms);
         let ttl = Span::from_millis(u64::from(ttl_ms));
@@ -106,14 +125,17 @@ impl Queue {
             size,
             now,
         };
-        if !self.merge_in(&event, arriving) {
+        if seat.is_some() {
+            self.make_room(&event)?;
+            self.insert(event, arriving, seat);
+        } else if !self.merge_in(&event, arriving) {
             self.check_wait(&event, arriving)?;
             self.make_room(&event)?;
-            self.insert(event, arriving);
+            self.insert(event, arriving, None);
         }
         self.ledger.accepted += 1;
         self.stuck = false;
-        Ok(Admission::Accepted)
+        Ok(())
     }
 
     /// Takes an event in that has ended before, whatever is remembered of its id: a dead letter
@@ -160,12 +182,19 @@ impl Queue {
         let due = self.due(event, now);
         self.keep_dead_on_arrival(event, due, DeadLetter::Offline);
         let end = End::DeadLettered(DeadLetter::Offline);
-        self.record_end(event.id.as_ref(), seq, event.waiter, end);
+        self.record_end(&Ending {
+            id: event.id.as_ref(),
+            seq,
+            waiter: event.waiter,
+            end,
+            n: None,
+        });
         if let Some(id) = &event.id {
+            let at = Some(self.now.wall(self.wall_origin));
             self.record(Change::Remembered {
                 id: Arc::clone(id),
                 until,
-                cancelled: false,
+                fate: Fate { end, n: None, at },
             });
         }
     }
@@ -237,7 +266,13 @@ impl Queue {
         });
         self.bytes = self.bytes - earlier.3 + self.order.items[index].bytes();
         self.hand_over(index, event, earlier.3);
-        self.record_end(earlier.0.as_ref(), earlier.1, earlier.2, End::Merged);
+        self.record_end(&Ending {
+            id: earlier.0.as_ref(),
+            seq: earlier.1,
+            waiter: earlier.2,
+            end: End::Merged,
+            n: None,
+        });
         let until = self.remember(event.id.as_ref(), seq, index, arriving.now);
         self.record_queued(index, Some(until));
         true
@@ -402,8 +437,12 @@ impl Queue {
         candidate.or_else(|| Some(self.order.get_mut()?.first_other_of(level)?.1))
     }
 
-    fn insert(&mut self, event: Event, arriving: Arriving) {
+    fn insert(&mut self, event: Event, arriving: Arriving, seat: Option<Seat>) {
         let seq = self.take_seq();
+        let own = Place {
+            due: arriving.due,
+            seq,
+        };
         let stage = if arriving.due > arriving.now {
             Stage::Scheduled
         } else {
@@ -417,10 +456,7 @@ impl Queue {
             merge: event.merge,
             priority: event.priority,
             level: event.priority,
-            place: Place {
-                due: arriving.due,
-                seq,
-            },
+            place: seat.map_or(own, |seat| seat.place),
             scheduled: event
                 .at
                 .map(|at| Box::new(Scheduled::new(at, arriving.now))),
@@ -441,11 +477,11 @@ impl Queue {
             own_prev: None,
             own_next: None,
         };
-        item.rises = item.first_rise();
+        item.rises = item.first_rise(arriving.now);
         let (producer, bytes) = (item.producer, item.bytes());
         self.bytes += bytes;
         let id = item.id.clone();
-        let index = self.order.insert(item, &self.policy);
+        let index = self.order.insert(item, seat, &self.policy);
         if let Some(producer) = producer {
             let items = &mut self.order.items;
             self.shares.add(producer, bytes, index, items);

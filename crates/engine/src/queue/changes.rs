@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Queue;
 use super::item::Item;
-use super::ledger::End;
+use super::ledger::Fate;
 use super::scheduled::Scheduled;
 use crate::event::{Data, Merge, Priority};
 use crate::time::Time;
@@ -16,7 +16,7 @@ use crate::time::Time;
 /// What must be kept so that a queue can be built again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// An event was accepted and is queued. A merge ends the earlier event ([`End::Merged`])
+    /// An event was accepted and is queued. A merge ends the earlier event ([`End::Merged`](super::End::Merged))
     /// and queues what the two make under the later one's number, at the earlier one's place.
     Queued(Kept),
     /// The event of that number ended. (One dropped while offline was never queued.)
@@ -24,7 +24,7 @@ pub enum Change {
         /// [`Kept::seq`].
         seq: u64,
         /// How it ended.
-        end: End,
+        fate: Fate,
     },
     /// A payload is about to be sent. Recorded again before a later send only if
     /// [`Change::Returned`] was.
@@ -55,8 +55,8 @@ pub enum Change {
         id: Arc<str>,
         /// The end of its dedup window.
         until: Time,
-        /// Its event was taken back.
-        cancelled: bool,
+        /// How its event ended.
+        fate: Fate,
     },
 }
 
@@ -167,10 +167,10 @@ impl Queue {
             }
         }
         let remembered = self.ids.remembered(self.now);
-        changes.extend(remembered.map(|(id, until, cancelled)| Change::Remembered {
+        changes.extend(remembered.map(|(id, until, fate)| Change::Remembered {
             id: Arc::clone(id),
             until,
-            cancelled,
+            fate,
         }));
         changes
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::changes::Change;
 use super::ids::{FORGET_MAX, Whereabouts};
 use super::item::{Item, Stage};
-use super::ledger::{DeadLetter, End};
+use super::ledger::{DeadLetter, End, Fate};
 use super::order::Over;
 use super::shares::Left;
 use super::{Cancelled, Ended, Queue};
@@ -18,8 +18,8 @@ impl Queue {
         self.advance(now);
         match self.ids.find(self.now, id) {
             None => Cancelled::NeverSeen,
-            Some(Whereabouts::Ended) => Cancelled::Gone,
-            Some(Whereabouts::Cancelled) => Cancelled::Done,
+            Some(Whereabouts::Ended(fate)) if fate.end == End::Cancelled => Cancelled::Done,
+            Some(Whereabouts::Ended(_)) => Cancelled::Gone,
             Some(Whereabouts::Queued(index)) => match self.order.item(index) {
                 Some(item) if item.stage != Stage::Packed => {
                     self.end_held(index, End::Cancelled);
@@ -122,6 +122,22 @@ impl Queue {
         self.end_item(&item, end, None);
     }
 
+    /// Ends a queued event whose id is the next one's, which must be accepted or all be taken back.
+    pub(super) fn end_replaced(&mut self, index: u32) {
+        self.leave_line(index);
+        let (item, unblocked) = self.order.remove(index, &self.policy);
+        self.note_removed(index, &item, unblocked);
+        self.bytes -= item.bytes();
+        self.give_back(item.producer, item.bytes());
+        self.record_end(&Ending {
+            id: None,
+            seq: item.id_seq,
+            waiter: item.waiter,
+            end: End::Cancelled,
+            n: None,
+        });
+    }
+
     /// An event is about to leave what its producer has waiting.
     pub(super) fn leave_line(&mut self, index: u32) {
         if let Some(shares) = self.shares.get_mut() {
@@ -137,7 +153,14 @@ impl Queue {
         if let End::DeadLettered(reason) = end {
             self.keep_dead(item, reason, n);
         }
-        self.record_end(item.id.as_ref(), item.id_seq, item.waiter, end);
+        let ending = Ending {
+            id: item.id.as_ref(),
+            seq: item.id_seq,
+            waiter: item.waiter,
+            end,
+            n,
+        };
+        self.record_end(&ending);
     }
 
     /// An empty queue gives its memory back.
@@ -158,18 +181,43 @@ impl Queue {
         }
     }
 
-    pub(super) fn record_end(&mut self, id: Option<&Arc<str>>, id_seq: u64, waiter: u64, end: End) {
+    pub(super) fn record_end(&mut self, ending: &Ending<'_>) {
+        let &Ending {
+            id,
+            seq,
+            waiter,
+            end,
+            n,
+        } = ending;
         self.ledger.end(end);
-        self.record(Change::Ended { seq: id_seq, end });
+        let fate = match id {
+            None => Fate::of(end),
+            Some(_) => Fate {
+                end,
+                n,
+                at: Some(self.now.wall(self.wall_origin)),
+            },
+        };
+        self.record(Change::Ended { seq, fate });
         if waiter != 0 {
             self.ended.push(Ended { waiter, end });
         }
         if let Some(id) = id {
             self.note_id(id);
-            let at = Whereabouts::after(end);
-            if let Some(settled) = self.ids.ended(self.now, id, id_seq, at) {
+            if let Some(settled) = self.ids.ended(self.now, id, seq, fate) {
                 self.settle_id(settled);
             }
         }
     }
+}
+
+/// An event that ends.
+pub(super) struct Ending<'e> {
+    pub id: Option<&'e Arc<str>>,
+    /// The number of the acceptance that has the id.
+    pub seq: u64,
+    pub waiter: u64,
+    pub end: End,
+    /// The `n` of the payload it is in.
+    pub n: Option<u64>,
 }

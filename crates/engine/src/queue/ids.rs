@@ -7,11 +7,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::num::NonZeroI64;
 use std::sync::Arc;
 
-use crate::queue::End;
 use crate::queue::items::touch;
-use crate::time::{Span, Time};
+use crate::queue::{End, Fate};
+use crate::time::{Span, Time, Wall};
 
 /// Most ids that one call forgets: 0.1 ms at 0.4 µs an id. More than a call can add but for a
 /// full payload, so that what is over leaves faster than it comes.
@@ -30,21 +31,41 @@ const PAUSE: Span = Span::from_millis(1);
 pub(crate) enum Whereabouts {
     /// Queued, as this item.
     Queued(u32),
-    /// Delivered, merged, or ended otherwise.
-    Ended,
-    /// Taken back.
-    Cancelled,
+    /// It has ended.
+    Ended(Fate),
 }
 
-impl Whereabouts {
-    /// Where the event of an id is after that end.
-    pub(crate) fn after(end: End) -> Self {
-        if end == End::Cancelled {
-            Self::Cancelled
-        } else {
-            Self::Ended
+/// A [`Fate`] in 24 bytes: there may be ten million.
+#[derive(Clone, Copy, Debug)]
+struct SmallFate {
+    end: End,
+    /// 0: none.
+    n: u64,
+    at: Option<NonZeroI64>,
+}
+
+impl SmallFate {
+    fn new(fate: Fate) -> Self {
+        Self {
+            end: fate.end,
+            n: fate.n.unwrap_or(0),
+            at: fate.at.and_then(|at| NonZeroI64::new(at.micros())),
         }
     }
+
+    fn fate(self) -> Fate {
+        Fate {
+            end: self.end,
+            n: Some(self.n).filter(|n| *n != 0),
+            at: self.at.map(|micros| Wall::from_micros(micros.get())),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Queued(u32),
+    Ended(SmallFate),
 }
 
 /// What is known of an id.
@@ -52,40 +73,46 @@ impl Whereabouts {
 pub(super) struct Entry {
     /// Tells two acceptances of the same id apart.
     seq: u64,
-    at: Whereabouts,
+    state: State,
     /// The dedup window ends here. Only the entry of a queued event outlives it.
     until: Time,
 }
 
 impl Entry {
     const fn is_queued(&self) -> bool {
-        matches!(self.at, Whereabouts::Queued(_))
+        matches!(self.state, State::Queued(_))
     }
 }
 
-/// An id whose event ended: the end of its window, how many had ended before, the id.
-pub(super) type Settled = (Time, u64, Arc<str>);
+/// An id whose event ended: the end of its window, how many had ended before, the id, and the
+/// acceptance that has ended.
+pub(super) type Settled = (Time, u64, Arc<str>, u64);
+
+/// Dead elements that the ends may hold beyond as many as live.
+const SLACK: usize = 64;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ids {
     entries: HashMap<Arc<str>, Entry>,
     /// Ids whose events ended, the end of the window first, then in the order they ended. An
-    /// element counts only while the id's entry has ended with that window.
+    /// element counts only while the id's entry is of that acceptance.
     settled: BinaryHeap<Reverse<Settled>>,
+    /// How many of the entries have ended.
+    ended: usize,
     /// How many have ended so far.
     ranks: u64,
     bytes: usize,
 }
 
 /// Bytes an id costs beside its characters: two map and queue entries, and the allocation.
-const ENTRY_BYTES: usize = 128;
+pub(super) const ENTRY_BYTES: usize = 152;
 
 impl Ids {
     /// Forgets what the window and the bound no longer cover, at most `most` ids.
     pub(crate) fn forget(&mut self, now: Time, max_ids: usize, most: usize) {
         for _ in 0..most {
             let is_over = |Reverse((until, ..)): &Reverse<Settled>| *until <= now;
-            if self.settled.len() <= max_ids && !self.settled.peek().is_some_and(is_over) {
+            if self.ended <= max_ids && !self.settled.peek().is_some_and(is_over) {
                 break;
             }
             self.forget_first();
@@ -95,10 +122,10 @@ impl Ids {
     /// Forgets the id whose window ends first of those whose events ended; whether there was one.
     fn forget_first(&mut self) -> bool {
         touch();
-        let Some(Reverse((until, _, id))) = self.settled.pop() else {
+        let Some(Reverse((.., id, seq))) = self.settled.pop() else {
             return false;
         };
-        if self.is_settled(&id, until) {
+        if self.has_ended(&id, seq) {
             self.remove(&id);
         }
         true
@@ -119,7 +146,7 @@ impl Ids {
     /// When [`Ids::forget`] has something to do, a little late; `now`: when it was last called.
     pub(super) fn next_forgotten(&self, now: Time, max_ids: usize) -> Option<Time> {
         let Reverse((until, ..)) = self.settled.peek()?;
-        if *until <= now || self.settled.len() > max_ids {
+        if *until <= now || self.ended > max_ids {
             Some(now + PAUSE)
         } else {
             Some(*until + COARSE)
@@ -136,14 +163,24 @@ impl Ids {
         self.entries.is_empty() && self.settled.is_empty()
     }
 
-    fn is_settled(&self, id: &str, until: Time) -> bool {
+    fn has_ended(&self, id: &str, seq: u64) -> bool {
         let entry = self.entries.get(id);
-        entry.is_some_and(|entry| !entry.is_queued() && entry.until == until)
+        entry.is_some_and(|entry| !entry.is_queued() && entry.seq == seq)
     }
 
     fn remove(&mut self, id: &str) {
-        if self.entries.remove(id).is_some() {
+        if let Some(entry) = self.entries.remove(id) {
             self.bytes -= id.len() + ENTRY_BYTES;
+            self.ended -= usize::from(!entry.is_queued());
+        }
+    }
+
+    fn put(&mut self, id: Arc<str>, entry: Entry) {
+        let length = id.len();
+        self.ended += usize::from(!entry.is_queued());
+        match self.entries.insert(id, entry) {
+            None => self.bytes += length + ENTRY_BYTES,
+            Some(before) => self.ended -= usize::from(!before.is_queued()),
         }
     }
 
@@ -162,20 +199,20 @@ impl Ids {
     pub(crate) fn find(&self, now: Time, id: &str) -> Option<Whereabouts> {
         let entry = self.entries.get(id)?;
         let known = entry.until > now || entry.is_queued();
-        known.then_some(entry.at)
+        known.then(|| match entry.state {
+            State::Queued(index) => Whereabouts::Queued(index),
+            State::Ended(fate) => Whereabouts::Ended(fate.fate()),
+        })
     }
 
     /// Remembers an id that was just accepted, as the item it is queued as.
     pub(crate) fn insert(&mut self, id: Arc<str>, seq: u64, item: u32, until: Time) {
-        let length = id.len();
         let entry = Entry {
             seq,
-            at: Whereabouts::Queued(item),
+            state: State::Queued(item),
             until,
         };
-        if self.entries.insert(id, entry).is_none() {
-            self.bytes += length + ENTRY_BYTES;
-        }
+        self.put(id, entry);
     }
 
     /// The event of that id is no longer queued. The answer, if there is one, must be handed to
@@ -186,22 +223,28 @@ impl Ids {
         now: Time,
         id: &Arc<str>,
         seq: u64,
-        at: Whereabouts,
+        fate: Fate,
     ) -> Option<Settled> {
         let entry = self.entries.get_mut(id).filter(|entry| entry.seq == seq)?;
-        entry.at = at;
+        self.ended += usize::from(entry.is_queued());
+        entry.state = State::Ended(SmallFate::new(fate));
         let until = entry.until;
         if until <= now {
             self.remove(id);
             return None;
         }
         self.ranks += 1;
-        Some((until, self.ranks, Arc::clone(id)))
+        Some((until, self.ranks, Arc::clone(id), seq))
     }
 
     /// The id may be forgotten from now on, and will be.
     pub(super) fn settle(&mut self, settled: Settled) {
         self.settled.push(Reverse(settled));
+        if self.settled.len() > 2 * self.ended + SLACK {
+            let settled = std::mem::take(&mut self.settled).into_vec();
+            let lives = |Reverse((.., id, seq)): &Reverse<Settled>| self.has_ended(id, *seq);
+            self.settled = settled.into_iter().filter(lives).collect();
+        }
     }
 
     /// What is known of an id, whether or not that counts.
@@ -215,10 +258,7 @@ impl Ids {
             self.remove(&id);
             return;
         };
-        let length = id.len();
-        if self.entries.insert(id, before).is_none() {
-            self.bytes += length + ENTRY_BYTES;
-        }
+        self.put(id, before);
     }
 
     /// The end of the dedup window of that acceptance of the id, if the id is still its.
@@ -227,25 +267,26 @@ impl Ids {
         Some(entry.until)
     }
 
-    /// Ids that are duplicates though their events ended, and whether those were taken back,
-    /// in the order they will be forgotten.
-    pub(crate) fn remembered(&self, now: Time) -> impl Iterator<Item = (&Arc<str>, Time, bool)> {
-        let known = |Reverse((until, _, id)): &&Reverse<Settled>| {
-            *until > now && self.is_settled(id, *until)
+    /// Ids that are duplicates though their events ended, and how those ended, in the order they
+    /// will be forgotten.
+    pub(crate) fn remembered(&self, now: Time) -> impl Iterator<Item = (&Arc<str>, Time, Fate)> {
+        let known = |Reverse((until, _, id, seq)): &&Reverse<Settled>| {
+            *until > now && self.has_ended(id, *seq)
         };
         let mut known: Vec<_> = self.settled.iter().filter(known).collect();
-        known.sort_unstable_by_key(|Reverse((until, rank, _))| (*until, *rank));
-        known.into_iter().map(|Reverse((until, _, id))| {
-            let entry = self.entries.get(id);
-            let cancelled = entry.is_some_and(|entry| entry.at == Whereabouts::Cancelled);
-            (id, *until, cancelled)
+        known.sort_unstable_by_key(|Reverse((until, rank, ..))| (*until, *rank));
+        known.into_iter().filter_map(|Reverse((until, _, id, _))| {
+            match self.entries.get(id)?.state {
+                State::Ended(fate) => Some((id, *until, fate.fate())),
+                State::Queued(_) => None,
+            }
         })
     }
 
     /// The queued event of that id is another item now.
     pub(crate) fn moved(&mut self, id: &str, seq: u64, item: u32) {
         if let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.seq == seq) {
-            entry.at = Whereabouts::Queued(item);
+            entry.state = State::Queued(item);
         }
     }
 
@@ -255,8 +296,9 @@ impl Ids {
             entry.until = entry.until.min(latest);
         }
         let settled = std::mem::take(&mut self.settled).into_vec();
-        let clamped =
-            |Reverse((until, rank, id)): Reverse<Settled>| Reverse((latest.min(until), rank, id));
+        let clamped = |Reverse((until, rank, id, seq)): Reverse<Settled>| {
+            Reverse((latest.min(until), rank, id, seq))
+        };
         self.settled = settled.into_iter().map(clamped).collect();
     }
 

@@ -118,11 +118,12 @@ impl Item {
 
     /// An event that rises at half its TTL rises again at half of what then remains, so that
     /// a low one reaches the top before its deadline and never starves.
-    pub(super) fn first_rise(&self) -> Time {
+    /// One that was accepted at `now` for another has its place, but a life of its own.
+    pub(super) fn first_rise(&self, now: Time) -> Time {
         if self.level == Priority::High {
             Time::NEVER
         } else {
-            self.halfway(self.place.due)
+            self.halfway(self.place.due.max(now))
         }
     }
 

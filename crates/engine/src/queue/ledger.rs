@@ -5,6 +5,8 @@
 
 use std::ops::AddAssign;
 
+use crate::time::Wall;
+
 /// Why events became dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeadLetter {
@@ -67,6 +69,30 @@ pub enum End {
     Evicted,
     /// It can never be delivered.
     DeadLettered(DeadLetter),
+}
+
+/// How an event ended, as it is remembered with its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// How it ended. A journal of an older version knows only of cancellations: every other end
+    /// that it remembers is [`End::Delivered`], without `n` and `at`.
+    pub end: End,
+    /// The `n` of the payload it was in at the end, if it was in one; below 2^53.
+    pub n: Option<u64>,
+    /// When it ended; none where nobody can ask, because the event has no id.
+    pub at: Option<Wall>,
+}
+
+impl Fate {
+    /// An end of which no more is known.
+    #[must_use]
+    pub const fn of(end: End) -> Self {
+        Self {
+            end,
+            n: None,
+            at: None,
+        }
+    }
 }
 
 /// Totals since the queue was made.

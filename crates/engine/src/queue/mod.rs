@@ -9,6 +9,7 @@
 //! - `pack`: payloads out, and how they end;
 //! - `shares`: what each producer holds of it;
 //! - `ends`: cancelling, expiry, and the one place that counts an event out;
+//! - `replace`: another event in the place of one that is queued; `state`: what became of an event;
 //! - `trial`: all of several events or none;
 //! - `ids`, `ledger`, `item`, `items`: what is remembered; `part`: and what an idle queue does without;
 //! - `scheduled`: events with an `at`, and a wall clock that is set;
@@ -27,8 +28,10 @@ mod order;
 mod pack;
 mod part;
 mod rebuild;
+mod replace;
 mod scheduled;
 mod shares;
+mod state;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -43,10 +46,12 @@ use crate::time::{Span, Time, Wall};
 pub use accept::{Admission, Refusal};
 pub use changes::{Change, Kept};
 pub use dead::Dead;
-pub use ledger::{DeadLetter, End, Ledger};
+pub use ledger::{DeadLetter, End, Fate, Ledger};
 pub use pack::{Payload, PayloadId, Settled};
 pub use rebuild::{Rebuild, Unusable};
+pub use replace::Replaced;
 pub use scheduled::Scheduled;
+pub use state::EventState;
 
 use ids::Ids;
 use item::Stage;

@@ -18,6 +18,7 @@ pub(super) use timers::Over;
 
 use super::item::{Item, Place, Stage};
 use super::items::Items;
+use super::replace::Seat;
 use crate::event::Priority;
 use crate::policy::ChannelPolicy;
 use crate::time::Time;
@@ -87,36 +88,86 @@ impl Order {
         self.chains.get(key)?.tail
     }
 
-    /// Takes a new item in, behind those of its key.
-    pub(super) fn insert(&mut self, item: Item, policy: &ChannelPolicy) -> u32 {
+    /// Takes a new item in: behind those of its key, or at the seat of the one it replaces.
+    pub(super) fn insert(&mut self, item: Item, seat: Option<Seat>, policy: &ChannelPolicy) -> u32 {
+        let next = seat.and_then(|seat| self.next_of(&item, seat));
         let index = self.items.insert(item);
         let item = &self.items[index];
         self.held[item.level.index()].add(item.bytes());
-        let mut blocked = false;
-        if let Some(key) = item.key.clone() {
-            let chain = self.chains.entry(key).or_default();
-            let tail = chain.tail.replace(index);
-            if let Some(tail) = tail {
-                blocked = self.items[tail].stage != Stage::Waiting;
-                self.items[tail].next = Some(index);
-            } else {
-                chain.head = Some(index);
-            }
-            self.items[index].prev = tail;
-        }
+        let is_open = self.link_key(index, next);
         let item = &mut self.items[index];
         if item.stage != Stage::Scheduled {
             item.stage = Stage::Blocked;
-            if !blocked {
+            if is_open {
                 self.make_waiting(index, policy);
             }
         }
         if !self.is_candidate(index) {
             self.push_other(index);
         }
+        if let Some(next) = next {
+            self.stand_behind(next, policy);
+        }
         self.link_kind(index);
         self.set_timer(index);
         index
+    }
+
+    /// Puts an item into its key's line, before `next` or as the last; whether what is before it
+    /// can be packed.
+    fn link_key(&mut self, index: u32, next: Option<u32>) -> bool {
+        let Some(key) = self.items[index].key.clone() else {
+            return true;
+        };
+        let chain = self.chains.entry(key).or_default();
+        let prev = match next {
+            Some(next) => self.items[next].prev.replace(index),
+            None => chain.tail.replace(index),
+        };
+        match prev {
+            Some(prev) => self.items[prev].next = Some(index),
+            None => chain.head = Some(index),
+        }
+        let item = &mut self.items[index];
+        (item.prev, item.next) = (prev, next);
+        prev.is_none_or(|prev| self.items[prev].stage == Stage::Waiting)
+    }
+
+    /// An item has another before it from now on, and is packed after that one.
+    fn stand_behind(&mut self, index: u32, policy: &ChannelPolicy) {
+        let prev = self.items[index].prev;
+        let is_open = prev.is_none_or(|prev| self.items[prev].stage == Stage::Waiting);
+        self.push_other(index);
+        let mut next = Some(index).filter(|_| !is_open);
+        while let Some(follower) = next
+            && self.items[follower].stage == Stage::Waiting
+        {
+            self.block(follower, policy);
+            next = self.items[follower].next;
+        }
+    }
+
+    /// The item of the same key that comes after the seat; none: the seat is the last.
+    fn next_of(&self, item: &Item, seat: Seat) -> Option<u32> {
+        let key = item.key.as_ref()?;
+        let stands = |&(index, seq): &(u32, u64)| {
+            let item = self.items.get(index);
+            item.is_some_and(|it| it.place.seq == seq && it.stage != Stage::Packed)
+        };
+        if let Some((next, _)) = seat.next.filter(stands) {
+            return Some(next);
+        }
+        if let Some((prev, _)) = seat.prev.filter(stands) {
+            return self.items[prev].next;
+        }
+        // Both neighbours were evicted to make room. A line is in the order of its numbers.
+        let mut after = None;
+        let mut last = self.chains.get(key)?.tail;
+        while let Some(index) = last.filter(|&last| self.items[last].place.seq > seat.place.seq) {
+            after = Some(index);
+            last = self.items[index].prev;
+        }
+        after
     }
 
     /// Puts items of a dissolved payload back where they were, before those of their keys.

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 
 use super::changes::{Change, Kept};
-use super::ids::{Ids, Whereabouts};
+use super::ids::Ids;
 use super::item::{Item, Place, Stage};
-use super::ledger::{DeadLetter, End};
+use super::ledger::{DeadLetter, Fate};
 use super::pack::Out;
 use super::part::Part;
 use super::scheduled::Scheduled;
@@ -89,7 +89,7 @@ impl Rebuild {
     pub fn apply(&mut self, change: Change) -> Result<(), Unusable> {
         match change {
             Change::Queued(kept) => self.queued(kept)?,
-            Change::Ended { seq, end } => self.ended(seq, end),
+            Change::Ended { seq, fate } => self.ended(seq, fate),
             Change::Packed { n, text, seqs } => self.packed(n, text, &seqs)?,
             Change::Returned { n } => {
                 if let Some(payload) = self.payloads.get_mut(&n) {
@@ -97,11 +97,7 @@ impl Rebuild {
                 }
             }
             Change::Dissolved { n } => self.dissolved(n),
-            Change::Remembered {
-                id,
-                until,
-                cancelled,
-            } => self.remember(&id, until, cancelled),
+            Change::Remembered { id, until, fate } => self.remember(&id, until, fate),
         }
         Ok(())
     }
@@ -168,13 +164,13 @@ impl Rebuild {
         Ok(())
     }
 
-    fn ended(&mut self, seq: u64, end: End) {
+    fn ended(&mut self, seq: u64, fate: Fate) {
         self.saw(seq);
         let Some(held) = self.events.remove(&seq) else {
             return;
         };
         if let Some(id) = &held.kept.id {
-            let settled = self.ids.ended(Time::ZERO, id, seq, Whereabouts::after(end));
+            let settled = self.ids.ended(Time::ZERO, id, seq, fate);
             if let Some(settled) = settled {
                 self.ids.settle(settled);
             }
@@ -228,16 +224,11 @@ impl Rebuild {
         }
     }
 
-    fn remember(&mut self, id: &Arc<str>, until: Time, cancelled: bool) {
+    fn remember(&mut self, id: &Arc<str>, until: Time, fate: Fate) {
         let seq = NUMBERS + self.remembered;
         self.remembered += 1;
-        let at = if cancelled {
-            Whereabouts::Cancelled
-        } else {
-            Whereabouts::Ended
-        };
         self.ids.insert(Arc::clone(id), seq, u32::MAX, until);
-        let settled = self.ids.ended(Time::ZERO, id, seq, at);
+        let settled = self.ids.ended(Time::ZERO, id, seq, fate);
         if let Some(settled) = settled {
             self.ids.settle(settled);
         }
@@ -306,7 +297,7 @@ impl Queue {
         item.measure(&self.policy);
         self.bytes += item.bytes();
         let (id, seq) = (item.id.clone(), item.id_seq);
-        let index = self.order.insert(item, &self.policy);
+        let index = self.order.insert(item, None, &self.policy);
         if let Some(id) = id {
             self.ids.moved(&id, seq, index);
         }

@@ -69,7 +69,7 @@ impl Item {
         self.deadline = deadline;
         self.place.due = due;
         self.level = self.priority;
-        self.rises = self.first_rise();
+        self.rises = self.first_rise(Time::ZERO);
         self.stage = if due > now {
             Stage::Scheduled
         } else {

@@ -24,7 +24,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::item::{Item, Stage};
-use super::{Admission, Cancelled, End, PayloadId, Queue, Refusal};
+use super::{Admission, Cancelled, End, Fate, PayloadId, Queue, Refusal};
 use crate::call::{Demand, Health, Outcome};
 use crate::event::{Data, Event, Merge, Priority, Producer};
 use crate::policy::{ChannelPolicy, Envelope};

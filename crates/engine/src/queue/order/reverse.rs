@@ -77,7 +77,7 @@ impl Order {
     }
 
     /// An item that was made waiting is blocked again.
-    fn block(&mut self, index: u32, policy: &ChannelPolicy) {
+    pub(super) fn block(&mut self, index: u32, policy: &ChannelPolicy) {
         let item = &mut self.items[index];
         item.stage = Stage::Blocked;
         self.waiting[item.level.index()].sub(item.size as usize);

@@ -1,6 +1,9 @@
 //! Ids: duplicates within the window, its bounds, and cancelling.
 
 use super::*;
+use crate::policy::Overflow;
+use crate::queue::ids::ENTRY_BYTES;
+use crate::queue::{EventState, Replaced};
 
 fn window(ms: u64, ids: usize) -> ChannelPolicy {
     ChannelPolicy {
@@ -222,11 +225,11 @@ fn ids_are_forgotten_by_themselves_and_few_at_a_time() {
         .expect("taken");
     assert_eq!(queue.cancel(ms(4000), "next"), Cancelled::Done);
     assert_eq!(queue.cancel(ms(4001), "late"), Cancelled::Done);
-    let an_id = "i12345".len() + 128;
+    let an_id = "i12345".len() + ENTRY_BYTES;
     assert!(queue.footprint() > 100_000 * (an_id - 6));
     let mut calls = 0;
     let mut at = ms(0);
-    while queue.footprint() > "next".len() + 128 {
+    while queue.footprint() > "next".len() + ENTRY_BYTES {
         let before = queue.footprint();
         at = queue.timer().expect("something is to be forgotten");
         queue.demand(at);
@@ -250,10 +253,10 @@ fn fewer_ids_are_remembered_at_once_and_go_a_few_at_a_time() {
     queue.set_policy(Arc::new(window(1 << 30, 100)), 1024);
     let mut at = ms(1000);
     let mut left = queue.footprint();
-    while left > 100 * (128 + 6) {
+    while left > 100 * (ENTRY_BYTES + 6) {
         at = queue.timer().expect("something is to be forgotten");
         queue.demand(at);
-        assert!(left - queue.footprint() <= 256 * (128 + 6));
+        assert!(left - queue.footprint() <= 256 * (ENTRY_BYTES + 6));
         left = queue.footprint();
     }
     assert!(at < ms(1100), "{at}");
@@ -268,8 +271,8 @@ fn the_oldest_ids_make_room() {
     assert_eq!(queue.cancel(ms(1001), "new"), Cancelled::Done);
     let before = queue.footprint();
     let freed = queue.forget_ids(ms(1001), 1000);
-    // An id of "i0" to "i7" costs 130 bytes.
-    assert_eq!(freed, 8 * 130);
+    // An id of "i0" to "i6" costs 154 bytes.
+    assert_eq!(freed, 7 * 154);
     assert_eq!(queue.footprint(), before - freed);
     assert_eq!(queue.forget_ids(ms(1001), 0), 0);
     let again = queue.accept(ms(1001), event("1").id("i0"));
@@ -306,4 +309,93 @@ fn whoever_drives_the_queue_hears_of_ids() {
     assert!(queue.wake(), "an event that never was queued leaves its id");
     assert_eq!(queue.timer(), Some(ms(3000)));
     assert!(!queue.wake());
+}
+
+/// A queue with this policy, and what `replace` answers at 1 s.
+fn replaced(queue: &mut Queue, event: Event) -> Result<Replaced, Refusal> {
+    queue.replace(ms(1000), event)
+}
+
+/// The texts of all payloads that can be taken at `now`, as delivered.
+fn delivered(queue: &mut Queue, now: u64) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let Some(payload) = queue.take(ms(now)) {
+        queue.settle(ms(now), payload.id, Outcome::Delivered);
+        texts.push(payload.text.to_string());
+    }
+    texts
+}
+
+#[test]
+fn another_event_takes_the_place_of_a_queued_one() {
+    let mut queue = Queue::new(Arc::new(array()), 1024, 1, Span::from_millis(10));
+    for put in [
+        event("1").id("a").key("k"),
+        event("2").id("b").key("k"),
+        event("3").id("c").key("k"),
+        event("4").id("d"),
+    ] {
+        assert_eq!(queue.accept(ms(1000), put), Ok(Admission::Accepted));
+    }
+    let done = Ok(Replaced::Replaced);
+    // With its key, or without one, it keeps its place; with another it goes behind that one's.
+    assert_eq!(replaced(&mut queue, event("20").id("b").key("k")), done);
+    assert_eq!(replaced(&mut queue, event("10").id("a")), done);
+    assert_eq!(replaced(&mut queue, event("40").id("d").key("k")), done);
+    assert_eq!(queue.ledger().cancelled, 3);
+    assert_eq!(delivered(&mut queue, 1000), ["[10,20,3,40]"]);
+    let Some(EventState::Ended(fate)) = queue.state_of(ms(1000), "b") else {
+        panic!("it is remembered");
+    };
+    let expected = Fate {
+        end: End::Delivered,
+        n: Some(1),
+        at: Some(wall(ms(1000))),
+    };
+    assert_eq!(fate, expected);
+    // What was delivered stays so.
+    assert_eq!(replaced(&mut queue, event("5").id("b")), Ok(Replaced::Gone));
+    assert_eq!(
+        replaced(&mut queue, event("6").id("new")),
+        Ok(Replaced::Accepted)
+    );
+}
+
+#[test]
+fn a_cue_is_moved_and_keeps_its_moment_without_a_new_one() {
+    let mut queue = Queue::new(Arc::new(array()), 1024, 1, Span::from_millis(10));
+    let scheduled = |at| Some(EventState::Scheduled { due: ms(at) });
+    let put = event("1").id("a").at(5000);
+    assert_eq!(queue.accept(ms(1000), put), Ok(Admission::Accepted));
+    let done = Ok(Replaced::Replaced);
+    assert_eq!(replaced(&mut queue, event("2").id("a")), done);
+    assert_eq!(queue.state_of(ms(1000), "a"), scheduled(5000));
+    assert_eq!(replaced(&mut queue, event("3").id("a").key("k")), done);
+    assert_eq!(queue.state_of(ms(1000), "a"), scheduled(5000));
+    assert_eq!(replaced(&mut queue, event("4").id("a").at(3000)), done);
+    assert_eq!(queue.state_of(ms(1000), "a"), scheduled(3000));
+    assert_eq!(delivered(&mut queue, 2999), [""; 0]);
+    assert_eq!(delivered(&mut queue, 3000), ["[4]"]);
+}
+
+#[test]
+fn a_replacement_that_is_refused_leaves_the_old_event() {
+    let policy = ChannelPolicy {
+        queue_max_bytes: 1024,
+        overflow: Overflow::Reject,
+        ..array()
+    };
+    let mut queue = Queue::new(Arc::new(policy), 1000, 1, Span::from_millis(10));
+    let long = |length: usize| format!("\"{}\"", "x".repeat(length));
+    for (id, length) in [("a", 10), ("b", 900)] {
+        let put = event(&long(length)).id(id);
+        assert_eq!(queue.accept(ms(1000), put), Ok(Admission::Accepted));
+    }
+    let before = queue.snapshot();
+    let full = Err(Refusal::QueueFull {
+        retry_after: Span::from_millis(10),
+    });
+    assert_eq!(replaced(&mut queue, event(&long(300)).id("a")), full);
+    assert_eq!(queue.snapshot(), before);
+    assert_eq!(queue.ledger().cancelled, 0);
 }

@@ -10,7 +10,7 @@ use super::reference::Reference;
 use super::*;
 use crate::call::{Entry, Link, Rejection, ThrottleScope};
 use crate::policy::{EnvelopeFields, Offline, OnUnknown, Overflow};
-use crate::queue::Ledger;
+use crate::queue::{Ledger, Replaced};
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): all that a test needs of randomness.
 pub(super) struct Random(pub(super) u64);
@@ -143,6 +143,8 @@ struct Pair {
     verbose: bool,
     /// Batches of which one event was refused.
     taken_back: u64,
+    /// Queued events that another took the place of.
+    replaced: u64,
     /// What was recorded, in runs with crashes.
     journal: Option<Journal>,
     /// The books of the queues before the last crash.
@@ -178,6 +180,7 @@ impl Pair {
             waiter: 0,
             verbose,
             taken_back: 0,
+            replaced: 0,
             random,
         }
     }
@@ -200,14 +203,15 @@ impl Pair {
                 self.say(format_args!("cancel {id}: {answer:?}"));
                 assert_eq!(answer, self.model.cancel(self.now, &id), "cancel {id}");
             }
-            86 => {
+            86..89 => self.replace(),
+            89 => {
                 let kind = self.random.pick(&[None, Some("t")]);
                 let key = self.random.pick(&[None, Some("k"), Some("l")]);
                 let count = self.queue.purge(self.now, kind, key);
                 self.say(format_args!("purge {kind:?} {key:?}: {count}"));
                 assert_eq!(count, self.model.purge(self.now, kind, key), "purge");
             }
-            87..96 => {
+            90..96 => {
                 let micros = self.random.pick(&[1, 1000, 20_000, 100_000, 400_000]);
                 self.now += Span::from_micros(1 + self.random.below(micros));
             }
@@ -259,6 +263,26 @@ impl Pair {
         self.say(format_args!("accept {event:?}"));
         let answer = self.queue.accept(self.now, event.clone());
         assert_eq!(answer, self.model.accept(self.now, event), "accept");
+    }
+
+    /// Another event for one of the same id, which may be queued.
+    fn replace(&mut self) {
+        self.waiter += 1;
+        let mut event = some_event(&mut self.random, self.now, self.origin, self.waiter);
+        event.id = Some(format!("i{}", self.random.below(30)).into());
+        self.say(format_args!("replace {event:?}"));
+        self.model.advance(self.now);
+        self.queue.demand(self.now);
+        let before = self.queue.snapshot();
+        let answer = self.queue.replace(self.now, event.clone());
+        assert_eq!(answer, self.model.replace(self.now, event), "replace");
+        match answer {
+            Ok(Replaced::Replaced) => self.replaced += 1,
+            Ok(Replaced::Accepted) => {}
+            Ok(Replaced::Gone) | Err(_) => {
+                assert_eq!(self.queue.snapshot(), before, "nothing changed");
+            }
+        }
     }
 
     /// Some events, all or none.
@@ -392,6 +416,9 @@ impl Pair {
             .map(|ended| (ended.waiter, ended.end))
             .collect();
         assert_eq!(ended, std::mem::take(&mut self.model.ended), "ends");
+        let id = format!("i{}", self.random.below(30));
+        let state = self.queue.state_of(now, &id);
+        assert_eq!(state, self.model.state_of(now, &id), "state of {id}");
         if self.model.outs.iter().any(|out| out.again) {
             assert!(
                 demand.is_some_and(|demand| demand.full),
@@ -430,15 +457,17 @@ fn behaves_as_the_naive_queue_does() {
     // Unoptimised, a tenth of it has to do.
     let seeds = if cfg!(debug_assertions) { 60 } else { 600 };
     let mut sum = Ledger::default();
-    let (mut crashes, mut taken_back) = (0, 0);
+    let (mut crashes, mut taken_back, mut replaced) = (0, 0, 0);
     for seed in 0..seeds {
         let pair = run(seed, 2000, false);
         sum += &pair.model.ledger;
         taken_back += pair.taken_back;
+        replaced += pair.replaced;
         crashes += pair.journal.map_or(0, |journal| journal.crashes);
     }
     assert!(crashes > 4 * seeds, "crashes: {crashes} in {seeds} runs");
     assert!(taken_back > 4 * seeds, "{taken_back} in {seeds} runs");
+    assert!(replaced > 4 * seeds, "{replaced} in {seeds} runs");
     // Every way to end was taken: the test tests something.
     for (count, what) in [
         (sum.delivered, "delivered"),

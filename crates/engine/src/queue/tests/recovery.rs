@@ -458,15 +458,18 @@ fn what_fits_nothing_is_ignored() {
         dedup_until: None,
         sent: false,
     };
-    let end = End::Delivered;
+    let fate = Fate::of(End::Delivered);
     let packed = |n: u64, seqs: &[u64]| Change::Packed {
         n,
         text: format!("[{n}]").into(),
         seqs: seqs.to_vec(),
     };
     let changes = vec![
-        Change::Ended { seq: 4, end },
-        Change::Ended { seq: u64::MAX, end },
+        Change::Ended { seq: 4, fate },
+        Change::Ended {
+            seq: u64::MAX,
+            fate,
+        },
         Change::Dissolved { n: 4 },
         Change::Returned { n: 4 },
         packed(4, &[17]),
@@ -514,7 +517,7 @@ fn what_fits_nothing_is_ignored() {
         Change::Queued(kept(5, "5")),
         Change::Queued(kept(6, "6")),
         packed(7, &[5, 6]),
-        Change::Ended { seq: 5, end },
+        Change::Ended { seq: 5, fate },
     ];
     let mut queue = rebuilt(array(), 1024, 0, ms(1000), changes);
     let payload = queue.take(ms(1000)).expect("the rest of it");

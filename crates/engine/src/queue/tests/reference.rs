@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::call::{Entry as Through, Health, Link, Outcome};
 use crate::event::{Data, Event, Merge, Priority};
 use crate::policy::{ChannelPolicy, Envelope, Offline, OnUnknown};
-use crate::queue::{Cancelled, Dead, DeadLetter, End, Ledger};
+use crate::queue::{Cancelled, Dead, DeadLetter, End, EventState, Fate, Ledger};
 use crate::time::{Span, Time, Wall};
 
 #[derive(Clone, Debug)]
@@ -66,7 +66,8 @@ struct Known {
     id: Arc<str>,
     seq: u64,
     until: Time,
-    cancelled: Option<bool>,
+    /// How its event ended, and in which payload; none: it has not.
+    fate: Option<Fate>,
 }
 
 #[derive(Clone)]
@@ -186,7 +187,12 @@ impl Reference {
             Some(&known.id) == entry.event.id.as_ref() && known.seq == entry.id_seq
         }) {
             let mut known = self.ids.remove(at);
-            known.cancelled = Some(end == End::Cancelled);
+            let at = Some(now.wall(self.origin));
+            known.fate = Some(Fate {
+                end,
+                n: entry.n,
+                at,
+            });
             if known.until > now {
                 self.ids.push(known);
             }
@@ -218,13 +224,9 @@ impl Reference {
             self.bury(now, at, End::DeadLettered(DeadLetter::Expired));
         }
         self.ids
-            .retain(|known| known.cancelled.is_none() || known.until > now);
+            .retain(|known| known.fate.is_none() || known.until > now);
         while !self.trying
-            && self
-                .ids
-                .iter()
-                .filter(|known| known.cancelled.is_some())
-                .count()
+            && self.ids.iter().filter(|known| known.fate.is_some()).count()
                 > self.policy.dedup_max_ids
         {
             // Of windows that end at the same time the first that ended: the list has that order.
@@ -232,7 +234,7 @@ impl Reference {
                 .ids
                 .iter()
                 .enumerate()
-                .filter(|(_, known)| known.cancelled.is_some())
+                .filter(|(_, known)| known.fate.is_some())
                 .min_by_key(|(_, known)| known.until)
                 .expect("one");
             self.ids.remove(first);
@@ -390,16 +392,39 @@ impl Reference {
         let Some(known) = self.ids.iter().find(|known| &*known.id == id).cloned() else {
             return Cancelled::NeverSeen;
         };
-        match known.cancelled {
-            Some(true) => Cancelled::Done,
+        match known.fate.map(|fate| fate.end) {
+            Some(End::Cancelled) => Cancelled::Done,
             None if self.take_back(now, End::Cancelled, |entry| {
                 entry.event.id.as_deref() == Some(id) && entry.id_seq == known.seq
             }) == 1 =>
             {
                 Cancelled::Done
             }
-            Some(false) | None => Cancelled::Gone,
+            Some(_) | None => Cancelled::Gone,
         }
+    }
+
+    pub(super) fn state_of(&mut self, now: Time, id: &str) -> Option<EventState> {
+        self.advance(now);
+        let known = self.ids.iter().find(|known| &*known.id == id)?;
+        if let Some(fate) = known.fate {
+            return (known.until > now).then_some(EventState::Ended(fate));
+        }
+        let mine = |entry: &&Entry| entry.id_seq == known.seq;
+        if let Some(entry) = self.waiting.iter().find(mine) {
+            let is_waiting = self.packable(now).iter().any(mine);
+            let due = entry.due;
+            return Some(if is_waiting {
+                EventState::Waiting
+            } else {
+                EventState::Scheduled { due }
+            });
+        }
+        let out = self
+            .outs
+            .iter()
+            .find(|out| out.entries.iter().any(|it| mine(&it)))?;
+        Some(EventState::InFlight { n: out.n })
     }
 
     pub(super) fn purge(&mut self, now: Time, kind: Option<&str>, key: Option<&str>) -> usize {

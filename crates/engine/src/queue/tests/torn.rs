@@ -120,16 +120,24 @@ fn end() -> impl Strategy<Value = End> {
     ]
 }
 
+fn fate() -> impl Strategy<Value = Fate> {
+    (end(), proptest::option::of(number()), any::<Option<i64>>()).prop_map(|(end, n, at)| Fate {
+        end,
+        n,
+        at: at.map(Wall::from_micros),
+    })
+}
+
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         6 => kept().prop_map(Change::Queued),
-        2 => (number(), end()).prop_map(|(seq, end)| Change::Ended { seq, end }),
+        2 => (number(), fate()).prop_map(|(seq, fate)| Change::Ended { seq, fate }),
         3 => (number(), text(), proptest::collection::vec(number(), 0..5))
             .prop_map(|(n, text, seqs)| Change::Packed { n, text, seqs }),
         1 => number().prop_map(|n| Change::Returned { n }),
         1 => number().prop_map(|n| Change::Dissolved { n }),
-        1 => (short(), time(), any::<bool>()).prop_map(|(id, until, cancelled)| {
-            Change::Remembered { id: id.unwrap_or_default(), until, cancelled }
+        1 => (short(), time(), fate()).prop_map(|(id, until, fate)| {
+            Change::Remembered { id: id.unwrap_or_default(), until, fate }
         }),
     ]
 }

@@ -6,7 +6,7 @@ use super::{Entry, Known, Reference, midway};
 use crate::call::{Entry as Through, Health};
 use crate::event::{Data, Event, Priority};
 use crate::policy::{Envelope, Offline, Overflow};
-use crate::queue::{Admission, DeadLetter, End, Refusal};
+use crate::queue::{Admission, DeadLetter, End, Refusal, Replaced};
 use crate::time::{Span, Time};
 
 impl Reference {
@@ -16,6 +16,61 @@ impl Reference {
         event: Event,
     ) -> Result<Admission, Refusal> {
         self.advance(now);
+        self.admit(now, event, None)
+    }
+
+    /// Replaces the queued event of the same id, tried on a copy.
+    pub(in crate::queue::tests) fn replace(
+        &mut self,
+        now: Time,
+        mut event: Event,
+    ) -> Result<Replaced, Refusal> {
+        self.advance(now);
+        let id = event.id.clone().expect("an id");
+        let known = self.ids.iter().find(|known| known.id == id);
+        let known = known.filter(|known| known.until > now || known.fate.is_none());
+        let (seq, fate) = known.map_or((None, None), |it| (Some(it.seq), it.fate));
+        if fate.is_some_and(|fate| matches!(fate.end, End::Delivered | End::Merged)) {
+            return Ok(Replaced::Gone);
+        }
+        let queued = fate.is_none() && seq.is_some();
+        let at = self
+            .waiting
+            .iter()
+            .position(|it| queued && Some(it.id_seq) == seq);
+        if queued && at.is_none() {
+            return Ok(Replaced::Gone);
+        }
+        let mut trial = self.clone();
+        trial.trying = true;
+        trial.shut = !trial.lets_through(now, &[]);
+        let mut seat = None;
+        if let Some(at) = at {
+            let old = trial.waiting.remove(at);
+            if event.at.is_none() {
+                event.at = old.at;
+                let same = event.key.is_none() || event.key == old.event.key;
+                seat = same.then_some((old.due, old.seq));
+            }
+            trial.end(now, &old, End::Cancelled);
+        }
+        trial.ids.retain(|known| known.id != id);
+        trial.admit(now, event, seat)?;
+        trial.trying = false;
+        *self = trial;
+        Ok(if at.is_some() {
+            Replaced::Replaced
+        } else {
+            Replaced::Accepted
+        })
+    }
+
+    fn admit(
+        &mut self,
+        now: Time,
+        event: Event,
+        seat: Option<(Time, u64)>,
+    ) -> Result<Admission, Refusal> {
         let size = self.size(&[&event]);
         if size > self.payload_max {
             return Err(Refusal::TooLarge {
@@ -74,6 +129,18 @@ impl Reference {
             self.end(now, &entry, End::DeadLettered(DeadLetter::Offline));
             return Ok(Admission::Accepted);
         }
+        if let Some((due, seq)) = seat {
+            self.make_room(now, &entry.event)?;
+            self.took(now, &entry);
+            (entry.due, entry.seq) = (due, seq);
+            if entry.level < Priority::High {
+                entry.rises = midway(due.max(now), entry.deadline);
+            }
+            let after = self.waiting.iter().position(|other| other.seq > seq);
+            let at = after.unwrap_or(self.waiting.len());
+            self.waiting.insert(at, entry);
+            return Ok(Admission::Accepted);
+        }
         if let Some((at, data)) = self.merges(now, &entry) {
             let old = self.waiting[at].clone();
             self.end(now, &old, End::Merged);
@@ -123,7 +190,7 @@ impl Reference {
                 id: Arc::clone(id),
                 seq: entry.id_seq,
                 until,
-                cancelled: None,
+                fate: None,
             });
         }
     }
