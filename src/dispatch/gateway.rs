@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use engine::{Admission, Cancelled, Event, Refusal, Time};
+use engine::{Admission, Cancelled, Event, EventState, Refusal, Replaced, Time};
 use tokio::sync::broadcast;
 
 use super::channel::{Channel, Delivered, State};
@@ -409,6 +409,33 @@ impl Gateway {
     #[must_use]
     pub fn waiter(&self) -> Waiter {
         self.shared.waiters.register()
+    }
+
+    /// Offers an event in the place of the queued one of its id.
+    ///
+    /// # Errors
+    /// [`Refused`]: the event was not looked at.
+    pub fn replace(
+        &self,
+        channel: &Arc<Channel>,
+        event: Event,
+    ) -> Result<Result<(Replaced, Standing), Refusal>, Refused> {
+        self.check_room()?;
+        let now = self.now();
+        let origin = Origin::current();
+        let (replaced, ticket) = channel.change(&self.shared, |state| {
+            let first = state.queue.next_sequence();
+            let replaced = state.queue.replace(now, event)?;
+            state.note(origin, first);
+            Ok((replaced, standing(state, now)))
+        });
+        Ok(replaced.map(|(replaced, standing)| (replaced, Standing { ticket, ..standing })))
+    }
+
+    /// What became of the event of that id, as far as it is remembered.
+    pub fn event_state(&self, channel: &Arc<Channel>, id: &str) -> Option<EventState> {
+        let now = self.now();
+        channel.with(&self.shared, |state| state.queue.state_of(now, id))
     }
 
     /// Takes an event back by its id.

@@ -124,7 +124,11 @@ fn verbatim(json: &str, has_key: bool) -> Result<Data, Refusal> {
     Ok(Data::Verbatim(text.into()))
 }
 
-fn sized(what: &str, text: Option<Arc<str>>, max: usize) -> Result<Option<Arc<str>>, Refusal> {
+pub(super) fn sized(
+    what: &str,
+    text: Option<Arc<str>>,
+    max: usize,
+) -> Result<Option<Arc<str>>, Refusal> {
     match &text {
         Some(given) if given.is_empty() || given.len() > max => Err(Refusal::invalid(format!(
             "{what} has {} bytes, not 1 to {max}",

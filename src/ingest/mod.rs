@@ -26,6 +26,7 @@ pub mod door;
 pub mod draft;
 pub mod event;
 pub mod eventbridge;
+mod events;
 pub mod gzip;
 pub mod head;
 pub mod http;
@@ -166,7 +167,11 @@ fn routes() -> OpenApiRouter<Arc<Door>> {
             http::publish_to_channel,
             control::purge
         )))
-        .routes(documented(routes!(control::cancel)))
+        .routes(documented(routes!(
+            control::cancel,
+            events::replace,
+            events::state
+        )))
         .routes(documented(routes!(control::pause)))
         .routes(documented(routes!(control::resume)))
         .routes(documented(routes!(payloads::payloads)))

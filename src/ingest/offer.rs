@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine::{Admission, Event};
+use engine::{Admission, Event, Replaced};
 
 use super::batch::Batch;
 use super::door::Door;
@@ -263,6 +263,28 @@ impl<'a> Offering<'a> {
         }
     }
 
+    fn replace(
+        &self,
+        channel: &Arc<Channel>,
+        mut event: Event,
+    ) -> Result<(Replaced, Standing), Refusal> {
+        if let Some((_, refusal)) = beyond_its_rate(self.caller, 1) {
+            return Err(refusal);
+        }
+        event.producer = self.caller.producer();
+        let one = std::slice::from_ref(&event);
+        if let Some((_, refusal)) = beyond_its_channel_rate(self.caller, channel, one) {
+            return Err(refusal);
+        }
+        match self.books.door.gateway.replace(channel, event)?? {
+            (Replaced::Gone, _) => Err(Refusal::new(
+                Code::AlreadySent,
+                "the event was sent, or merged into another",
+            )),
+            replaced => Ok(replaced),
+        }
+    }
+
     fn channel(&self, name: &str) -> Result<Arc<Channel>, Refusal> {
         let (door, caller) = (self.books.door, self.caller);
         let found = door.find(caller, Scope::Publish, name);
@@ -316,6 +338,28 @@ impl<'a> Offering<'a> {
         }
         Ok(tally)
     }
+}
+
+/// Offers an event in the place of the queued one of its id.
+///
+/// # Errors
+/// Why it was refused; nothing has changed.
+pub fn replace(
+    door: &Door,
+    caller: &Caller,
+    channel: &Arc<Channel>,
+    event: Result<Event, Refusal>,
+) -> Result<(Replaced, Standing), Refusal> {
+    let books = Books {
+        door,
+        transport: Transport::Http,
+    };
+    books.received(1);
+    let replaced = event.and_then(|event| Offering { books, caller }.replace(channel, event));
+    if let Err(refusal) = &replaced {
+        books.reject(Some(&channel.name()), std::iter::once(refusal));
+    }
+    replaced
 }
 
 /// Offers all events or none.

@@ -10,7 +10,7 @@
 
 use std::collections::HashSet;
 
-use engine::{Change, Data, End, Kept, Merge, Priority, Scheduled, Time, Wall};
+use engine::{Change, Data, DeadLetter, End, Fate, Kept, Merge, Priority, Scheduled, Time, Wall};
 use serde::{Deserialize, Serialize};
 
 use crate::dispatch::Clock;
@@ -72,6 +72,61 @@ enum Record<'a, S> {
         since: i64,
     },
     Resumed,
+    /// Of an event with an id: who asks is told how it ended.
+    EndedAs {
+        seq: u64,
+        end: EndCode,
+    },
+    RememberedAs {
+        id: &'a str,
+        until: i64,
+        end: EndCode,
+    },
+}
+
+/// A [`Fate`]: its end's place in [`ENDS`], and the moment in µs since 1970.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct EndCode {
+    code: u8,
+    n: Option<u64>,
+    at: Option<i64>,
+}
+
+/// Every end. A code is a place in this list, which may only grow at its end.
+const ENDS: [End; 12] = [
+    End::Delivered,
+    End::Merged,
+    End::Expired,
+    End::Cancelled,
+    End::Evicted,
+    End::DeadLettered(DeadLetter::Offline),
+    End::DeadLettered(DeadLetter::AccessDenied),
+    End::DeadLettered(DeadLetter::NoSuchChannel),
+    End::DeadLettered(DeadLetter::Validation),
+    End::DeadLettered(DeadLetter::TooLarge),
+    End::DeadLettered(DeadLetter::Expired),
+    End::DeadLettered(DeadLetter::Unknown),
+];
+
+impl EndCode {
+    /// None: the end is not in the list, which a test excludes.
+    fn of(fate: &Fate) -> Option<Self> {
+        let place = ENDS.iter().position(|end| *end == fate.end)?;
+        Some(Self {
+            code: u8::try_from(place).ok()?,
+            n: fate.n,
+            at: fate.at.map(Wall::micros),
+        })
+    }
+
+    fn fate(self) -> Result<Fate, Unreadable> {
+        let end = ENDS.get(usize::from(self.code)).ok_or(Unreadable::Word)?;
+        Ok(Fate {
+            end: *end,
+            n: self.n,
+            at: self.at.map(Wall::from_micros),
+        })
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -171,9 +226,12 @@ fn record<'a>(
         Change::Ended { seq, .. } if passing.contains(seq) => return None,
         Change::Packed { seqs, .. } if seqs.iter().all(|seq| passing.contains(seq)) => return None,
         Change::Queued(kept) => Record::Queued(event(kept, from)),
-        Change::Ended { seq, end } => Record::Ended {
-            seq: *seq,
-            cancelled: *end == End::Cancelled,
+        Change::Ended { seq, fate } => match EndCode::of(fate) {
+            Some(end) if fate.at.is_some() => Record::EndedAs { seq: *seq, end },
+            _ => Record::Ended {
+                seq: *seq,
+                cancelled: fate.end == End::Cancelled,
+            },
         },
         Change::Packed { n, text, seqs } => Record::Packed {
             n: *n,
@@ -182,14 +240,17 @@ fn record<'a>(
         },
         Change::Returned { n } => Record::Returned { n: *n },
         Change::Dissolved { n } => Record::Dissolved { n: *n },
-        Change::Remembered {
-            id,
-            until,
-            cancelled,
-        } => Record::Remembered {
-            id,
-            until: from(*until),
-            cancelled: *cancelled,
+        Change::Remembered { id, until, fate } => match EndCode::of(fate) {
+            Some(end) if fate.at.is_some() => Record::RememberedAs {
+                id,
+                until: from(*until),
+                end,
+            },
+            _ => Record::Remembered {
+                id,
+                until: from(*until),
+                cancelled: fate.end == End::Cancelled,
+            },
         },
     })
 }
@@ -291,12 +352,11 @@ fn entry<'a, S>(
         }
         Record::Ended { seq, cancelled } => Change::Ended {
             seq,
-            // Of an end, only a cancellation shows afterwards.
-            end: if cancelled {
-                End::Cancelled
-            } else {
-                End::Delivered
-            },
+            fate: fate_of(cancelled),
+        },
+        Record::EndedAs { seq, end } => Change::Ended {
+            seq,
+            fate: end.fate()?,
         },
         Record::Packed { n, text, seqs } => Change::Packed {
             n,
@@ -312,11 +372,26 @@ fn entry<'a, S>(
         } => Change::Remembered {
             id: id.into(),
             until: time(until),
-            cancelled,
+            fate: fate_of(cancelled),
+        },
+        Record::RememberedAs { id, until, end } => Change::Remembered {
+            id: id.into(),
+            until: time(until),
+            fate: end.fate()?,
         },
         Record::Paused { since } => return Ok(Entry::Pause(Pause::Since(time(since)))),
         Record::Resumed => return Ok(Entry::Pause(Pause::Over)),
     }))
+}
+
+/// The end of an event that nobody can ask for, or that an older program wrote: only a cancellation
+/// is told apart.
+const fn fate_of(cancelled: bool) -> Fate {
+    Fate::of(if cancelled {
+        End::Cancelled
+    } else {
+        End::Delivered
+    })
 }
 
 fn kept<S>(

@@ -75,7 +75,7 @@ impl Source for Busy {
             changes: vec![engine::Change::Remembered {
                 id: "x".repeat(5000).into(),
                 until: engine::Time::NEVER,
-                cancelled: false,
+                fate: engine::Fate::of(engine::End::Delivered),
             }],
             ..nothing()
         }

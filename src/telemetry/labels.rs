@@ -106,7 +106,10 @@ pub const ROUTES: &[(&str, &[u16])] = &[
         "/v1/events",
         &[200, 202, 400, 404, 408, 409, 413, 415, 422, 429, 503],
     ),
-    ("/v1/channels/{channel}/events/{id}", &[204, 404, 409]),
+    (
+        "/v1/channels/{channel}/events/{id}",
+        &[200, 202, 204, 404, 409],
+    ),
     ("/v1/channels/{channel}/pause", &[204, 404, 503]),
     ("/v1/channels/{channel}/resume", &[204, 404, 503]),
     ("/v1/channels/{channel}/payloads", &[200, 404]),

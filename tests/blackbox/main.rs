@@ -19,6 +19,7 @@ mod console;
 mod control;
 mod data;
 mod end_to_end;
+mod events;
 mod export;
 mod gzip;
 mod http2;

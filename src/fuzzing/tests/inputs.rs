@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::ops::Range;
 
-use engine::{Change, Data, End, Kept, Merge, Priority, Scheduled, Time, Wall};
+use engine::{Change, Data, End, Fate, Kept, Merge, Priority, Scheduled, Time, Wall};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::collection::vec;
@@ -386,13 +386,15 @@ pub fn block() -> Inputs {
     let change = prop_oneof![
         4 => kept().prop_map(Change::Queued),
         2 => (NUMBERS, select(vec![End::Delivered, End::Cancelled]))
-            .prop_map(|(seq, end)| Change::Ended { seq, end }),
+            .prop_map(|(seq, end)| Change::Ended { seq, fate: Fate::of(end) }),
         2 => (number(), "[ -~]{0,30}", vec(NUMBERS, 0..4))
             .prop_map(|(n, text, seqs)| Change::Packed { n, text: text.as_str().into(), seqs }),
         1 => NUMBERS.prop_map(|n| Change::Returned { n }),
         1 => NUMBERS.prop_map(|n| Change::Dissolved { n }),
-        1 => ("[a-c]{0,2}", time(), any::<bool>()).prop_map(|(id, until, cancelled)| {
-            Change::Remembered { id: id.as_str().into(), until, cancelled }
+        1 => ("[a-c]{0,2}", time(), any::<Option<i64>>()).prop_map(|(id, until, at)| {
+            let at = at.map(Wall::from_micros);
+            let fate = Fate { end: End::Expired, n: Some(7), at };
+            Change::Remembered { id: id.as_str().into(), until, fate }
         }),
     ];
     vec(change, 1..12)

@@ -13,6 +13,7 @@ use utoipa::openapi::{Content, RefOr, Response, ResponseBuilder};
 use super::schemas::{self, reference, schema};
 use crate::dispatch::ChannelReport;
 use crate::ingest::control::Page;
+use crate::ingest::events::Report;
 use crate::ingest::refusal::{Code, aws_error};
 
 type Responses = BTreeMap<String, RefOr<Response>>;
@@ -62,6 +63,21 @@ answers! {
         .empty(204, "The event is cancelled.")
         .refused(&CHANNEL)
         .refused(&[Code::UnknownEvent, Code::AlreadySent]);
+    /// To a question about an event.
+    Event: Answers::new()
+        .json(200, "What became of it.", reference::<Report>())
+        .refused(&CHANNEL)
+        .refused(&[Code::UnknownEvent]);
+    /// To a replacement.
+    Replacing: Answers::new()
+        .json(200, "The queued event was cancelled and this one accepted for it.", reference::<schemas::Accepted>())
+        .json(202, "No event of this id was queued or delivered: this one was accepted.", reference::<schemas::Accepted>())
+        .refused(&BODY)
+        .refused(&CHANNEL)
+        .refused(&[
+            Code::Malformed, Code::ChannelOffline, Code::EventTooLarge, Code::UnsupportedMediaType, Code::InvalidEvent,
+            Code::QueueFull, Code::WouldExpire, Code::RateLimited, Code::Draining, Code::AlreadySent, Code::UnknownEvent,
+        ]);
     /// To a purge.
     Purged: Answers::new()
         .json(200, "The events are cancelled.", reference::<schemas::Cancelled>())

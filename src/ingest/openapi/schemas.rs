@@ -13,6 +13,7 @@ use super::events::{cloud_event, event};
 use crate::arn::ARN_MAX_CHARS;
 use crate::dispatch::ChannelReport;
 use crate::ingest::control::Page;
+use crate::ingest::events::Report;
 use crate::ingest::limits::EVENTS_MAX;
 use crate::ingest::refusal::Code;
 
@@ -58,6 +59,7 @@ macro_rules! schemas {
         pub fn components() -> Components {
             let mut all = vec![$(($name::name().into_owned(), $name::schema()),)*];
             add::<Page>(&mut all);
+            add::<Report>(&mut all);
             add::<ChannelReport>(&mut all);
             let mut components = Components::new();
             components.schemas.extend(all);

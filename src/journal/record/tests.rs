@@ -70,7 +70,7 @@ fn version_1_is_read() {
         Change::Queued(kept),
         Change::Ended {
             seq: 3,
-            end: End::Cancelled,
+            fate: Fate::of(End::Cancelled),
         },
         Change::Packed {
             n: 1_800_000_000_001,
@@ -82,7 +82,7 @@ fn version_1_is_read() {
         Change::Remembered {
             id: "gone".into(),
             until: Time::ZERO,
-            cancelled: true,
+            fate: Fate::of(End::Cancelled),
         },
     ];
     let read = entries(VERSION_1, &clock).expect("readable");
@@ -91,6 +91,40 @@ fn version_1_is_read() {
         // At the end of a record, or an error; never a panic.
         let _ = entries(&VERSION_1[..cut], &clock);
     }
+}
+
+#[test]
+fn every_end_of_an_event_with_an_id_is_kept() {
+    let dead = DeadLetter::ALL.map(End::DeadLettered);
+    let ends = [
+        End::Delivered,
+        End::Merged,
+        End::Expired,
+        End::Cancelled,
+        End::Evicted,
+    ];
+    let clock = Machine::new().start();
+    let fates = ends.into_iter().chain(dead).flat_map(|end| {
+        let at = Some(Wall::from_micros(1_800_000_000_000_001));
+        let n = Some(1_800_000_000_001);
+        [Fate { end, n, at }, Fate { end, n: None, at }]
+    });
+    let changes: Vec<Change> = fates
+        .flat_map(|fate| {
+            let (id, until) = ("gone".into(), clock.now());
+            [
+                Change::Ended { seq: 3, fate },
+                Change::Remembered { id, until, fate },
+            ]
+        })
+        .collect();
+    assert_eq!(changes.len(), 4 * ENDS.len());
+    let block = encode(&changes, None, &clock).expect("a block");
+    let read = entries(&block, &clock).expect("readable");
+    assert_eq!(
+        read,
+        changes.into_iter().map(Entry::Change).collect::<Vec<_>>()
+    );
 }
 
 #[test]

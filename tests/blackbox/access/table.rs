@@ -34,6 +34,9 @@ const PRODUCERS: &[Row] = &[
     ("POST", "/v1/events", r#"{"channel":"quiz","data":1}"#, [U, U, F, "202", F, F, F, U, U]),
     ("DELETE", "/v1/channels/{channel}/events?type=t", "", [U, U, F, F, F, "200", F, U, U]),
     ("DELETE", "/v1/channels/{channel}/events/{id}", "", [U, U, F, F, F, "404 unknown_event", F, U, U]),
+    ("GET", "/v1/channels/{channel}/events/{id}", "", [U, U, F, F, "404 unknown_event", F, F, U, U]),
+    // It needs two scopes, which no caller here has.
+    ("PUT", "/v1/channels/{channel}/events/{id}", r#"{"data":1}"#, [U, U, F, F, F, F, F, U, U]),
     ("POST", "/v1/channels/{channel}/pause", "", [U, U, F, F, F, "204", F, U, U]),
     ("POST", "/v1/channels/{channel}/resume", "", [U, U, F, F, F, "204", F, U, U]),
     ("GET", "/v1/channels/{channel}", "", [U, U, F, F, "200", F, F, U, U]),
@@ -156,7 +159,11 @@ fn every_endpoint_against_every_caller() {
                 .3
                 .iter()
                 .find(|cell| !cell.starts_with("40") || cell.contains("404"));
-            let best = best.map_or(row.3[8], |best| *best);
+            let best = if row.0 == "PUT" {
+                "202"
+            } else {
+                best.map_or(row.3[8], |best| *best)
+            };
             assert_eq!(got, best, "{} {} with a token", row.0, row.1);
         }
     }
