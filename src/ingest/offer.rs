@@ -355,7 +355,7 @@ pub fn replace(
         transport: Transport::Http,
     };
     books.received(1);
-    let replaced = event.and_then(|event| Offering { books, caller }.replace(channel, event));
+    let replaced = event.and_then(|event| Offering::of(books, caller).replace(channel, event));
     if let Err(refusal) = &replaced {
         books.reject(Some(&channel.name()), std::iter::once(refusal));
     }
