@@ -307,6 +307,18 @@ fn good_signatures_are_accepted() {
 }
 
 #[test]
+fn the_hash_of_the_body_need_not_be_signed() {
+    let sent = signed(put_metadata(), &USUAL).with("x-amz-content-sha256", "a");
+    check(
+        "an unsigned hash",
+        &sent,
+        signed_at(),
+        Secret::new(SECRET),
+        Ok("us-west-2"),
+    );
+}
+
+#[test]
 fn the_authority_stands_in_for_the_host() {
     let mut sent = signed(put_metadata(), &USUAL).without("host");
     check(
