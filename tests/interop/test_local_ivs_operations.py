@@ -107,22 +107,23 @@ class ChannelsLife(Served):
         self.assertIsNone(session.get("endTime"))
         self.assertEqual(session["channel"], channel)
 
-        # What is live keeps what it went live with.
-        updated = api.call("UpdateChannel", arn=its_arn, name="renamed", latencyMode="NORMAL")["channel"]
-        self.assertEqual((updated["name"], updated["latencyMode"], updated["type"]), ("renamed", "NORMAL", "STANDARD"))
-        self.assertEqual(updated["tags"], {"team": "blue"})
-        session = api.call("GetStreamSession", channelArn=its_arn)["streamSession"]
-        self.assertEqual(session["channel"]["name"], "quiz")
+        # What is live cannot be changed.
+        self.refused("ConflictException", "UpdateChannel", arn=its_arn, name="renamed")
         self.refused("ConflictException", "DeleteChannel", arn=its_arn)
 
         # Stopped.
         api.call("StopStream", channelArn=its_arn)
-        self.refused("ChannelNotBroadcasting", "StopStream", channelArn=its_arn)
-        self.refused("ChannelNotBroadcasting", "PutMetadata", channelArn=its_arn, metadata="x")
+        offline = f"Channel: {its_arn} is not currently online"
+        self.refused("ChannelNotBroadcasting", "StopStream", offline, channelArn=its_arn)
+        self.refused("ChannelNotBroadcasting", "PutMetadata", offline, channelArn=its_arn, metadata="x")
         self.assertEqual(api.call("ListStreams")["streams"], [])
+        updated = api.call("UpdateChannel", arn=its_arn, name="renamed", latencyMode="NORMAL")["channel"]
+        self.assertEqual((updated["name"], updated["latencyMode"], updated["type"]), ("renamed", "NORMAL", "STANDARD"))
+        self.assertEqual(updated["tags"], {"team": "blue"})
+        # A session keeps what it began with.
         ended = api.call("GetStreamSession", channelArn=its_arn, streamId=stream["streamId"])["streamSession"]
         self.assertGreaterEqual(ended["endTime"], ended["startTime"])
-        self.assertEqual(ended["channel"]["latencyMode"], "LOW")
+        self.assertEqual((ended["channel"]["name"], ended["channel"]["latencyMode"]), ("quiz", "LOW"))
 
         # The next stream is another, and has the update.
         api.ingest(stream_key["value"])
@@ -320,8 +321,8 @@ class KeyPairsAndRecordings(Served):
         self.api.ingest(key["value"])
         session = self.api.call("GetStreamSession", channelArn=channel)["streamSession"]
         self.assertEqual(session["recordingConfiguration"], active)
-        self.api.call("UpdateChannel", arn=channel, recordingConfigurationArn="")
         self.api.call("StopStream", channelArn=channel)
+        self.api.call("UpdateChannel", arn=channel, recordingConfigurationArn="")
         self.api.call("DeleteRecordingConfiguration", arn=made["arn"])
         self.refused("ResourceNotFoundException", "GetRecordingConfiguration", arn=made["arn"])
         self.refused("ResourceNotFoundException", "CreateChannel", recordingConfigurationArn=made["arn"])

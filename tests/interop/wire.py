@@ -13,6 +13,8 @@ MODEL = botocore.session.get_session().get_service_model("ivs")
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+# The errors of the model. Clients look for the text of all others in `message`.
+MODELLED = {shape.name for shape in MODEL.error_shapes}
 # What every operation may answer beside the errors its model names.
 COMMON_ERRORS = {
     "AccessDeniedException": 403,
@@ -133,7 +135,9 @@ def faults_of_answer(operation, answer):
         expected = COMMON_ERRORS.get(code)
     if status != expected:
         found.append(f"{code} with status {status}; {operation.name} knows {sorted({**modelled, **COMMON_ERRORS})}")
-    if list(value) != ["exceptionMessage"] or not value["exceptionMessage"]:
+    text = value.get("exceptionMessage")
+    expected = {"exceptionMessage": text} if code in MODELLED else {"exceptionMessage": text, "message": text}
+    if value != expected or not text:
         found.append(f"the error's body is {value}")
     return found
 

@@ -5,8 +5,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The pattern as the API reference has it (`ivs` in older versions of it).
-pub(crate) const CHANNEL_PATTERN: &str = "^arn:aws:[is]vs:[a-z0-9-]+:[0-9]+:channel/[a-zA-Z0-9-]+$";
+/// The pattern as the API reference has it.
+pub(crate) const CHANNEL_PATTERN: &str = "^arn:aws:ivs:[a-z0-9-]+:[0-9]+:channel/[a-zA-Z0-9-]+$";
 
 /// The longest ARN the API takes, in characters, which are all ASCII.
 pub(crate) const MAX_ARN_LENGTH: usize = 128;
@@ -27,9 +27,7 @@ impl ResourceArn {
         if text.len() > MAX_ARN_LENGTH {
             return None;
         }
-        let rest = text
-            .strip_prefix("arn:aws:ivs:")
-            .or_else(|| text.strip_prefix("arn:aws:svs:"))?;
+        let rest = text.strip_prefix("arn:aws:ivs:")?;
         let (region, rest) = rest.split_once(':')?;
         let (account, rest) = rest.split_once(':')?;
         let (kind, id) = rest.split_once('/')?;
@@ -141,13 +139,14 @@ mod tests {
             "arn:aws:ivs:us-west-2:123456789012:channel/AbC-9",
             Some(("us-west-2", "123456789012")),
         );
-        check("arn:aws:svs:eu-1:1:channel/a", Some(("eu-1", "1")));
+        check("arn:aws:ivs:eu-1:1:channel/a", Some(("eu-1", "1")));
         let long = |id: usize| format!("arn:aws:ivs:a:1:channel/{}", "x".repeat(id));
         check(&long(104), Some(("a", "1")));
         check(&long(105), None);
         for wrong in [
             "",
             "demo",
+            "arn:aws:svs:us-west-2:123456789012:channel/a",
             "arn:aws:ivs:us-west-2:123456789012:channel/",
             "arn:aws:ivs:us-west-2:123456789012:stream-key/a",
             "arn:aws:ivs:us-west-2:123456789012:channel/a/b",

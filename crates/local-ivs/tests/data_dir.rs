@@ -94,14 +94,16 @@ async fn a_restart_loses_nothing_but_live_streams() {
     let ingest = format!(r#"{{"streamKey":"{key}"}}"#);
     let answer = fixture.local("POST", "/_local/ingest", &ingest).await;
     assert_eq!(answer.unwrap().status, 200);
-    // The session remembers another name than the channel has now.
-    let rename = format!(r#"{{"arn":"{channel}","name":"later"}}"#);
-    assert_eq!(fixture.api("UpdateChannel", &rename).await.status, 200);
+    // The session remembers other tags than the channel has now.
+    let tags = format!("/tags/{}", channel.replace('/', "%2F"));
+    let signer = Signer::default();
+    let tagged = fixture.call("POST", &tags, r#"{"tags":{"a":"later"}}"#, &signer);
+    assert_eq!(tagged.await.unwrap().status, 200);
     let of_channel = format!(r#"{{"channelArn":"{channel}"}}"#);
     let before = told(&fixture).await;
     let session = fixture.api("GetStreamSession", &of_channel).await.json();
     let at_start = &session["streamSession"];
-    assert_eq!(at_start["channel"]["name"], "c");
+    assert_eq!(at_start["channel"]["tags"]["a"], "ü");
     fixture.ended().await;
 
     let fixture = Fixture::start(dir.options()).await;

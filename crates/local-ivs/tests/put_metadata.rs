@@ -77,6 +77,7 @@ async fn calls_are_checked_like_the_real_ones() {
         r#"{{"channelArn":"{DEMO_CHANNEL}","metadata":"{}"}}"#,
         r"\u00e9".repeat(512)
     );
+    let old_form = good.replace(":ivs:", ":svs:");
     let over = put_body(DEMO_CHANNEL, &("é".repeat(512) + "x"));
     let offline = put_body(OTHER, "x");
     let missing = put_body("arn:aws:ivs:us-west-2:000000000000:channel/none", "x");
@@ -100,7 +101,7 @@ async fn calls_are_checked_like_the_real_ones() {
         ("1024 bytes, escaped", ("POST", put, &escaped), usual.clone(), (204, "", "")),
         ("1025 bytes", ("POST", put, &over), usual.clone(), (validation.0, validation.1, "Metadata size exceeds payload limit")),
         ("size before state", ("POST", put, &offline_and_over), usual.clone(), (validation.0, validation.1, "Metadata size")),
-        ("offline", ("POST", put, &offline), usual.clone(), (404, "ChannelNotBroadcasting", "is not broadcasting")),
+        ("offline", ("POST", put, &offline), usual.clone(), (404, "ChannelNotBroadcasting", "Channel: arn:aws:ivs:us-west-2:000000000000:channel/other is not currently online")),
         ("missing", ("POST", put, &missing), usual.clone(), (404, "ResourceNotFoundException", "channel/none not found")),
         ("another region's", ("POST", put, &good), with("test", "test", "eu-west-1"), (404, "ResourceNotFoundException", "not found")),
         ("not JSON", ("POST", put, "{"), usual.clone(), (validation.0, validation.1, "Could not parse")),
@@ -109,7 +110,8 @@ async fn calls_are_checked_like_the_real_ones() {
         ("wrong type", ("POST", put, r#"{"channelArn":1}"#), usual.clone(), (validation.0, validation.1, "Could not parse")),
         ("no ARN", ("POST", put, r#"{"metadata":"x"}"#), usual.clone(), (validation.0, validation.1, "'channelArn' failed to satisfy constraint: Member must not be null")),
         ("empty ARN", ("POST", put, r#"{"channelArn":"","metadata":"x"}"#), usual.clone(), (validation.0, validation.1, "length greater than or equal to 1")),
-        ("bad ARN", ("POST", put, r#"{"channelArn":"demo","metadata":"x"}"#), usual.clone(), (validation.0, validation.1, "Value 'demo' at 'channelArn' failed to satisfy constraint: Member must satisfy regular expression pattern: ^arn:aws:[is]vs:")),
+        ("bad ARN", ("POST", put, r#"{"channelArn":"demo","metadata":"x"}"#), usual.clone(), (validation.0, validation.1, "Value 'demo' at 'channelArn' failed to satisfy constraint: Member must satisfy regular expression pattern: ^arn:aws:ivs:")),
+        ("an ARN of the old form", ("POST", put, &old_form), usual.clone(), (validation.0, validation.1, "regular expression")),
         ("long ARN", ("POST", put, &long), usual.clone(), (validation.0, validation.1, "less than or equal to 128")),
         ("no metadata", ("POST", put, &no_metadata), usual.clone(), (validation.0, validation.1, "'metadata' failed")),
         ("empty metadata", ("POST", put, &empty_metadata), usual.clone(), (validation.0, validation.1, "Value '' at 'metadata'")),
@@ -147,7 +149,7 @@ async fn calls_are_checked_like_the_real_ones() {
         ("delivered", 4),
         ("throttled", 0),
         ("oversize", 3),
-        ("malformed", 10),
+        ("malformed", 11),
         ("unauthenticated", 5),
         ("denied", 2),
         ("not_found", 2),
@@ -333,5 +335,68 @@ async fn the_other_measures_work_too() {
         fixture.clock.advance_us(500_000);
         let answer = fixture.put(DEMO_CHANNEL, "x").await.unwrap();
         assert_eq!(answer.status, at_the_edge, "{measure:?}");
+    }
+}
+
+/// The SDKs of Python and JavaScript and the CLI show `message` of an error that is not in the
+/// service model, and `exceptionMessage` of one that is.
+#[tokio::test]
+async fn errors_have_their_text_where_clients_look_for_it() {
+    let fixture = Fixture::start(Options::default()).await;
+    let wrong_secret = Signer {
+        secret: "wrong",
+        ..Signer::default()
+    };
+    let put = put_body(DEMO_CHANNEL, "x");
+    let presigned = "/PutMetadata?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00";
+    #[rustfmt::skip]
+    let cases = [
+        (fixture.call("POST", "/PutMetadata", &put, &wrong_secret).await, "InvalidSignatureException", false),
+        (fixture.call("POST", "/CreateStage", "{}", &Signer::default()).await, "UnknownOperationException", false),
+        (fixture.local("POST", presigned, &put).await, "IncompleteSignatureException", false),
+        (fixture.local("POST", "/PutMetadata", &put).await, "MissingAuthenticationTokenException", false),
+        (fixture.call("POST", "/CreateChannel", "[]", &Signer::default()).await, "SerializationException", false),
+        (fixture.call("POST", "/GetChannel", "{}", &Signer::default()).await, "ValidationException", true),
+    ];
+    for (answer, code, is_modelled) in cases {
+        let answer = answer.unwrap();
+        assert_eq!(answer.error().1, code);
+        let body = answer.json();
+        let text = body["exceptionMessage"].as_str().unwrap();
+        assert!(!text.is_empty());
+        if is_modelled {
+            assert_eq!(body.as_object().unwrap().len(), 1, "{code}: {body}");
+        } else {
+            assert_eq!(body["message"], text, "{code}");
+        }
+        if code.starts_with("Incomplete") {
+            assert!(
+                text.starts_with("Presigned requests are not supported"),
+                "{text}"
+            );
+        }
+    }
+}
+
+/// A signer may add the hash of the body as a header after it has signed.
+#[tokio::test]
+async fn the_hash_of_the_body_need_not_be_signed() {
+    let fixture = Fixture::start(Options::default()).await;
+    let body = put_body(DEMO_CHANNEL, "x");
+    let signed = Signer::default().signed(
+        fixture.addr,
+        local_ivs::Clock::wall(&*fixture.clock),
+        "POST",
+        "/PutMetadata",
+        &body,
+    );
+    for (hash, header) in [("2d71", "x-amz-content-sha256"), ("2d71", "x-amz-other")] {
+        let more = format!("\r\n{header}: {hash}\r\n\r\n{{");
+        let request = signed.replacen("\r\n\r\n{", &more, 1);
+        let answer = common::exchange(fixture.addr, request.as_bytes())
+            .await
+            .unwrap();
+        let expected = if header == "x-amz-other" { 403 } else { 204 };
+        assert_eq!(answer.status, expected, "{header}: {answer:?}");
     }
 }

@@ -5,8 +5,9 @@
 const assert = require("node:assert/strict");
 const ivs = require("@aws-sdk/client-ivs");
 
-const clientOf = (maxAttempts) =>
+const clientOf = (maxAttempts, more = {}) =>
   new ivs.IvsClient({
+    ...more,
     endpoint: process.argv[2],
     region: "us-west-2",
     credentials: { accessKeyId: "test", secretAccessKey: "test" },
@@ -80,6 +81,17 @@ async function main() {
   const gone = await call("DeleteChannel", { arn: channel.arn });
   assert.equal(gone.$metadata.httpStatusCode, 204);
   await refused("GetChannel", { arn: channel.arn }, "ResourceNotFoundException", 404);
+
+  // A clock that is an hour wrong is corrected by the first refusal, whose text can be read.
+  const early = clientOf(1, { systemClockOffset: 3_600_000 });
+  const list = () => early.send(new ivs.ListTagsForResourceCommand({ resourceArn: channel.arn }));
+  await assert.rejects(list, (error) => {
+    assert.equal(error.name, "InvalidSignatureException", String(error));
+    assert.match(error.message, /Signature not yet current/);
+    return true;
+  });
+  // The channel is gone, and now that is what is said.
+  await assert.rejects(list, { name: "ResourceNotFoundException" });
 
   // Without retries the rate is felt.
   const impatient = clientOf(1);

@@ -12,6 +12,22 @@ use std::borrow::Cow;
 pub(crate) const ERROR_TYPE: &str = "x-amzn-errortype";
 pub(crate) const REQUEST_ID: &str = "x-amzn-requestid";
 
+/// The errors of the service model: all that they have is `exceptionMessage`. The text of any other
+/// error is also in `message`, the only place where AWS's clients look for it.
+const MODELLED: [&str; 11] = [
+    "AccessDeniedException",
+    "ChannelNotBroadcasting",
+    "ConflictException",
+    "InternalServerException",
+    "PendingVerification",
+    NOT_FOUND,
+    "ServiceQuotaExceededException",
+    "ServiceUnavailable",
+    "StreamUnavailable",
+    "ThrottlingException",
+    "ValidationException",
+];
+
 /// Also the code of a missing thing in a batch.
 pub(crate) const NOT_FOUND: &str = "ResourceNotFoundException";
 
@@ -21,7 +37,7 @@ pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     /// Goes into `x-amzn-ErrorType`.
     pub(crate) code: Cow<'static, str>,
-    /// Goes into the body as `exceptionMessage`.
+    /// Goes into the body as `exceptionMessage`, and as `message` if the code is not modelled.
     pub(crate) message: String,
 }
 
@@ -93,6 +109,15 @@ impl ApiError {
         )
     }
 
+    /// In the words of the real service, which clients look for.
+    fn not_broadcasting(channel: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "ChannelNotBroadcasting",
+            format!("Channel: {channel} is not currently online"),
+        )
+    }
+
     /// What `state` refused, in the API's words; `home` is the caller's account and region.
     pub(crate) fn refused(refusal: Refusal, action: &str, home: &str, resource: &str) -> Self {
         match refusal {
@@ -103,11 +128,7 @@ impl ApiError {
                 NOT_FOUND,
                 format!("Resource: {resource} not found"),
             ),
-            Refusal::NotBroadcasting => Self::new(
-                StatusCode::NOT_FOUND,
-                "ChannelNotBroadcasting",
-                format!("Channel: {resource} is not broadcasting"),
-            ),
+            Refusal::NotBroadcasting => Self::not_broadcasting(resource),
         }
     }
 
@@ -119,11 +140,7 @@ impl ApiError {
                 NOT_FOUND,
                 format!("Resource: {arn} not found"),
             ),
-            Rejection::NotBroadcasting(arn) => Self::new(
-                StatusCode::NOT_FOUND,
-                "ChannelNotBroadcasting",
-                format!("Channel: {arn} is not broadcasting"),
-            ),
+            Rejection::NotBroadcasting(arn) => Self::not_broadcasting(&arn),
             Rejection::Conflict(message) => {
                 Self::new(StatusCode::CONFLICT, "ConflictException", message)
             }
@@ -160,8 +177,11 @@ impl ApiError {
     }
 
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
-        let body = serde_json::json!({ "exceptionMessage": self.message }).to_string();
-        let mut response = Response::new(Full::from(body));
+        let mut body = serde_json::json!({ "exceptionMessage": self.message });
+        if !MODELLED.contains(&&*self.code) {
+            body["message"] = self.message.into();
+        }
+        let mut response = Response::new(Full::from(body.to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         // Codes are ours or checked when a fault is set; should one still not fit a header,

@@ -149,7 +149,7 @@ fn text(value: &str, min: usize, max: usize, pattern: &str, matches: bool) -> Ve
 }
 
 fn arn_pattern(kind: &str) -> String {
-    format!("^arn:aws:[is]vs:[a-z0-9-]+:[0-9]+:{kind}/[a-zA-Z0-9-]+$")
+    format!("^arn:aws:ivs:[a-z0-9-]+:[0-9]+:{kind}/[a-zA-Z0-9-]+$")
 }
 
 /// Too long an ARN does not break the pattern: its length is another constraint.

@@ -86,13 +86,13 @@ impl Regional<'_> {
         )
     }
 
-    /// A live stream keeps the settings it began with.
+    /// A live channel cannot be changed.
     pub(crate) fn update_channel(
         &mut self,
         arn: &str,
         change: &ChannelChange,
     ) -> Result<Arc<Settings>, Rejection> {
-        self.channel_entry(arn)?;
+        self.check_offline(arn)?;
         self.check_recording(change)?;
         let channel = self.channel_entry(arn)?;
         let settings = channel.settings.with(change).map_err(Rejection::Invalid)?;
@@ -103,11 +103,7 @@ impl Regional<'_> {
     }
 
     pub(crate) fn delete_channel(&mut self, arn: &str) -> Result<(), Rejection> {
-        if self.channel_entry(arn)?.is_live() {
-            return Err(Rejection::Conflict(format!(
-                "Channel: {arn} is live: stop its stream first"
-            )));
-        }
+        self.check_offline(arn)?;
         let Self { world, home, .. } = self;
         world.remove_channel(home, arn);
         Ok(())
@@ -118,6 +114,15 @@ impl Regional<'_> {
             .channels
             .get_mut(arn)
             .ok_or_else(|| Rejection::NotFound(arn.to_owned()))
+    }
+
+    fn check_offline(&mut self, arn: &str) -> Result<(), Rejection> {
+        if self.channel_entry(arn)?.is_live() {
+            return Err(Rejection::Conflict(format!(
+                "Channel: {arn} is live: stop its stream first"
+            )));
+        }
+        Ok(())
     }
 
     fn check_recording(&mut self, change: &ChannelChange) -> Result<(), Rejection> {
