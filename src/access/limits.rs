@@ -76,9 +76,9 @@ pub struct Exceeded {
 
 /// A place among the connections of a producer, until it is dropped.
 #[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
+pub struct ConnectionPermit(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -159,14 +159,14 @@ impl Limits {
     ///
     /// # Errors
     /// How many there may be: they are all taken.
-    pub fn enter(&self) -> Result<Place, usize> {
+    pub fn enter(&self) -> Result<ConnectionPermit, usize> {
         let most = match self.settings.2 {
             0 => usize::MAX,
             most => most,
         };
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
         // Dropped where there is no room, which gives it back.
-        let place = Place(Arc::clone(&self.connections));
+        let place = ConnectionPermit(Arc::clone(&self.connections));
         if before < most { Ok(place) } else { Err(most) }
     }
 

@@ -37,7 +37,7 @@ pub use files::{Stamped, read_bounded};
 pub use keyring::Keyring;
 use keys::Keys;
 pub(crate) use keys::{hash, hex};
-pub use limits::{BodyBudget, Exceeded, Limits, Place};
+pub use limits::{BodyBudget, ConnectionPermit, Exceeded, Limits};
 use signatures::Signatures;
 use tokens::Tokens;
 

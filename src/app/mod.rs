@@ -284,16 +284,20 @@ impl Doors<'_> {
         listener: TcpListener,
         router: Router,
     ) -> JoinHandle<()> {
-        let options = ingest::server::Options {
-            places: ingest::places::Places::shared(ingest::limits::OPERATORS_CONNECTIONS_MAX),
+        let options = ingest::listener::Options {
+            places: ingest::listener::permits::Permits::shared(
+                ingest::limits::OPERATORS_CONNECTIONS_MAX,
+            ),
             when_full: "as many operators' connections are open as there may be",
             h2_streams: ingest::limits::OPERATORS_H2_STREAMS_MAX,
             tls: None,
             meters: None,
         };
         let life = self.life.clone();
-        self.supervisor
-            .spawn(name, ingest::server::serve(listener, router, options, life))
+        self.supervisor.spawn(
+            name,
+            ingest::listener::serve(listener, router, options, life),
+        )
     }
 
     fn producers(&self, listener: TcpListener, closing: watch::Receiver<bool>) -> JoinHandle<()> {
@@ -312,7 +316,7 @@ impl Doors<'_> {
 
 /// What comes before all else.
 fn prepare(settings: &Settings) {
-    ingest::descriptors::raise();
+    ingest::listener::descriptors::raise();
     for stray in config::strays(std::env::vars_os(), settings) {
         tracing::warn!("{stray}");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::access::{Access, Keyring};
 use crate::config::{Errors, Settings};
 use crate::ingest::Security;
-use crate::ingest::tls::Tls;
+use crate::ingest::listener::tls::Tls;
 
 /// What the settings name in files and variables: who may do what, and the door's certificates.
 ///

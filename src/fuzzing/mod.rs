@@ -20,15 +20,15 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::access::BodyBudget;
 use crate::config;
 use crate::dispatch::{Clock, DeadLetters};
-use crate::ingest::batch::{self, Batch};
-use crate::ingest::cloudevents::{self, BinaryBody};
-use crate::ingest::draft::Reader;
-use crate::ingest::event::Addressing;
-use crate::ingest::gzip::Unpacker;
+use crate::ingest::admission::Tally;
+use crate::ingest::api::{publish, put_metadata, websocket};
 use crate::ingest::limits::{HEADERS_MAX, WS_ACK_EVERY, WS_BATCH_BYTES};
-use crate::ingest::offer::Tally;
-use crate::ingest::share::Share;
-use crate::ingest::{aws, http, websocket};
+use crate::ingest::parse::batch::{self, Batch};
+use crate::ingest::parse::cloudevents::{self, BinaryBody};
+use crate::ingest::parse::event::Addressing;
+use crate::ingest::parse::gzip::Unpacker;
+use crate::ingest::parse::share::Share;
+use crate::ingest::parse::validate::ParseContext;
 use crate::journal::record::{self, Entry, Reading};
 use crate::journal::{Shelf, tail};
 
@@ -61,9 +61,9 @@ const ADDRESSINGS: [Addressing; 2] = [Addressing::Path, Addressing::Event];
 /// A moment in 2027: what is read must not depend on when.
 const NOW_MS: i64 = 1_800_000_000_000;
 
-fn with_reader<T>(read: impl FnOnce(&mut Reader<'_>) -> T) -> T {
+fn with_reader<T>(read: impl FnOnce(&mut ParseContext<'_>) -> T) -> T {
     let time_of = |ms: i64| Wall::from_micros(ms.saturating_mul(1000));
-    read(&mut Reader {
+    read(&mut ParseContext {
         now_ms: NOW_MS,
         at_max_ahead_ms: 86_400_000,
         time_of: &time_of,
@@ -82,9 +82,9 @@ fn answer(input: usize, batch: Batch<'_>) {
         ..Tally::default()
     };
     let response = if tally.is_refusal() {
-        http::refused(&tally, total)
+        publish::refused(&tally, total)
     } else {
-        http::accepted(&tally)
+        publish::accepted(&tally)
     };
     let bytes = response.body().size_hint().exact().unwrap_or(u64::MAX);
     assert!(
@@ -188,7 +188,7 @@ pub(super) fn websocket(input: &[u8]) {
 }
 
 pub(super) fn aws_door(body: &[u8]) {
-    if let Err(refusal) = aws::parse(&Bytes::copy_from_slice(body)) {
+    if let Err(refusal) = put_metadata::parse(&Bytes::copy_from_slice(body)) {
         let response = refusal.aws(HeaderValue::from_static("0"));
         let bytes = response.body().size_hint().exact().unwrap_or(u64::MAX);
         assert!(bytes <= AWS_ANSWER_MAX, "{bytes} bytes answer");

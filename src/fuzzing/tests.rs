@@ -125,7 +125,7 @@ fn inputs_get_deep() {
     assert!(share(inputs::log(), |log| tail::tail(log) == tail::Tail::Whole) > 50);
     assert!(
         share(inputs::put_metadata(), |body| {
-            aws::parse(&Bytes::copy_from_slice(body)).is_ok()
+            put_metadata::parse(&Bytes::copy_from_slice(body)).is_ok()
         }) > 20
     );
 }

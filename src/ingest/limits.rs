@@ -1,7 +1,7 @@
 //! Every bound of the doors, each with its reason.
 //!
 //! What an operator may set (`max_body_bytes`, `max_connections`, `at_max_ahead_ms`) is in
-//! [`super::Options`]; what is here belongs to the surface or protects the process.
+//! [`crate::ingest::Options`]; what is here belongs to the surface or protects the process.
 
 use std::time::Duration;
 

@@ -14,10 +14,10 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::value::RawValue;
 
-use super::limits::DETAIL_MAX;
 use crate::access::browser::Foreign;
 use crate::access::{CHALLENGE, Denied, Exceeded};
 use crate::dispatch::Refused;
+use crate::ingest::limits::DETAIL_MAX;
 use crate::telemetry::RequestId;
 
 macro_rules! codes {
@@ -129,6 +129,13 @@ impl Refusal {
     pub fn retry_after(mut self, ms: u64) -> Self {
         self.retry_after_ms = Some(NonZeroU64::new(ms).unwrap_or(NonZeroU64::MIN));
         self
+    }
+
+    /// [`Code::BodyTooLarge`], of bodies that may have `max` bytes.
+    #[must_use]
+    pub fn body_too_large(max: usize) -> Self {
+        let detail = format!("a body has at most {max} bytes");
+        Self::new(Code::BodyTooLarge, detail)
     }
 
     /// [`Code::Malformed`].

@@ -23,11 +23,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-use super::places::Places;
-use super::{Life, router, server};
 use crate::access::{Access, Keyring};
 use crate::config::{self, Settings};
 use crate::dispatch::{Clock, Gateway, Parts};
+use crate::ingest::listener::permits::Permits;
+use crate::ingest::{Life, listener, router};
 use crate::journal::{Journal, Recovery};
 use crate::lifecycle::Supervisor;
 use crate::telemetry::Telemetry;
@@ -166,17 +166,17 @@ impl Stand {
 
     /// Serves real connections.
     async fn serve(&self, max_connections: usize) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let options = server::Options {
-            places: Places::kept(max_connections),
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let options = listener::Options {
+            places: Permits::kept(max_connections),
             when_full: "server.max_connections connections are open",
             h2_streams: 256,
             tls: None,
             meters: Some(Arc::clone(self.telemetry.meters())),
         };
         let life = self.life.subscribe();
-        tokio::spawn(server::serve(listener, self.router.clone(), options, life));
+        tokio::spawn(listener::serve(socket, self.router.clone(), options, life));
         address
     }
 

@@ -79,7 +79,7 @@ const OPERATORS: &[Row] = &[
 /// Where the operators' routes are made.
 const SOURCES: [&str; 2] = [
     include_str!("../../../src/admin/mod.rs"),
-    include_str!("../../../src/ingest/operators.rs"),
+    include_str!("../../../src/ingest/api/console.rs"),
 ];
 
 fn authorization(caller: &str) -> Option<String> {

@@ -1,0 +1,38 @@
+//! Query parameters: every one known, none twice. A misspelt `atomic` or `key` must not
+//! turn into something else being done.
+
+use std::borrow::Cow;
+
+use crate::ingest::refusal::Refusal;
+
+/// The parameters of one request that were not taken yet.
+#[derive(Debug)]
+pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    /// Reads the query of a URI, of which only these parameters may be there.
+    ///
+    /// # Errors
+    /// `malformed`.
+    pub fn of(query: Option<&'a str>, known: &[&str]) -> Result<Self, Refusal> {
+        let mut found: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if !known.contains(&&*name) {
+                return Err(Refusal::malformed(format!("unknown parameter `{name}`")));
+            }
+            if found.iter().any(|(earlier, _)| *earlier == name) {
+                return Err(Refusal::malformed(format!(
+                    "parameter `{name}` is there twice"
+                )));
+            }
+            found.push((name, value));
+        }
+        Ok(Self(found))
+    }
+
+    /// The value of a parameter.
+    pub fn take(&mut self, name: &str) -> Option<Cow<'a, str>> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+}
