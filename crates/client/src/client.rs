@@ -4,14 +4,14 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use crate::backoff;
 use crate::builder::Builder;
 use crate::error::Error;
-use crate::event::Body;
+use crate::event::{Body, Event};
 use crate::payloads::Payloads;
 use crate::refusal::Rejected;
 use crate::session::SessionBuilder;
@@ -68,6 +68,34 @@ impl Client {
     pub async fn cancel(&self, channel: &str, id: &str) -> Result<(), Error> {
         let path = channel_path(channel, &format!("/events/{}", segment(id)));
         self.done(Method::DELETE, &path).await
+    }
+
+    /// Moves or corrects an event that is queued: it is replaced whole, key and merge too. Without a
+    /// new `at` or key it keeps its place. An id that is not known, or whose event was cancelled,
+    /// expired, evicted or dead-lettered, is taken in as a new event.
+    ///
+    /// # Errors
+    /// `already_sent`: it was sent or merged. A refusal leaves the old event as it was.
+    pub async fn replace(&self, channel: &str, id: &str, event: &Event) -> Result<Replaced, Error> {
+        let payload = Payload {
+            content_type: Some("application/json"),
+            body: event.text()?.into(),
+            ..Payload::default()
+        };
+        let path = channel_path(channel, &format!("/events/{}", segment(id)));
+        let (status, _, body) = self.transport.ask(Method::PUT, &path, payload).await?;
+        let mut replaced: Replaced = self.transport.parse(&body)?;
+        replaced.replaced = status == StatusCode::OK;
+        Ok(replaced)
+    }
+
+    /// Returns what became of an event, for as long as its id is remembered.
+    ///
+    /// # Errors
+    /// `unknown_event`: no event with this id is remembered.
+    pub async fn event(&self, channel: &str, id: &str) -> Result<EventState, Error> {
+        let path = channel_path(channel, &format!("/events/{}", segment(id)));
+        self.transport.get(&path).await
     }
 
     /// Takes the queued events back that `which` selects, and returns how many they were.
@@ -205,6 +233,36 @@ pub struct Published {
     /// The answer's text as it came.
     #[serde(skip)]
     pub document: String,
+}
+
+/// What became of a replacement.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Replaced {
+    /// Whether a queued event was replaced; else the event was taken in as a new one.
+    #[serde(skip)]
+    pub replaced: bool,
+    /// Events in the queue afterwards.
+    pub queued: Option<u64>,
+    /// How long the queue takes, in milliseconds; `None` while the channel is paused or offline.
+    pub eta_ms: Option<u64>,
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, Deserialize)]
+#[non_exhaustive]
+pub struct EventState {
+    /// Its id.
+    pub id: String,
+    /// `scheduled`, `waiting`, `in_flight`, or its end: `delivered`, `merged`, `expired`,
+    /// `cancelled`, `evicted`, `dead_lettered`.
+    pub state: String,
+    /// Why it is a dead letter.
+    pub reason: Option<String>,
+    /// The `n` of the payload that it is or was in.
+    pub n: Option<u64>,
+    /// When it is due, if it is scheduled; when it ended, if it has. RFC 3339.
+    pub at: Option<String>,
 }
 
 /// A request that publishes, until it is awaited.

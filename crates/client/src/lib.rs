@@ -16,7 +16,7 @@ mod transport;
 
 pub use builder::Builder;
 pub use channels::{Channel, Channels, LastError, Limits, Tokens, Totals, Upstream};
-pub use client::{Client, Publish, Published, Purge};
+pub use client::{Client, EventState, Publish, Published, Purge, Replaced};
 pub use error::Error;
 pub use event::{Body, Event, Merge, Priority};
 pub use http::{Method, StatusCode};
