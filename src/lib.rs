@@ -15,6 +15,7 @@ pub mod fuzzing;
 pub mod ingest;
 pub mod journal;
 pub mod lifecycle;
+pub mod refusal;
 pub mod telemetry;
 pub mod timestamp;
 pub mod upstream;

@@ -5,6 +5,7 @@
 //! strangers out the `Host` must be this machine's (a name that an attacker points at 127.0.0.1
 //! is not, which ends DNS rebinding). `curl` and SDKs send none of the headers in question.
 
+use crate::refusal::{Code, Refusal};
 use std::net::IpAddr;
 
 use axum::http::header::{HOST, ORIGIN};
@@ -136,6 +137,20 @@ fn is_cross_origin(headers: &HeaderMap, host: &Authority) -> bool {
     let is_elsewhere = |site: &HeaderValue| site != "same-origin" && site != "none";
     headers.get_all(ORIGIN).iter().any(is_foreign)
         || headers.get_all(&FETCH_SITE).iter().any(is_elsewhere)
+}
+
+impl From<Foreign> for Refusal {
+    fn from(foreign: Foreign) -> Self {
+        let detail = match foreign {
+            Foreign::Host => {
+                "without keys Host must be localhost, or an address of this machine: behind a proxy set server.auth, or have keys"
+            }
+            Foreign::Origin => {
+                "a page of another origin made this request: name it in server.allowed_origins if it may"
+            }
+        };
+        Self::new(Code::Forbidden, detail)
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use engine::Producer;
 use super::limits::Limits;
 use crate::config::glob::Glob;
 use crate::config::{ApiKeySettings, Scope, Secret};
+use crate::refusal::{Code, Refusal};
 
 /// Most of a queue that the events of one token's subject take, in percent: as a key's default.
 pub(super) const DEFAULT_PERCENT: u8 = 50;
@@ -245,4 +246,13 @@ fn producer(kind: &str, name: &str, percent: u8) -> Option<Producer> {
     let hash = HASH.hash_one((kind, name));
     let id = NonZeroU32::new(u32::try_from(hash >> 32).unwrap_or(1)).unwrap_or(NonZeroU32::MIN);
     (percent < 100).then_some(Producer { id, percent })
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unknown(detail) => Self::new(Code::Unauthenticated, detail),
+            Denied::Forbidden(detail) => Self::new(Code::Forbidden, detail),
+        }
+    }
 }

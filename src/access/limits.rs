@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::arn::ChannelArn;
 use crate::config::{ApiKeySettings, RateSettings};
+use crate::refusal::Exceeded;
 
 /// Bytes are counted in units, so that no more than this many come in a second: governor reckons
 /// in whole nanoseconds.
@@ -59,19 +60,6 @@ impl BodyBudget {
     pub fn give_back(&self, bytes: usize) {
         self.0.fetch_sub(bytes, Ordering::Relaxed);
     }
-}
-
-/// A limit that is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exceeded {
-    /// Of what, as the `RateLimit` field names it.
-    pub policy: &'static str,
-    /// Units that may come at once.
-    pub burst: u64,
-    /// How long it takes until a whole burst may come again, in s.
-    pub window_s: u64,
-    /// When trying again makes sense; none: that much may never come at once.
-    pub wait: Option<Duration>,
 }
 
 /// A place among the connections of a producer, until it is dropped.

@@ -37,12 +37,9 @@ pub use files::{Stamped, read_bounded};
 pub use keyring::Keyring;
 use keys::Keys;
 pub(crate) use keys::{hash, hex};
-pub use limits::{BodyBudget, ConnectionPermit, Exceeded, Limits};
+pub use limits::{BodyBudget, ConnectionPermit, Limits};
 use signatures::Signatures;
 use tokens::Tokens;
-
-/// What an answer to somebody unknown says of how to be known (RFC 6750).
-pub const CHALLENGE: &str = "Bearer realm=\"cuegate\"";
 
 /// Environment variables by name.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

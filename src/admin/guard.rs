@@ -10,17 +10,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
-use super::problem::Problem;
+use crate::access::Keyring;
 use crate::access::browser::{self, Foreign};
-use crate::access::{Denied, Keyring};
 use crate::dispatch::Clock;
+use crate::refusal::{Code, Refusal};
 use crate::telemetry::Meters;
 use crate::telemetry::warnings::Warning;
 
@@ -63,7 +62,7 @@ pub(super) fn around(
 async fn look(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let mut response = match guard.check(&mut request) {
         Ok(()) => next.run(request).await,
-        Err(refused) => refused,
+        Err(refusal) => refusal.into_response(),
     };
     let headers = response.headers_mut();
     for (name, value) in [
@@ -82,13 +81,9 @@ async fn look(State(guard): State<Guard>, mut request: Request, next: Next) -> R
 
 impl Guard {
     /// Leaves the caller in the request, as the operator it is, for the channels' routes.
-    #[expect(
-        clippy::result_large_err,
-        reason = "what is refused is the answer to a request"
-    )]
-    fn check(&self, request: &mut Request) -> Result<(), Response> {
+    fn check(&self, request: &mut Request) -> Result<(), Refusal> {
         let checked = browser::check_operator(request.uri(), request.headers(), self.bound);
-        checked.map_err(|foreign| of_foreign(foreign).into_response())?;
+        checked.map_err(of_foreign)?;
         if !request.uri().path().starts_with(BEHIND_KEYS) {
             return Ok(());
         }
@@ -103,38 +98,23 @@ impl Guard {
             .map_err(|denied| {
                 let warnings = self.meters.warnings();
                 warnings.count(Warning::KeyRefused, 1, denied.detail());
-                of_denied(&denied)
+                Refusal::from(denied)
             })?;
         request.extensions_mut().insert(Arc::new(caller));
         Ok(())
     }
 }
 
-fn of_foreign(foreign: Foreign) -> Problem {
+/// What is refused here has no settings to mend it: the advice differs from that of producers' address.
+fn of_foreign(foreign: Foreign) -> Refusal {
     match foreign {
-        Foreign::Host => Problem::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "misdirected_request",
+        Foreign::Host => Refusal::new(
+            Code::MisdirectedRequest,
             "Host must be localhost, a loopback address, or the address this listens on",
         ),
-        Foreign::Origin => Problem::new(
-            StatusCode::FORBIDDEN,
-            "forbidden",
+        Foreign::Origin => Refusal::new(
+            Code::Forbidden,
             "a page of another origin made this request",
         ),
-    }
-}
-
-fn of_denied(denied: &Denied) -> Response {
-    let detail = denied.detail();
-    match denied {
-        Denied::Unknown(_) => {
-            let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail);
-            let challenge = [(WWW_AUTHENTICATE, crate::access::CHALLENGE)];
-            (challenge, problem).into_response()
-        }
-        Denied::Forbidden(_) => {
-            Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).into_response()
-        }
     }
 }

@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::Admin;
 use super::by::By;
-use super::problem::Problem;
 use crate::dispatch::LetterFilter;
+use crate::refusal::Refusal;
 
 /// Letters on a page, unless `limit` says less.
 const PAGE: usize = 100;
@@ -30,14 +29,14 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(query: Option<&str>, pages: bool) -> Result<Self, Problem> {
+    fn of(query: Option<&str>, pages: bool) -> Result<Self, Refusal> {
         let mut wanted = Self {
             limit: PAGE,
             ..Self::default()
         };
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             let number = || {
-                let wrong = || malformed(format!("{name} is not a number: {value:?}"));
+                let wrong = || Refusal::malformed(format!("{name} is not a number: {value:?}"));
                 value.parse::<u64>().map_err(|_| wrong())
             };
             match &*name {
@@ -49,29 +48,25 @@ impl Wanted {
                     let limit = usize::try_from(number()?).unwrap_or(usize::MAX);
                     if !(1..=PAGE_MAX).contains(&limit) {
                         let bound = format!("limit is not an integer from 1 to {PAGE_MAX}");
-                        return Err(malformed(bound));
+                        return Err(Refusal::malformed(bound));
                     }
                     wanted.limit = limit;
                 }
-                _ => return Err(malformed(format!("there is no parameter {name:?} here"))),
+                _ => {
+                    return Err(Refusal::malformed(format!(
+                        "there is no parameter {name:?} here"
+                    )));
+                }
             }
         }
         Ok(wanted)
     }
 }
 
-fn malformed(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
-}
-
-fn failed(why: String) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", why)
-}
-
 pub(super) async fn list(
     State(admin): State<Arc<dyn Admin>>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let wanted = Wanted::of(query.as_deref(), true)?;
     let page = admin.dead_letters(&wanted.filter, wanted.after, wanted.limit);
     Ok(Json(page).into_response())
@@ -81,9 +76,9 @@ pub(super) async fn replay(
     State(admin): State<Arc<dyn Admin>>,
     by: By,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let wanted = Wanted::of(query.as_deref(), false)?;
-    let report = admin.replay(wanted.filter).await.map_err(failed)?;
+    let report = admin.replay(wanted.filter).await?;
     let refused = report.refused.len();
     by.actor().replayed(report.replayed, refused);
     Ok(Json(report).into_response())
@@ -93,9 +88,9 @@ pub(super) async fn purge(
     State(admin): State<Arc<dyn Admin>>,
     by: By,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refusal> {
     let wanted = Wanted::of(query.as_deref(), false)?;
-    let purged = admin.purge(wanted.filter).await.map_err(failed)?;
+    let purged = admin.purge(wanted.filter).await?;
     by.actor().purged_dead_letters(purged);
     Ok(Json(json!({ "purged": purged })).into_response())
 }

@@ -7,13 +7,12 @@
 //! - `console`: the page and its files; `views`: what it shows beside channels;
 //! - `guard`: who may speak to the admin listener through a browser, and what its answers may do;
 //! - `by`: who sent a request, for the log;
-//! - `letters`: dead letters; `problem`: refusals.
+//! - `letters`: dead letters.
 
 mod by;
 mod console;
 mod guard;
 mod letters;
-mod problem;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -23,7 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -31,9 +30,9 @@ use serde::Serialize;
 
 use crate::access::Keyring;
 use crate::dispatch::{Clock, LetterFilter, ShownLetter};
+use crate::refusal::{Code, Refusal};
 use crate::telemetry::{Meters, Snapshot, Telemetry, request_id};
 use by::By;
-use problem::Problem;
 pub use views::{Losses, Overview};
 
 /// What the listeners ask of the gateway.
@@ -73,7 +72,7 @@ pub trait Admin: Send + Sync + 'static {
 }
 
 /// Work under way, or why it could not be done.
-pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
 
 /// Some dead letters.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -162,8 +161,8 @@ pub fn metrics_router(telemetry: Arc<Telemetry>, admin: Arc<dyn Admin>) -> Route
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(readyz))
-        .method_not_allowed_fallback(problem::method_not_allowed)
-        .fallback(problem::not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
         .layer(axum::middleware::from_fn(request_id::answer))
         .with_state((telemetry, admin))
 }
@@ -192,8 +191,8 @@ pub fn admin_router(
         .with_state(admin)
         .merge(channels)
         .merge(console::router())
-        .method_not_allowed_fallback(problem::method_not_allowed)
-        .fallback(problem::not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
         .layer(axum::middleware::from_fn(request_id::answer));
     guard::around(router, listen, keyring, clock, meters)
 }
@@ -208,12 +207,7 @@ async fn metrics(State((telemetry, admin)): State<(Arc<Telemetry>, Arc<dyn Admin
         Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the scrape failed");
-            Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "the scrape failed; see the log",
-            )
-            .into_response()
+            Refusal::new(Code::Internal, "the scrape failed; see the log").into_response()
         }
     }
 }
@@ -233,12 +227,21 @@ async fn reload(State(admin): State<Arc<dyn Admin>>, by: By) -> Response {
     by.actor().reloads();
     match admin.reload().await {
         Ok(report) => Json(report).into_response(),
-        Err(errors) => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid_configuration",
-            "the configuration has errors; nothing was changed",
-        )
-        .with_errors(errors)
-        .into_response(),
+        Err(errors) => {
+            let detail = "the configuration has errors; nothing was changed";
+            let errors = serde_json::Value::from(errors);
+            Refusal::new(Code::InvalidConfiguration, detail)
+                .problem(&format!(r#","errors":{errors}"#))
+        }
     }
+}
+
+async fn not_found(uri: Uri) -> Refusal {
+    let detail = format!("there is nothing at {}", uri.path());
+    Refusal::new(Code::NotFound, detail)
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Refusal {
+    let detail = format!("{} does not take {method}", uri.path());
+    Refusal::new(Code::MethodNotAllowed, detail)
 }

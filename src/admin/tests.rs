@@ -71,7 +71,8 @@ impl Admin for Gateway {
     }
 
     fn replay(&self, filter: LetterFilter) -> Doing<'_, ReplayReport> {
-        Box::pin(async move { Err(format!("{:?}", filter.reason)) })
+        let why = format!("{:?}", filter.reason);
+        Box::pin(async move { Err(Refusal::new(Code::Overloaded, why)) })
     }
 
     fn purge(&self, filter: LetterFilter) -> Doing<'_, usize> {

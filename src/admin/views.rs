@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+
 use engine::DeadLetter;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Admin;
-use super::problem::Problem;
 use crate::dispatch::AccountReport;
+use crate::refusal::{Code, Refusal};
 use crate::telemetry::{RecentRefusal, Snapshot};
 
 /// How it all stands, in a few figures.
@@ -91,13 +91,13 @@ pub(super) async fn overview(State(admin): State<Arc<dyn Admin>>) -> Json<Overvi
     Json(admin.overview())
 }
 
-pub(super) async fn refusals(State(admin): State<Arc<dyn Admin>>) -> Result<Json<Losses>, Problem> {
+pub(super) async fn refusals(State(admin): State<Arc<dyn Admin>>) -> Result<Json<Losses>, Refusal> {
     // It looks at every channel, for which producers would wait.
     let losses = tokio::task::spawn_blocking(move || admin.losses()).await;
     losses.map(Json).map_err(|error| {
         tracing::error!(%error, "the losses could not be counted");
         let detail = "the losses could not be counted; see the log";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+        Refusal::new(Code::Internal, detail)
     })
 }
 

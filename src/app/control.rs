@@ -8,9 +8,9 @@ use crate::admin::{
     ReplayRefusal, ReplayReport,
 };
 use crate::config::{self, UpstreamMode};
-use crate::dispatch::{Gateway, Letter, LetterFilter, NotReplayed, Refused, ShownLetter};
-use crate::ingest::refusal::Refusal;
+use crate::dispatch::{Gateway, Letter, LetterFilter, NotReplayed, ShownLetter};
 use crate::journal::Room;
+use crate::refusal::Refusal;
 use crate::telemetry::{Snapshot, Telemetry};
 
 /// What operators may ask of the running gateway.
@@ -147,7 +147,7 @@ impl Admin for Control {
     fn replay(&self, filter: LetterFilter) -> Doing<'_, ReplayReport> {
         Box::pin(async move {
             let replayed = self.gateway.replay(&self.by_arn(filter)).await;
-            let replayed = replayed.map_err(detail)?;
+            let replayed = replayed?;
             let refused = replayed.refused.into_iter().map(|(id, why)| {
                 let refusal = match why {
                     NotReplayed::Channel(refused) => Refusal::from(refused),
@@ -170,11 +170,7 @@ impl Admin for Control {
         Box::pin(async move {
             let filter = self.by_arn(filter);
             let purged = self.gateway.purge_dead_letters(&filter).await;
-            purged.map_err(detail)
+            Ok(purged?)
         })
     }
-}
-
-fn detail(refused: Refused) -> String {
-    Refusal::from(refused).detail.into_owned()
 }

@@ -14,6 +14,7 @@ use super::registry::Registry;
 use super::report::{self, AccountReport, ChannelReport};
 use super::room::Remembered;
 use super::shared::{Parts, Shared};
+use super::unavailable::Unavailable;
 use super::waiters::Waiter;
 use crate::arn::ChannelArn;
 use crate::config::{ChannelSettings, Settings, UpstreamMode};
@@ -24,25 +25,6 @@ use crate::upstream::AccountOptions;
 
 /// When a client that met a bound of the whole process may try again, in ms.
 const OVERLOADED_RETRY_MS: u64 = 1000;
-
-/// Why no event of a request was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// No such alias, not an ARN, or unlisted and not allowed.
-    UnknownChannel(&'static str),
-    /// A bound of the whole process is reached.
-    Overloaded {
-        /// Which.
-        bound: &'static str,
-        /// When to try again, in ms.
-        retry_after_ms: u64,
-    },
-    /// The journal's disk does not take what is written.
-    JournalFails {
-        /// When to try again, in ms.
-        retry_after_ms: u64,
-    },
-}
 
 /// A listed channel that could not be opened: it is unknown until another reload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -276,13 +258,13 @@ impl Gateway {
     /// The channel of an alias or an ARN.
     ///
     /// # Errors
-    /// [`Refused`]: it is not known and may not be made, or there are too many.
-    pub fn channel(&self, name: &str) -> Result<Arc<Channel>, Refused> {
+    /// [`Unavailable`]: it is not known and may not be made, or there are too many.
+    pub fn channel(&self, name: &str) -> Result<Arc<Channel>, Unavailable> {
         if let Some(channel) = self.registry.by_alias(name) {
             return Ok(channel);
         }
         let Ok(arn) = name.parse::<ChannelArn>() else {
-            return Err(Refused::UnknownChannel(
+            return Err(Unavailable::UnknownChannel(
                 "no channel has this name, and it is not a channel's ARN",
             ));
         };
@@ -290,7 +272,7 @@ impl Gateway {
         let known = self.registry.by_arn(&arn);
         match known {
             Some(channel) if settings.unlisted.allowed || channel.alias().is_some() => Ok(channel),
-            _ if !settings.unlisted.allowed => Err(Refused::UnknownChannel(
+            _ if !settings.unlisted.allowed => Err(Unavailable::UnknownChannel(
                 "the channel is not listed, and channels.allow_unlisted is false",
             )),
             _ => self
@@ -309,13 +291,13 @@ impl Gateway {
     /// Offers events to a channel in order, under one lock; one result an event.
     ///
     /// # Errors
-    /// [`Refused`]: no event was looked at.
+    /// [`Unavailable`]: no event was looked at.
     pub fn offer(
         &self,
         channel: &Arc<Channel>,
         events: impl IntoIterator<Item = Event>,
         results: &mut Vec<Result<Admission, Refusal>>,
-    ) -> Result<Standing, Refused> {
+    ) -> Result<Standing, Unavailable> {
         self.check_room()?;
         let now = self.now();
         let origin = Origin::current();
@@ -335,8 +317,8 @@ impl Gateway {
     /// Offers events to any channels, all or none.
     ///
     /// # Errors
-    /// [`Refused`]: no event was looked at.
-    pub fn offer_all(&self, events: Vec<(Arc<Channel>, Event)>) -> Result<AllOrNone, Refused> {
+    /// [`Unavailable`]: no event was looked at.
+    pub fn offer_all(&self, events: Vec<(Arc<Channel>, Event)>) -> Result<AllOrNone, Unavailable> {
         self.check_room()?;
         let mut channels: Vec<&Arc<Channel>> = events.iter().map(|(channel, _)| channel).collect();
         // Always locked in the order of their ids: no two requests wait for each other.
@@ -386,13 +368,13 @@ impl Gateway {
     /// journal's mode promises.
     ///
     /// # Errors
-    /// [`Refused::JournalFails`]: nothing is promised. Events may still be delivered.
-    pub async fn durable(&self, ticket: Ticket) -> Result<(), Refused> {
+    /// [`Unavailable::JournalFails`]: nothing is promised. Events may still be delivered.
+    pub async fn durable(&self, ticket: Ticket) -> Result<(), Unavailable> {
         let committed = self.shared.journal.committed(ticket).await;
         committed.map_err(|Failing| JOURNAL_FAILS)
     }
 
-    pub(super) fn check_room(&self) -> Result<(), Refused> {
+    pub(super) fn check_room(&self) -> Result<(), Unavailable> {
         match self.shared.journal.room() {
             Room::Enough => {}
             Room::Full => return Err(overloaded("journal.max_bytes, or the room on its disk,")),
@@ -414,12 +396,12 @@ impl Gateway {
     /// Offers an event in the place of the queued one of its id.
     ///
     /// # Errors
-    /// [`Refused`]: the event was not looked at.
+    /// [`Unavailable`]: the event was not looked at.
     pub fn replace(
         &self,
         channel: &Arc<Channel>,
         event: Event,
-    ) -> Result<Result<(Replaced, Standing), Refusal>, Refused> {
+    ) -> Result<Result<(Replaced, Standing), Refusal>, Unavailable> {
         self.check_room()?;
         let now = self.now();
         let origin = Origin::current();
@@ -442,7 +424,7 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::durable`].
-    pub async fn cancel(&self, channel: &Arc<Channel>, id: &str) -> Result<Cancelled, Refused> {
+    pub async fn cancel(&self, channel: &Arc<Channel>, id: &str) -> Result<Cancelled, Unavailable> {
         let now = self.now();
         let cancel = channel.change(&self.shared, |state| state.queue.cancel(now, id));
         self.durable(cancel.1).await.map(|()| cancel.0)
@@ -457,7 +439,7 @@ impl Gateway {
         channel: &Arc<Channel>,
         kind: Option<&str>,
         key: Option<&str>,
-    ) -> Result<usize, Refused> {
+    ) -> Result<usize, Unavailable> {
         let now = self.now();
         let purge = channel.change(&self.shared, |state| state.queue.purge(now, kind, key));
         self.durable(purge.1).await.map(|()| purge.0)
@@ -695,12 +677,12 @@ fn listed(settings: &Settings) -> HashMap<&ChannelArn, &ChannelSettings> {
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-const JOURNAL_FAILS: Refused = Refused::JournalFails {
+const JOURNAL_FAILS: Unavailable = Unavailable::JournalFails {
     retry_after_ms: OVERLOADED_RETRY_MS,
 };
 
-const fn overloaded(bound: &'static str) -> Refused {
-    Refused::Overloaded {
+const fn overloaded(bound: &'static str) -> Unavailable {
+    Unavailable::Overloaded {
         bound,
         retry_after_ms: OVERLOADED_RETRY_MS,
     }

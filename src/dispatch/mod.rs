@@ -38,6 +38,7 @@ mod shared;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod unavailable;
 mod waiters;
 
 pub use account::Account;
@@ -45,10 +46,11 @@ pub use channel::{Channel, Delivered, LastError};
 #[cfg(test)]
 pub(crate) use clock::manual;
 pub use clock::{BootId, Clock, Moment};
-pub use gateway::{Gateway, NotOpened, Refused, Standing};
+pub use gateway::{Gateway, NotOpened, Standing};
 pub use letters::{DeadLetters, Letter, LetterFilter, ShownLetter};
 pub use replay::{NotReplayed, Replayed};
 pub use report::{AccountReport, ChannelReport};
 pub use shared::Parts;
 pub use streams::Notice;
+pub use unavailable::Unavailable;
 pub use waiters::{Ends, Waiter};

@@ -4,8 +4,9 @@ use std::sync::PoisonError;
 
 use engine::Refusal;
 
-use super::gateway::{Gateway, Refused};
+use super::gateway::Gateway;
 use super::letters::{Letter, LetterFilter};
+use super::unavailable::Unavailable;
 use crate::journal::Ticket;
 
 /// What became of dead letters that were replayed.
@@ -21,7 +22,7 @@ pub struct Replayed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotReplayed {
     /// Its channel takes no events.
-    Channel(Refused),
+    Channel(Unavailable),
     /// Its queue did not take it.
     Queue(Refusal),
 }
@@ -52,7 +53,7 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::durable`]: what was accepted is queued all the same.
-    pub async fn replay(&self, filter: &LetterFilter) -> Result<Replayed, Refused> {
+    pub async fn replay(&self, filter: &LetterFilter) -> Result<Replayed, Unavailable> {
         let (replayed, ticket) = self.replay_now(filter);
         self.durable(ticket).await?;
         Ok(replayed)
@@ -92,13 +93,16 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::durable`].
-    pub async fn purge_dead_letters(&self, filter: &LetterFilter) -> Result<usize, Refused> {
+    pub async fn purge_dead_letters(&self, filter: &LetterFilter) -> Result<usize, Unavailable> {
         let letters = self.dead_letters(filter, None, usize::MAX);
         self.forget_letters(letters.into_iter().map(|letter| letter.id))
             .await
     }
 
-    async fn forget_letters(&self, ids: impl IntoIterator<Item = u64>) -> Result<usize, Refused> {
+    async fn forget_letters(
+        &self,
+        ids: impl IntoIterator<Item = u64>,
+    ) -> Result<usize, Unavailable> {
         let forgotten = self.shared.letters.remove(ids);
         self.durable(self.shared.journal.mark_shelf()).await?;
         Ok(forgotten)

@@ -15,8 +15,8 @@ use crate::config::Scope;
 use crate::dispatch::{Channel, Standing};
 use crate::ingest::context::ApiContext;
 use crate::ingest::parse::batch::Batch;
-use crate::ingest::refusal::{Code, Refusal};
-use crate::telemetry::{Refused, Transport};
+use crate::refusal::{Code, Refusal};
+use crate::telemetry::{RefusalSample, Transport};
 
 /// What became of the events of a batch.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ impl IngressMetrics<'_> {
         for refusal in refusals {
             let events = std::mem::take(&mut counts[refusal.code as usize]);
             if events > 0 {
-                self.context.meters.refused(&Refused {
+                self.context.meters.refused(&RefusalSample {
                     transport: self.transport,
                     channel,
                     code: refusal.code.name(),

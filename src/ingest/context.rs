@@ -13,7 +13,7 @@ use crate::access::{Access, BodyBudget, Caller, Denied};
 use crate::config::{ChannelSettings, Scope, Settings, did_you_mean};
 use crate::ingest::limits::{NEAR_COMPARED_MAX, NEAR_LOOKED_AT_MAX, NEAR_NAME_MAX};
 use crate::ingest::parse::validate::ParseContext;
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
 use engine::Wall;
 
 use crate::dispatch::{Channel, Clock, Gateway};

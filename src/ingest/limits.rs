@@ -25,9 +25,6 @@ pub const DEPTH_MAX: usize = 64;
 pub const EVENTS_MAX: usize = 100_000;
 /// No event is shorter: `{"data":1}`.
 pub const EVENT_MIN_BYTES: usize = 10;
-/// Longest `detail` of a refusal, in bytes: it quotes the producer's own field names.
-pub const DETAIL_MAX: usize = 240;
-
 /// An oversized or unwanted body is read and thrown away up to this size …
 pub const DISCARD_MAX_BYTES: usize = 8 << 20;
 /// … or this long, so that the client sees the answer rather than a reset (surface).

@@ -6,7 +6,7 @@
 //! - [`api`]: one file for each group of endpoints, and the table of routes;
 //! - [`context`]: what every handler has; [`session`]: a caller that stays longer than one request;
 //! - [`admission`]: offers events to the gateway and counts them;
-//! - [`refusal`]: THE map from reasons to statuses; [`limits`]: THE list of bounds.
+//! - [`limits`]: THE list of bounds.
 
 pub mod admission;
 pub mod api;
@@ -14,7 +14,6 @@ pub mod context;
 pub mod limits;
 pub mod listener;
 pub mod parse;
-pub mod refusal;
 pub mod session;
 #[cfg(test)]
 mod tests;

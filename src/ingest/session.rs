@@ -11,7 +11,7 @@ use crate::access::{Access, Caller, ConnectionPermit, Denied};
 use crate::config::Scope;
 use crate::dispatch::Channel;
 use crate::ingest::context::{ApiContext, Listener};
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
 
 /// The wall clock may be set meanwhile: it is looked at this often.
 const CLOCK_LOOK: Duration = Duration::from_secs(20);

@@ -76,25 +76,6 @@ pub const OUTCOMES: [Outcome; 6] = [
     Outcome::Unknown,
 ];
 
-/// The codes of refused events: the table of the surface.
-pub const REJECTION_CODES: [&str; 15] = [
-    "malformed",
-    "unauthenticated",
-    "forbidden",
-    "unknown_channel",
-    "channel_offline",
-    "event_too_large",
-    "body_too_large",
-    "unsupported_media_type",
-    "invalid_event",
-    "queue_full",
-    "would_expire",
-    "rate_limited",
-    "overloaded",
-    "draining",
-    "slow_request",
-];
-
 /// The routes of producers, as axum's matched path has them, with the statuses each answers in
 /// the ordinary course of things. Others appear when they happen.
 pub const ROUTES: &[(&str, &[u16])] = &[

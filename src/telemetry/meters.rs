@@ -12,11 +12,12 @@ use std::time::Duration;
 use engine::{Outcome, Span};
 use metrics::{Counter, Gauge, Histogram};
 
-use super::labels::{OTHER_ACCOUNTS, OUTCOMES, REJECTION_CODES, ROUTES, Transport};
+use super::labels::{OTHER_ACCOUNTS, OUTCOMES, ROUTES, Transport};
 use super::names;
-use super::refusals::{self, RecentRefusal, Refused};
+use super::refusals::{self, RecentRefusal, RefusalSample};
 use super::registry::Registry;
 use super::warnings::Warnings;
+use crate::refusal::Code;
 
 /// Handles for everything that is counted where it happens.
 pub struct Meters {
@@ -92,7 +93,7 @@ impl AccountMeters {
 impl Meters {
     pub(super) fn new(registry: Arc<Registry>) -> Self {
         let r = &*registry;
-        let rejected = REJECTION_CODES.map(|code| (code, Rejected::new(r, code)));
+        let rejected = Code::OF_EVENTS.map(|code| (code.name(), Rejected::new(r, code.name())));
         let requests = ROUTES.iter().map(|(route, statuses)| {
             let histograms = statuses
                 .iter()
@@ -156,7 +157,7 @@ impl Meters {
     }
 
     /// Counts events that were refused, and keeps why for people.
-    pub fn refused(&self, refused: &Refused<'_>) {
+    pub fn refused(&self, refused: &RefusalSample<'_>) {
         self.rejected(refused.code, refused.events);
         self.refusals.add(refused);
     }

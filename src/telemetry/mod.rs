@@ -41,7 +41,7 @@ use std::time::Duration;
 
 pub use labels::{ChannelState, Transport};
 pub use meters::Meters;
-pub use refusals::{RecentRefusal, Refused};
+pub use refusals::{RecentRefusal, RefusalSample};
 pub use request_id::RequestId;
 pub use snapshot::{AccountSnapshot, ChannelSnapshot, Snapshot};
 pub use traces::Traces;

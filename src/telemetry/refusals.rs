@@ -19,7 +19,7 @@ const CHANNEL_MAX: usize = 128;
 
 /// Events that were refused together.
 #[derive(Clone, Copy, Debug)]
-pub struct Refused<'a> {
+pub struct RefusalSample<'a> {
     /// How they came in.
     pub transport: Transport,
     /// The channel's name, where one was given.
@@ -58,7 +58,7 @@ pub struct RecentRefusal {
 pub(super) struct Recent(Mutex<Vec<RecentRefusal>>);
 
 impl Recent {
-    pub(super) fn add(&self, refused: &Refused<'_>) {
+    pub(super) fn add(&self, refused: &RefusalSample<'_>) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let channel = refused.channel.map(|name| cut(name, CHANNEL_MAX));
         let is_same = |entry: &RecentRefusal| {
@@ -148,8 +148,8 @@ fn end_of(text: &str, quote: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn refused<'a>(channel: Option<&'a str>, code: &'static str, at_ms: u64) -> Refused<'a> {
-        Refused {
+    fn refused<'a>(channel: Option<&'a str>, code: &'static str, at_ms: u64) -> RefusalSample<'a> {
+        RefusalSample {
             transport: Transport::Http,
             channel,
             code,

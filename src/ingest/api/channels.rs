@@ -21,7 +21,7 @@ use crate::dispatch::ChannelReport;
 use crate::ingest::context::{ApiContext, Authenticated, Request, named};
 use crate::ingest::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::ingest::parse::query::Query;
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
 use crate::telemetry::actions::Action;
 
 /// The channel in the path.

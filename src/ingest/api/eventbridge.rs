@@ -28,7 +28,7 @@ use crate::dispatch::Notice;
 use crate::ingest::context::ApiContext;
 use crate::ingest::parse::body;
 use crate::ingest::parse::content_type;
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
 
 /// The header that holds the secret.
 pub const SECRET: &str = "x-cuegate-secret";

@@ -28,7 +28,8 @@ use crate::access::{BodyBudget, Keyring};
 use crate::dispatch::{ChannelReport, Gateway};
 use crate::ingest::context::{ApiContext, Life, Listener};
 use crate::ingest::listener::{origins, timing};
-use crate::ingest::refusal::{Refusal, method_not_allowed};
+use crate::refusal::Refusal;
+use crate::refusal::problem::method_not_allowed;
 use crate::telemetry::Meters;
 
 /// Everything producers can ask for. `life` is told by whoever ends the process.

@@ -27,8 +27,8 @@ use crate::dispatch::Delivered;
 use crate::ingest::context::named;
 use crate::ingest::context::{ApiContext, Authenticated, Life};
 use crate::ingest::limits::SSE_KEEP_ALIVE;
-use crate::ingest::refusal::{Code, Refusal};
 use crate::ingest::session::Session;
+use crate::refusal::{Code, Refusal};
 
 /// What a reader of server-sent events says when it comes back.
 const LAST_EVENT_ID: &str = "last-event-id";

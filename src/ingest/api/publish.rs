@@ -33,7 +33,7 @@ use crate::ingest::parse::content_type::{self, Coding, Media};
 use crate::ingest::parse::event::Addressing;
 use crate::ingest::parse::query::Query;
 use crate::ingest::parse::validate::ParseContext;
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
 use crate::telemetry::Transport;
 
 /// Publishes events to a channel.

@@ -30,7 +30,9 @@ use crate::ingest::parse::batch::Batch;
 use crate::ingest::parse::body;
 use crate::ingest::parse::content_type::{self, Coding};
 use crate::ingest::parse::text::{Text, once};
-use crate::ingest::refusal::{Code, Refusal, aws_response, push_string};
+use crate::refusal::ivs::aws_response;
+use crate::refusal::problem::push_string;
+use crate::refusal::{Code, Refusal};
 use crate::telemetry::Transport;
 use crate::telemetry::warnings::Warning;
 

@@ -43,9 +43,9 @@ use crate::ingest::parse::batch::Batch;
 use crate::ingest::parse::event::Addressing;
 use crate::ingest::parse::share::Share;
 use crate::ingest::parse::validate::ParseContext;
-use crate::ingest::refusal::{Code, Refusal};
 use crate::ingest::session::Session;
 use crate::journal::Ticket;
+use crate::refusal::{Code, Refusal};
 use crate::telemetry::spans::{self, Opened};
 use crate::telemetry::{RequestId, Transport};
 

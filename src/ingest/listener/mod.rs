@@ -35,8 +35,8 @@ use crate::ingest::limits::{
     CLOSE_TIME, DISCARD_MAX_BYTES, DISCARD_MAX_TIME, H2_ERRORS_MAX, H2_PING_EVERY, H2_PING_TIMEOUT,
     H2_RESETS_MAX, HEAD_MAX_BYTES, HEAD_TIME, HEADERS_MAX, OVERLOADED_RETRY_MS, TURNED_AWAY_MAX,
 };
-use crate::ingest::refusal::{Code, Refusal};
-use crate::telemetry::{Meters, Transport};
+use crate::refusal::{Code, Refusal};
+use crate::telemetry::{Meters, RequestId, Transport};
 use permits::{Permit, Permits};
 use timeout_io::{Guarded, TimeoutIo};
 use tls::Tls;
@@ -214,7 +214,8 @@ async fn turn_away(mut stream: TcpStream, detail: &'static str, place: OwnedSema
     let _place = place;
     let _ = timeout(DISCARD_MAX_TIME, async {
         let refusal = Refusal::new(Code::Overloaded, detail).retry_after(OVERLOADED_RETRY_MS);
-        stream.write_all(refusal.raw_response().as_bytes()).await?;
+        let answer = refusal.raw_response(RequestId::fresh().as_str());
+        stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;
         let mut left = stream.take(DISCARD_MAX_BYTES as u64);
         tokio::io::copy(&mut left, &mut tokio::io::sink()).await

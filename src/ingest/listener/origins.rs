@@ -22,7 +22,7 @@ use tower_service::Service;
 
 use crate::access::browser::{self, Foreign};
 use crate::ingest::context::ApiContext;
-use crate::ingest::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// How long a browser may remember what it was told of a path.
 const PREFLIGHT_AGE: Duration = Duration::from_mins(10);

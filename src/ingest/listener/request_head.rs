@@ -6,7 +6,7 @@
 use axum::http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderValue, Request, Response, Version};
 
-use crate::ingest::refusal::Refusal;
+use crate::refusal::Refusal;
 use crate::telemetry::RequestId;
 
 /// Whether the head is in order.

@@ -20,7 +20,8 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use super::permits::Permit;
 use super::progress::{Progress, UnderWay};
 use crate::ingest::limits::{HEAD_TIME, IDLE_TIME, WRITE_SILENCE};
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
+use crate::telemetry::RequestId;
 
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -186,7 +187,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for TimeoutIo<I> {
             // Nothing else is being written, and a short answer fits the socket's buffer.
             let refusal =
                 Refusal::new(Code::SlowRequest, "the head of the request came too slowly");
-            let _ = Pin::new(&mut self.io).poll_write(cx, refusal.raw_response().as_bytes());
+            let _ = Pin::new(&mut self.io).poll_write(
+                cx,
+                refusal.raw_response(RequestId::fresh().as_str()).as_bytes(),
+            );
         }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -17,7 +17,7 @@ use super::event::{self, Addressed, Addressing};
 use super::text;
 use super::validate::ParseContext;
 use crate::ingest::limits::{EVENT_MIN_BYTES, EVENTS_MAX};
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
 
 /// How one event is read: the house's format, or `CloudEvents`.
 pub type Read = for<'a, 'b, 'c> fn(

@@ -18,7 +18,7 @@ use crate::access::BodyBudget;
 use crate::ingest::limits::{
     BODY_SILENCE, BODY_TIME, DISCARD_MAX_BYTES, DISCARD_MAX_TIME, GZIP_OVERHEAD, GZIP_SHARE,
 };
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
 
 /// Reads a body of at most `max` bytes, unpacked. `own` is the caller's part of the budget, if it has
 /// one.

@@ -18,7 +18,8 @@ use super::json;
 use super::text::{self, Text};
 use super::validate::{Moment, ParseContext, UnvalidatedEvent, Word, rfc3339_ms};
 use crate::ingest::limits::CLOUDEVENT_ID_MAX;
-use crate::ingest::refusal::{Refusal, push_string};
+use crate::refusal::Refusal;
+use crate::refusal::problem::push_string;
 
 /// How the headers of binary mode begin.
 const HEADER_PREFIX: &str = "ce-";

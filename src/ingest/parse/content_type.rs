@@ -4,7 +4,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName};
 
 use super::cloudevents::{self, BinaryBody};
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
 
 /// The forms a body of events has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::text::{Kept, Text, check_start, from_string, malformed, once};
 use super::validate::{Moment, ParseContext, UnvalidatedEvent, Verbatim, Word};
-use crate::ingest::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Whether events name their channel themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

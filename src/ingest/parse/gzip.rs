@@ -11,7 +11,7 @@ use flate2::write::GzDecoder;
 use super::share::Share;
 use crate::access::BodyBudget;
 use crate::ingest::limits::{GZIP_MEMBERS_MAX, GZIP_STATE_BYTES};
-use crate::ingest::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// A compressed body on its way.
 pub struct Unpacker<'a> {
@@ -138,7 +138,7 @@ impl Write for Unpacked<'_> {
 mod tests {
     use super::*;
     use crate::ingest::limits::{BODIES_MAX_BYTES, BODIES_OF_ONE_MAX_BYTES};
-    use crate::ingest::refusal::Code;
+    use crate::refusal::Code;
     use flate2::Compression;
     use flate2::write::GzEncoder;
 

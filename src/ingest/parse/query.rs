@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::ingest::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// The parameters of one request that were not taken yet.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 
 use crate::access::BodyBudget;
 use crate::ingest::limits::{BODIES_MAX_BYTES, BODIES_OF_ONE_MAX_BYTES, OVERLOADED_RETRY_MS};
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
 
 /// The part of the budgets that one body or message takes; given back when dropped.
 #[derive(Debug)]

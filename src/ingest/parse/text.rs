@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::ingest::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Refuses a byte order mark by its name: what `serde_json` says of it helps nobody.
 ///

@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use super::json;
 use super::text::Text;
 use crate::ingest::limits::{AT_MIN_MS, ID_MAX, KEY_MAX, KIND_MAX, TTL_MAX_MS};
-use crate::ingest::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// What reading an event needs to know of the world, and a buffer it works in.
 pub struct ParseContext<'a> {

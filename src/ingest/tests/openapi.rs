@@ -2,7 +2,7 @@
 //! documentation. That answers are as it says is schemathesis' to show, in `tests/interop`.
 
 use super::*;
-use crate::ingest::refusal::Code;
+use crate::refusal::Code;
 use crate::telemetry::labels::{OTHER_ROUTES, ROUTES};
 use std::collections::BTreeSet;
 

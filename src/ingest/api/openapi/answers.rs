@@ -10,7 +10,8 @@ use utoipa::openapi::header::Header;
 use utoipa::openapi::{Content, RefOr, Response, ResponseBuilder};
 
 use super::schemas::{self, reference, schema};
-use crate::ingest::refusal::{Code, aws_error};
+use crate::refusal::Code;
+use crate::refusal::ivs::aws_error;
 
 /// Responses by their status.
 pub type Responses = BTreeMap<String, RefOr<Response>>;

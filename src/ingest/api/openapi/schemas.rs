@@ -13,7 +13,7 @@ use super::events::{cloud_event, event};
 use super::extend;
 use crate::arn::ARN_MAX_CHARS;
 use crate::ingest::limits::EVENTS_MAX;
-use crate::ingest::refusal::Code;
+use crate::refusal::Code;
 
 /// A schema from its JSON.
 #[must_use]
@@ -124,9 +124,14 @@ fn codes(codes: impl IntoIterator<Item = Code>) -> Vec<&'static str> {
     codes.into_iter().map(Code::name).collect()
 }
 
+fn of_producers() -> impl Iterator<Item = Code> {
+    let all = Code::ALL.iter().copied();
+    all.filter(|code| !code.is_operators())
+}
+
 fn refusal_members() -> Value {
     json!({
-        "code": {"enum": codes(Code::ALL.iter().copied()), "description": "The reason; stable."},
+        "code": {"enum": codes(of_producers()), "description": "The reason; stable."},
         "detail": {"type": "string", "description": "The reason and what to do, for people."},
         "retry_after_ms": count("When to try again, in ms."),
     })

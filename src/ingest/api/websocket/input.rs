@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::Socket;
 use crate::ingest::limits::{WS_ACK_EVERY, WS_BATCH_BYTES};
-use crate::ingest::refusal::Code;
+use crate::refusal::Code;
 
 /// Messages that were buffered, and what came behind them.
 #[derive(Default)]

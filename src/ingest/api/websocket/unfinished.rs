@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::access::BodyBudget;
 use crate::ingest::limits::BODY_TIME;
 use crate::ingest::parse::share::Share;
-use crate::ingest::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal};
 
 /// Bytes of a WebSocket on their way, and the unfinished message among them.
 pub struct Metered<I> {

@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use super::*;
-use crate::ingest::refusal::Code;
+use crate::refusal::Code;
 use engine::{Data, Event, Wall};
 use proptest::prelude::*;
 
