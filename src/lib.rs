@@ -8,6 +8,7 @@ pub mod admin;
 pub mod app;
 pub mod arn;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod dispatch;
 #[cfg(any(test, fuzzing))]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuegate::access::{Access, Keyring};
-use cuegate::dispatch::{Clock, Gateway, Parts};
+use cuegate::clock::Clock;
+use cuegate::dispatch::{Gateway, Parts};
 use cuegate::ingest::Security;
 use cuegate::journal::{Journal, Recovery};
 use cuegate::lifecycle::Supervisor;

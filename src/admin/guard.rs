@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::access::Keyring;
 use crate::access::browser::{self, Foreign};
-use crate::dispatch::Clock;
+use crate::clock::Clock;
 use crate::refusal::{Code, Refusal};
 use crate::telemetry::Meters;
 use crate::telemetry::warnings::Warning;

@@ -29,7 +29,8 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use crate::access::Keyring;
-use crate::dispatch::{Clock, LetterFilter, ShownLetter};
+use crate::clock::Clock;
+use crate::dispatch::{LetterFilter, ShownLetter};
 use crate::refusal::{Code, Refusal};
 use crate::telemetry::{Meters, Snapshot, Telemetry, request_id};
 use by::By;

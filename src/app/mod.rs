@@ -31,8 +31,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin;
+use crate::clock::Clock;
 use crate::config::{self, Settings};
-use crate::dispatch::{AccountReport, Clock, DeadLetters, Gateway, Parts};
+use crate::dispatch::{AccountReport, DeadLetters, Gateway, Parts};
 use crate::ingest::{self, Security};
 use crate::journal::{self, Journal, Recovery};
 use crate::lifecycle::{Death, Supervisor};

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::dispatch::Clock;
+use crate::clock::Clock;
 use crate::journal::{self, Inspection, OpenError, RecoveredChannel};
 
 /// What to do with a journal.

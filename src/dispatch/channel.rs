@@ -12,12 +12,12 @@ use tokio::sync::broadcast;
 
 use super::account::Account;
 use super::aggregate::Counted;
-use super::clock::Clock;
 use super::origins::Origins;
 use super::shared::Shared;
 use super::streams::Noticed;
 use crate::arn::ChannelArn;
-use crate::journal::{Pause, Source, Taken, Ticket};
+use crate::clock::Clock;
+use crate::journal::{Drained, Pause, Source, Ticket};
 use crate::telemetry::Meters;
 use crate::telemetry::spans::Origin;
 use crate::telemetry::warnings::Warning;
@@ -312,9 +312,9 @@ impl Source for Channel {
         self.joined.store(false, Ordering::Release);
     }
 
-    fn take(&self) -> Taken {
+    fn take(&self) -> Drained {
         let mut state = self.lock_state();
-        Taken {
+        Drained {
             changes: state.queue.take_changes(),
             alive: state.queue.footprint(),
             anew: std::mem::take(&mut state.anew),
@@ -324,11 +324,11 @@ impl Source for Channel {
         }
     }
 
-    fn snapshot(&self) -> Taken {
+    fn snapshot(&self) -> Drained {
         let mut state = self.lock_state();
         state.queue.take_changes();
         (state.anew, state.pause_changed) = (false, false);
-        Taken {
+        Drained {
             changes: state.queue.snapshot(),
             pause: state.paused.map(Pause::Since),
             is_idle: state.queue.is_idle() && state.paused.is_none(),

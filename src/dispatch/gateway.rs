@@ -9,7 +9,6 @@ use engine::{Admission, Cancelled, Event, EventState, Refusal, Replaced, Time};
 use tokio::sync::broadcast;
 
 use super::channel::{Channel, Delivered, State};
-use super::clock::Clock;
 use super::registry::Registry;
 use super::report::{self, AccountReport, ChannelReport};
 use super::room::Remembered;
@@ -17,6 +16,7 @@ use super::shared::{Parts, Shared};
 use super::unavailable::Unavailable;
 use super::waiters::Waiter;
 use crate::arn::ChannelArn;
+use crate::clock::Clock;
 use crate::config::{ChannelSettings, Settings, UpstreamMode};
 use crate::journal::{Failing, Recovery, Room, Ticket};
 use crate::telemetry::Snapshot;

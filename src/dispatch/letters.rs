@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::channel::LastError;
-use super::clock::{BootId, Moment};
-use crate::journal::Shelf;
+use crate::clock::{BootId, Moment};
+use crate::journal::DeadLetterStore;
 use crate::timestamp::rfc3339;
 
 /// Most letters kept: a wrong role on a busy channel makes hundreds a second, and a person
@@ -421,7 +421,7 @@ impl Kept {
     }
 }
 
-impl Shelf for DeadLetters {
+impl DeadLetterStore for DeadLetters {
     /// What cannot be read is told and left out.
     fn restore(&self, letters: Vec<(u64, Vec<u8>)>) {
         let mut kept = self.lock();
@@ -472,7 +472,7 @@ mod tests {
     use super::*;
     use engine::DeadLetter;
 
-    use crate::dispatch::manual::Machine;
+    use crate::clock::manual::Machine;
 
     fn dead(data: &str) -> Dead {
         Dead {

@@ -23,7 +23,6 @@ mod account;
 mod aggregate;
 mod call;
 mod channel;
-mod clock;
 mod credentials;
 mod driver;
 mod gateway;
@@ -43,9 +42,6 @@ mod waiters;
 
 pub use account::Account;
 pub use channel::{Channel, Delivered, LastError};
-#[cfg(test)]
-pub(crate) use clock::manual;
-pub use clock::{BootId, Clock, Moment};
 pub use gateway::{Gateway, NotOpened, Standing};
 pub use letters::{DeadLetters, Letter, LetterFilter, ShownLetter};
 pub use replay::{NotReplayed, Replayed};

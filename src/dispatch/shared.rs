@@ -8,10 +8,10 @@ use engine::{Dead, DeadLetter, Span, Time};
 
 use super::aggregate::Aggregates;
 use super::channel::LastError;
-use super::clock::Clock;
 use super::letters::DeadLetters;
 use super::recent::Recent;
 use super::waiters::Waiters;
+use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::lifecycle::Supervisor;
 use crate::telemetry::Meters;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use engine::{Data, Event, Wall};
 
-use super::manual::Machine;
 use super::{Channel, Gateway, Parts};
+use crate::clock::manual::Machine;
 use crate::config::{self, Settings};
 use crate::journal::{Journal, Recovery};
 use crate::lifecycle::Supervisor;

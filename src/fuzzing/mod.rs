@@ -18,8 +18,9 @@ use engine::{ChannelPolicy, OnUnknown, Queue, Rebuild, Span, Wall};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::access::BodyBudget;
+use crate::clock::Clock;
 use crate::config;
-use crate::dispatch::{Clock, DeadLetters};
+use crate::dispatch::DeadLetters;
 use crate::ingest::admission::Tally;
 use crate::ingest::api::{publish, put_metadata, websocket};
 use crate::ingest::limits::{HEADERS_MAX, WS_ACK_EVERY, WS_BATCH_BYTES};
@@ -30,7 +31,7 @@ use crate::ingest::parse::gzip::Unpacker;
 use crate::ingest::parse::share::Share;
 use crate::ingest::parse::validate::ParseContext;
 use crate::journal::record::{self, Entry, Reading};
-use crate::journal::{Shelf, tail};
+use crate::journal::{DeadLetterStore, wal_tail};
 
 pub use limits::*;
 
@@ -258,9 +259,9 @@ pub(super) fn journal_block(block: &[u8]) {
 
 /// The storage's log, whose end a crash may have torn.
 pub(super) fn journal_log(log: &[u8]) {
-    match tail::scan(log).tail {
-        tail::Tail::Whole => {}
-        tail::Tail::Torn { at } | tail::Tail::Damaged { at } => assert!(at < log.len()),
+    match wal_tail::scan(log).tail {
+        wal_tail::Tail::Whole => {}
+        wal_tail::Tail::Torn { at } | wal_tail::Tail::Damaged { at } => assert!(at < log.len()),
     }
 }
 

@@ -122,7 +122,11 @@ fn inputs_get_deep() {
             record::decode(block, &Reading::new(&Clock::new()), drop).is_ok()
         }) > 150
     );
-    assert!(share(inputs::log(), |log| tail::tail(log) == tail::Tail::Whole) > 50);
+    assert!(
+        share(inputs::log(), |log| wal_tail::tail(log)
+            == wal_tail::Tail::Whole)
+            > 50
+    );
     assert!(
         share(inputs::put_metadata(), |body| {
             put_metadata::parse(&Bytes::copy_from_slice(body)).is_ok()

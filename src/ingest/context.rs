@@ -16,7 +16,8 @@ use crate::ingest::parse::validate::ParseContext;
 use crate::refusal::{Code, Refusal};
 use engine::Wall;
 
-use crate::dispatch::{Channel, Clock, Gateway};
+use crate::clock::Clock;
+use crate::dispatch::{Channel, Gateway};
 use crate::telemetry::actions::Actor;
 use crate::telemetry::warnings::Warning;
 use crate::telemetry::{Meters, RequestId};

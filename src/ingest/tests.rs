@@ -24,8 +24,9 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 use crate::access::{Access, Keyring};
+use crate::clock::Clock;
 use crate::config::{self, Settings};
-use crate::dispatch::{Clock, Gateway, Parts};
+use crate::dispatch::{Gateway, Parts};
 use crate::ingest::listener::permits::Permits;
 use crate::ingest::{Life, listener, router};
 use crate::journal::{Journal, Recovery};

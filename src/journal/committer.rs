@@ -10,16 +10,15 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use engine::Change;
-
 use super::directory::{Directory, OpenError};
-use super::gate::{Gate, Group};
+use super::group_commit::{Group, GroupCommit};
 use super::promise::Promises;
-use super::record::{self, Pause};
+use super::record;
 use super::recovery::{Blocks, Recovery};
+use super::source::{DeadLetterStore, Drained, Source};
 use super::space::{self, Space, Verdict};
 use super::store::{self, Mark, Store};
-use crate::dispatch::Clock;
+use crate::clock::Clock;
 
 /// How long nothing happens before the thread looks after itself.
 const IDLE: Duration = Duration::from_secs(1);
@@ -42,59 +41,6 @@ const MEASURE_PART: u64 = 64;
 /// half of it. A channel takes 5 numbers a second and the clock brings 1000.
 const N_AHEAD: u64 = 60_000;
 
-/// Something whose changes are kept: a channel.
-pub trait Source: Send + Sync {
-    /// The channel's ARN.
-    fn arn(&self) -> &str;
-
-    /// Joins the open group; false if it is a member already.
-    fn join(&self) -> bool;
-
-    /// Its group is taken: the next join begins a new membership.
-    fn leave(&self);
-
-    /// What changed since this was last asked.
-    fn take(&self) -> Taken;
-
-    /// Everything that is alive; changes until now are part of it and are not asked again.
-    fn snapshot(&self) -> Taken;
-}
-
-/// Small things that are kept one by one until they are removed: dead letters.
-pub trait Shelf: Send + Sync {
-    /// What an earlier process left on it, by number. Before anything is written.
-    fn restore(&self, things: Vec<(u64, Vec<u8>)>);
-
-    /// What was put there or removed since this was last asked, by number.
-    fn take(&self) -> Vec<(u64, Option<Vec<u8>>)>;
-
-    /// Everything there; changes until now are not asked again.
-    fn all(&self) -> Vec<(u64, Vec<u8>)>;
-}
-
-/// What a source has to say.
-pub struct Taken {
-    /// What changed.
-    pub changes: Vec<Change>,
-    /// The channel was paused or resumed.
-    pub pause: Option<Pause>,
-    /// Bytes of memory of what is alive: on disk it is less.
-    pub alive: usize,
-    /// Nothing is alive, no id remembered, and the channel is not paused.
-    pub is_idle: bool,
-    /// What was written before no longer tells the whole: a snapshot takes its place.
-    pub anew: bool,
-    /// The first number that no payload of it has yet. A payload that came and went since changes
-    /// were last asked is not among those of a snapshot.
-    pub n_next: u64,
-}
-
-impl Taken {
-    fn is_nothing(&self) -> bool {
-        self.changes.is_empty() && self.pause.is_none() && !self.is_idle && !self.anew
-    }
-}
-
 /// What is on disk of a channel.
 struct Log {
     /// None: it came from an earlier process, and nobody has opened its channel yet.
@@ -110,8 +56,8 @@ pub(super) struct Committer {
     directory: Directory,
     store: Store,
     max_bytes: u64,
-    shelf: Arc<dyn Shelf>,
-    gate: Arc<Gate>,
+    shelf: Arc<dyn DeadLetterStore>,
+    gate: Arc<GroupCommit>,
     clock: Arc<Clock>,
     logs: HashMap<Arc<str>, Log>,
     /// Numbers below this are reserved on disk.
@@ -139,8 +85,8 @@ impl Committer {
         store: Store,
         max_bytes: u64,
         recovery: &Recovery,
-        shelf: Arc<dyn Shelf>,
-        gate: Arc<Gate>,
+        shelf: Arc<dyn DeadLetterStore>,
+        gate: Arc<GroupCommit>,
         clock: Arc<Clock>,
     ) -> Result<Self, OpenError> {
         let logs = recovery.channels.iter().map(|channel| {
@@ -214,7 +160,7 @@ impl Committer {
 
     /// Writes a group. On an error none of it is written, and the journal takes no more.
     fn write(&mut self, group: Group) -> store::Result<()> {
-        let mut taken: Vec<(Arc<dyn Source>, Taken)> = Vec::with_capacity(group.members.len());
+        let mut taken: Vec<(Arc<dyn Source>, Drained)> = Vec::with_capacity(group.members.len());
         for source in group.members {
             let news = source.take();
             taken.push((source, news));
@@ -261,7 +207,7 @@ impl Committer {
     }
 
     /// What must be reserved before this group's payloads may go, if anything.
-    fn floor_to_reserve(&mut self, taken: &[(Arc<dyn Source>, Taken)]) -> Option<u64> {
+    fn floor_to_reserve(&mut self, taken: &[(Arc<dyn Source>, Drained)]) -> Option<u64> {
         let next = taken.iter().map(|(_, news)| news.n_next).max();
         self.n_next = self.n_next.max(next.unwrap_or(0));
         self.gate.set_n_next(self.n_next);
@@ -515,7 +461,7 @@ impl Log {
     fn write(
         &mut self,
         source: &Arc<dyn Source>,
-        news: &Taken,
+        news: &Drained,
         batch: &mut store::Batch<'_>,
         clock: &Clock,
     ) -> Option<u64> {

@@ -8,8 +8,8 @@ use super::directory::{self, Directory, OpenError};
 use super::present::{self, Copy, Found};
 use super::recovery::{self, Recovery};
 use super::store::{Durability, Store};
-use super::tail;
-use crate::dispatch::Clock;
+use super::wal_tail;
+use crate::clock::Clock;
 
 /// What a journal holds.
 #[derive(Default)]
@@ -65,7 +65,7 @@ pub fn salvage(dir: &Path, clock: &Arc<Clock>) -> Result<Inspection, OpenError> 
         return Err(none(dir));
     };
     let copy = Copy::of(generation)?;
-    if let Ok(seen) = tail::examine(copy.path()) {
+    if let Ok(seen) = wal_tail::examine(copy.path()) {
         seen.end.cut(copy.path())?;
     }
     let mut damage = Vec::new();

@@ -16,24 +16,26 @@
 //! - `promise`: how far the journal has promised;
 //! - `present`: the present generation, held against the promise;
 //! - `store`: one generation, in fjall; the only file that knows it;
-//! - `tail`: what a crash left at the end of the storage's log;
+//! - `wal_tail`: what a crash left at the end of the storage's log;
 //! - `recovery`: what a generation holds, as queues that can be built again;
-//! - `gate`: groups and tickets: who waits for which commit;
+//! - `group_commit`: groups and tickets: who waits for which commit;
+//! - `source`: what is kept, and what is asked of it;
 //! - `committer`: the thread that writes;
 //! - `inspect`: the same, for tools;
 //! - `space`: when there is room, and when to write anew.
 
 mod committer;
 mod directory;
-mod gate;
+mod group_commit;
 mod inspect;
 mod present;
 mod promise;
 pub(crate) mod record;
 mod recovery;
+mod source;
 mod space;
 mod store;
-pub(crate) mod tail;
+pub(crate) mod wal_tail;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -41,19 +43,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use committer::{Shelf, Source, Taken};
 pub use directory::OpenError;
-pub use gate::{Failing, Room, Ticket};
+pub use group_commit::{Failing, Room, Ticket};
 pub use inspect::{Inspection, inspect, salvage};
 pub use record::Pause;
 pub use recovery::{RecoveredChannel, Recovery};
+pub use source::{DeadLetterStore, Drained, Source};
 
+use crate::clock::Clock;
 use crate::config::JournalMode;
-use crate::dispatch::Clock;
 use crate::lifecycle::Supervisor;
 use committer::Committer;
 use directory::Directory;
-use gate::Gate;
+use group_commit::GroupCommit;
 use present::{Found, Present};
 use store::{Durability, Store};
 
@@ -81,7 +83,7 @@ type Thread = (JoinHandle<()>, Receiver<()>);
 /// The journal as the rest of the program sees it.
 pub struct Journal {
     /// None: there is no journal, and nothing waits.
-    gate: Option<Arc<Gate>>,
+    gate: Option<Arc<GroupCommit>>,
     thread: Mutex<Option<Thread>>,
     /// Blocks that were missing at the start.
     lost: u64,
@@ -105,7 +107,7 @@ impl Journal {
     pub fn open(
         options: &Options,
         clock: &Arc<Clock>,
-        shelf: Arc<dyn Shelf>,
+        shelf: Arc<dyn DeadLetterStore>,
         supervisor: &Supervisor,
     ) -> Result<(Self, Recovery), OpenError> {
         let durability = match options.mode {
@@ -134,7 +136,7 @@ impl Journal {
         directory.close_to_others();
         // First of all: the journal may be written anew at once, with what is on the shelf.
         shelf.restore(std::mem::take(&mut recovery.shelf));
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(GroupCommit::default());
         gate.set_n_next(recovery.n_floor);
         let committer = Committer::new(
             directory,
@@ -250,7 +252,7 @@ impl Journal {
 /// told, and the process is to end. The next start has all that was acknowledged.
 fn start(
     committer: Committer,
-    gate: &Arc<Gate>,
+    gate: &Arc<GroupCommit>,
     supervisor: &Supervisor,
 ) -> std::io::Result<Thread> {
     let (gate, supervisor) = (Arc::clone(gate), supervisor.clone());
@@ -272,7 +274,7 @@ const THREAD: &str = "the journal's thread";
 
 /// Looks after the thread that writes, which cannot tell that its disk does not answer. Ends with
 /// the journal.
-fn watch(gate: &Arc<Gate>, supervisor: &Supervisor) -> std::io::Result<()> {
+fn watch(gate: &Arc<GroupCommit>, supervisor: &Supervisor) -> std::io::Result<()> {
     let (gate, supervisor) = (Arc::downgrade(gate), supervisor.clone());
     std::thread::Builder::new()
         .name("journal-watch".to_owned())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::directory::{self, OpenError};
 use super::promise::{self, Promise};
 use super::store::{Durability, Mark, Store};
-use super::tail::{self, End};
+use super::wal_tail::{self, End};
 
 /// What a directory holds.
 pub(super) enum Found {
@@ -44,7 +44,7 @@ pub(super) fn find(dir: &Path) -> Result<Found, OpenError> {
                 let what = format_args!("it is missing, and {} holds something", path.display());
                 return Err(OpenError::damaged(&current, what));
             }
-            found = found.max(tail::examine(path)?.sequence.unwrap_or(0));
+            found = found.max(wal_tail::examine(path)?.sequence.unwrap_or(0));
         }
         if promised.is_some_and(|promised| promised.sequence > found && promised.binds()) {
             let what = "it is missing, and so is what was promised";
@@ -67,7 +67,7 @@ pub(super) fn find(dir: &Path) -> Result<Found, OpenError> {
 
 /// Holds what is there against what was promised.
 fn judge(number: u64, path: PathBuf, promised: Option<&Promise>) -> Result<Present, OpenError> {
-    let seen = tail::examine(&path)?;
+    let seen = wal_tail::examine(&path)?;
     let binds = promised.is_none_or(Promise::binds);
     if let Some(what) = seen.damage.as_ref().filter(|_| binds) {
         return Err(OpenError::damaged(&path, what));
@@ -119,11 +119,11 @@ fn in_tables(path: &Path, end: &End) -> Result<u64, OpenError> {
 
 /// Whether a generation that `current` does not name has anything in it.
 fn holds_something(path: &Path) -> Result<bool, OpenError> {
-    if !tail::is_begun(path)? {
+    if !wal_tail::is_begun(path)? {
         return Ok(false);
     }
     let copy = Copy::of(path)?;
-    let seen = tail::examine(copy.path())?;
+    let seen = wal_tail::examine(copy.path())?;
     seen.end.cut(copy.path())?;
     // What cannot be opened was begun and may hold anything.
     let Ok(store) = Store::open_copy(copy.path(), path, Durability::Process) else {
@@ -163,9 +163,9 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), OpenError> {
         if kind.is_dir() {
             std::fs::create_dir(&to).map_err(OpenError::io(&to))?;
             copy_all(&from, &to)?;
-        } else if tail::is_log(&from) {
+        } else if wal_tail::is_log(&from) {
             // 64 MiB are laid out for a few bytes.
-            tail::copy(&from, &to)?;
+            wal_tail::copy(&from, &to)?;
         } else {
             std::fs::copy(&from, &to).map_err(OpenError::io(&to))?;
         }

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use engine::{Change, Data, DeadLetter, End, Fate, Kept, Merge, Priority, Scheduled, Time, Wall};
 use serde::{Deserialize, Serialize};
 
-use crate::dispatch::Clock;
+use crate::clock::Clock;
 pub(crate) use when::Reading;
 use when::{Header, offset};
 

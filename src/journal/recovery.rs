@@ -8,8 +8,8 @@ use super::directory::OpenError;
 use super::record::{self, Entry, Pause, Reading};
 use super::store::{Mark, Store};
 use crate::arn::ChannelArn;
+use crate::clock::Clock;
 use crate::config::DEDUP_MAX_IDS;
-use crate::dispatch::Clock;
 
 /// A channel of the journal.
 pub struct RecoveredChannel {

@@ -7,7 +7,7 @@
 /// The present state of the disk, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Space {
-    /// Taken by the journal.
+    /// Drained by the journal.
     pub used: u64,
     /// Of that, what would be written anew.
     pub alive: u64,

@@ -12,17 +12,17 @@ impl Source for Broken {
         true
     }
     fn leave(&self) {}
-    fn take(&self) -> Taken {
+    fn take(&self) -> Drained {
         panic!("as planned")
     }
-    fn snapshot(&self) -> Taken {
+    fn snapshot(&self) -> Drained {
         panic!("as planned")
     }
 }
 
 struct Empty;
 
-impl Shelf for Empty {
+impl DeadLetterStore for Empty {
     fn restore(&self, _: Vec<(u64, Vec<u8>)>) {}
     fn take(&self) -> Vec<(u64, Option<Vec<u8>>)> {
         Vec::new()
@@ -70,8 +70,8 @@ impl Source for Busy {
     }
     fn leave(&self) {}
     /// More than its last snapshot, so that another one is made.
-    fn take(&self) -> Taken {
-        Taken {
+    fn take(&self) -> Drained {
+        Drained {
             changes: vec![engine::Change::Remembered {
                 id: "x".repeat(5000).into(),
                 until: engine::Time::NEVER,
@@ -81,16 +81,16 @@ impl Source for Busy {
         }
     }
     /// A payload came and went since.
-    fn snapshot(&self) -> Taken {
-        Taken {
+    fn snapshot(&self) -> Drained {
+        Drained {
             n_next: self.0,
             ..nothing()
         }
     }
 }
 
-fn nothing() -> Taken {
-    Taken {
+fn nothing() -> Drained {
+    Drained {
         changes: Vec::new(),
         pause: None,
         is_idle: false,

@@ -18,7 +18,8 @@ use opentelemetry_http::{HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::traces::EXPORT_TIME;
+/// How long one export may take, tries included.
+pub(super) const EXPORT_TIME: Duration = Duration::from_secs(2);
 
 /// How often it is said that traces cannot be exported.
 const COMPLAIN_EVERY: Duration = Duration::from_mins(1);

@@ -20,7 +20,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::collector::Collector;
+use super::collector::{Collector, EXPORT_TIME};
 use super::spans;
 
 /// Spans that wait to be exported, of some 1 KB each: more than a second of an account's calls,
@@ -30,8 +30,6 @@ const QUEUE_MAX: usize = 2048;
 const BATCH_MAX: usize = 512;
 /// How often what waits is exported: a trace is looked up seconds later.
 const EXPORT_EVERY: Duration = Duration::from_secs(1);
-/// How long one export may take, tries included.
-pub(super) const EXPORT_TIME: Duration = Duration::from_secs(2);
 /// How long the last export may hold up the end of the process.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 

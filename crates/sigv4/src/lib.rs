@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`verify`] | the one entry: every check, in order |
 //! | `authorization` | the `Authorization` header, taken apart |
+//! | `request` | the request and the secret, as the caller gives them |
 //! | `recompute` | the received request, signed once more |
 //! | `timestamp` | `20260102T030405Z` and back |
 //! | [`Error`] | what can be wrong, with AWS's code, status and words |
@@ -20,8 +21,10 @@
 mod authorization;
 mod error;
 mod recompute;
+mod request;
 mod timestamp;
 mod verify;
 
 pub use error::Error;
-pub use verify::{MAX_SKEW, Request, Secret, Verified, is_presigned, verify};
+pub use request::{Request, Secret};
+pub use verify::{MAX_SKEW, Verified, is_presigned, verify};

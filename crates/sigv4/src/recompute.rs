@@ -5,7 +5,7 @@
 
 use crate::Error;
 use crate::authorization::Authorization;
-use crate::verify::{CONTENT_SHA256, DATE, Request, Secret};
+use crate::request::{CONTENT_SHA256, DATE, Request, Secret};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign,

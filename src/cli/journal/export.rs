@@ -8,7 +8,7 @@ use engine::{Data, Kept, Merge};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::dispatch::Clock;
+use crate::clock::Clock;
 use crate::ingest::limits::ID_MAX;
 use crate::timestamp::rfc3339;
 

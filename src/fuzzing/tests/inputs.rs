@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::super::MESSAGE_END;
-use crate::dispatch::Clock;
+use crate::clock::Clock;
 use crate::journal::record;
 
 type Inputs = BoxedStrategy<Vec<u8>>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::{Admission, ChannelPolicy, Event as Offered, Queue, Rebuild, Span};
 
 use super::*;
-use crate::dispatch::manual::Machine;
+use crate::clock::manual::Machine;
 
 const HOUR_MS: i64 = 3_600_000;
 

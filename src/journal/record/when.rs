@@ -7,7 +7,7 @@ use engine::{Time, Wall};
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
-use crate::dispatch::{BootId, Clock, Moment};
+use crate::clock::{BootId, Clock, Moment};
 
 /// When a block was written.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::committer::Source;
+use super::source::Source;
 
 /// The group that takes a change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +70,7 @@ pub(super) struct Group {
     pub closing: Option<bool>,
 }
 
-pub(super) struct Gate {
+pub(super) struct GroupCommit {
     open: Mutex<Open>,
     bell: Condvar,
     progress: watch::Sender<Progress>,
@@ -83,7 +83,7 @@ pub(super) struct Gate {
     n_next: AtomicU64,
 }
 
-impl Default for Gate {
+impl Default for GroupCommit {
     fn default() -> Self {
         Self {
             open: Mutex::new(Open {
@@ -104,7 +104,7 @@ impl Default for Gate {
     }
 }
 
-impl Gate {
+impl GroupCommit {
     pub(super) fn mark(&self, source: Arc<dyn Source>) -> Ticket {
         let mut open = self.lock();
         if source.join() {
