@@ -12,11 +12,12 @@ use crate::policy::{Offline, Overflow};
 use crate::queue::Queue;
 use crate::queue::changes::Change;
 use crate::queue::ends::Ending;
+use crate::queue::gate::Gate;
+use crate::queue::item::Seat;
 use crate::queue::item::{Item, Place, Stage};
 use crate::queue::ledger::{DeadLetter, End, Fate};
 use crate::queue::order::Order;
 use crate::queue::part::Part;
-use crate::queue::replace::Seat;
 use crate::queue::scheduled::Scheduled;
 use crate::time::{Span, Time};
 
@@ -500,17 +501,6 @@ impl Queue {
         }
         until
     }
-}
-
-/// What a channel lets through of what is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gate {
-    /// Everything.
-    Open,
-    /// One event, if nothing waits.
-    Probe,
-    /// Nothing.
-    Shut,
 }
 
 /// The moments and the size of an event that is coming in.

@@ -8,9 +8,10 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::num::NonZeroI64;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::queue::items::touch;
+use crate::queue::part::Empty;
 use crate::queue::{End, Fate};
 use crate::time::{Span, Time, Wall};
 
@@ -106,6 +107,15 @@ pub(crate) struct Ids {
 
 /// Bytes an id costs beside its characters: two map and queue entries, and the allocation.
 pub(super) const ENTRY_BYTES: usize = 152;
+
+impl Empty for Ids {
+    #[cold]
+    #[inline(never)]
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Ids> = LazyLock::new(Ids::default);
+        &EMPTY
+    }
+}
 
 impl Ids {
     /// Forgets what the window and the bound no longer cover, at most `most` ids.

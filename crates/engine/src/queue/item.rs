@@ -7,7 +7,7 @@ use crate::envelope::Parts;
 use crate::event::{Data, Merge, Priority};
 use crate::policy::ChannelPolicy;
 use crate::queue::scheduled::Scheduled;
-use crate::time::Time;
+use crate::time::{Time, Wall};
 
 /// Order within a priority: when the event is due, then who came first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,15 @@ pub(super) struct Place {
     pub due: Time,
     /// Unique within the queue, in order of acceptance.
     pub seq: u64,
+}
+
+/// The place of an event that is replaced, with its neighbours of the same key: each by where it
+/// is in memory and its number, as it may be evicted meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seat {
+    pub place: Place,
+    pub prev: Option<(u32, u64)>,
+    pub next: Option<(u32, u64)>,
 }
 
 /// Where an item is on its way.
@@ -104,6 +113,28 @@ impl Item {
     /// Bytes of a payload with nothing else in it.
     pub(super) fn size_alone(&self, policy: &ChannelPolicy) -> usize {
         policy.envelope.size_alone(self.parts(), self.size as usize)
+    }
+
+    /// Places an item anew whose `at` is another moment now; whether it moved. What was sent
+    /// once stays as it is.
+    pub(super) fn place_anew(&mut self, now: Time, wall_origin: Wall) -> bool {
+        let Some(scheduled) = self.scheduled.as_deref().filter(|_| !self.sent) else {
+            return false;
+        };
+        let moved = scheduled.moved(self.place.due, self.ttl_ms, now, wall_origin);
+        let Some((due, deadline)) = moved else {
+            return false;
+        };
+        self.deadline = deadline;
+        self.place.due = due;
+        self.level = self.priority;
+        self.rises = self.first_rise(Time::ZERO);
+        self.stage = if due > now {
+            Stage::Scheduled
+        } else {
+            Stage::Blocked
+        };
+        true
     }
 
     /// What happens to it next, and when.

@@ -20,9 +20,11 @@ mod accept;
 mod changes;
 mod dead;
 mod ends;
+mod gate;
 mod ids;
 mod item;
 mod items;
+mod kept;
 mod ledger;
 mod order;
 mod pack;
@@ -34,6 +36,7 @@ mod shares;
 mod state;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod trial;
 
 use std::sync::Arc;
@@ -44,8 +47,9 @@ use crate::policy::ChannelPolicy;
 use crate::time::{Span, Time, Wall};
 
 pub use accept::{Admission, Refusal};
-pub use changes::{Change, Kept};
+pub use changes::Change;
 pub use dead::Dead;
+pub use kept::Kept;
 pub use ledger::{DeadLetter, End, Fate, Ledger};
 pub use pack::{Payload, PayloadId, Settled};
 pub use rebuild::{Rebuild, Unusable};

@@ -12,13 +12,14 @@ mod timers;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub(super) use timers::Over;
 
-use super::item::{Item, Place, Stage};
+use super::item::{Item, Place, Seat, Stage};
 use super::items::Items;
-use super::replace::Seat;
+use super::part::Empty;
+use super::totals::Totals;
 use crate::event::Priority;
 use crate::policy::ChannelPolicy;
 use crate::time::Time;
@@ -32,25 +33,6 @@ struct Chain {
     tail: Option<u32>,
     /// Items of the key in payloads: with several calls in flight a later one must wait.
     packed: u32,
-}
-
-/// A number of items and their bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Totals {
-    pub count: usize,
-    pub bytes: usize,
-}
-
-impl Totals {
-    pub(super) fn add(&mut self, bytes: usize) {
-        self.count += 1;
-        self.bytes += bytes;
-    }
-
-    pub(super) fn sub(&mut self, bytes: usize) {
-        self.count -= 1;
-        self.bytes -= bytes;
-    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -71,6 +53,15 @@ pub(super) struct Order {
     pub held: [Totals; 3],
     /// How many of the waiting take a payload for themselves.
     pub alone: usize,
+}
+
+impl Empty for Order {
+    #[cold]
+    #[inline(never)]
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Order> = LazyLock::new(Order::default);
+        &EMPTY
+    }
 }
 
 impl Order {

@@ -2,11 +2,6 @@
 //! be 100,000 of them.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::LazyLock;
-
-use super::ids::Ids;
-use super::order::Order;
-use super::shares::Shares;
 
 /// A part in memory of its own, made at the first change and given back by
 /// [`Part::release`]. Read while it is not there, it is empty.
@@ -16,33 +11,6 @@ pub(super) struct Part<T>(Option<Box<T>>);
 /// What a part is while it is not there.
 pub(super) trait Empty: Default + 'static {
     fn empty() -> &'static Self;
-}
-
-impl Empty for Order {
-    #[cold]
-    #[inline(never)]
-    fn empty() -> &'static Self {
-        static EMPTY: LazyLock<Order> = LazyLock::new(Order::default);
-        &EMPTY
-    }
-}
-
-impl Empty for Shares {
-    #[cold]
-    #[inline(never)]
-    fn empty() -> &'static Self {
-        static EMPTY: LazyLock<Shares> = LazyLock::new(Shares::default);
-        &EMPTY
-    }
-}
-
-impl Empty for Ids {
-    #[cold]
-    #[inline(never)]
-    fn empty() -> &'static Self {
-        static EMPTY: LazyLock<Ids> = LazyLock::new(Ids::default);
-        &EMPTY
-    }
 }
 
 impl<T> Part<T> {

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 
-use super::changes::{Change, Kept};
+use super::changes::Change;
 use super::ids::Ids;
 use super::item::{Item, Place, Stage};
+use super::kept::Kept;
 use super::ledger::{DeadLetter, Fate};
 use super::pack::Out;
 use super::part::Part;

@@ -5,7 +5,7 @@
 use super::Queue;
 use super::accept::Refusal;
 use super::ids::Whereabouts;
-use super::item::{Place, Stage};
+use super::item::{Seat, Stage};
 use super::ledger::End;
 use crate::event::Event;
 use crate::time::Time;
@@ -20,15 +20,6 @@ pub enum Replaced {
     /// The event was delivered, is in a payload on its way, or was merged into another: nothing
     /// changed.
     Gone,
-}
-
-/// The place of an event that is replaced, with its neighbours of the same key: each by where it
-/// is in memory and its number, as it may be evicted meanwhile.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seat {
-    pub place: Place,
-    pub prev: Option<(u32, u64)>,
-    pub next: Option<(u32, u64)>,
 }
 
 impl Queue {

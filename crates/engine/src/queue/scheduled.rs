@@ -4,8 +4,6 @@
 //! what is due already only changes if the clock is set back before its `at`: it waits again.
 
 use super::Queue;
-use super::changes::Kept;
-use super::item::{Item, Stage};
 use crate::time::{Span, Time, Wall};
 
 /// What is needed to place an item anew that has its place from an event with an `at`.
@@ -33,7 +31,13 @@ impl Scheduled {
 
     /// When what was due at `due` is due by this wall clock, and its deadline; none if it stays
     /// as it is.
-    fn moved(&self, due: Time, ttl_ms: u32, now: Time, wall_origin: Wall) -> Option<(Time, Time)> {
+    pub(super) fn moved(
+        &self,
+        due: Time,
+        ttl_ms: u32,
+        now: Time,
+        wall_origin: Wall,
+    ) -> Option<(Time, Time)> {
         let moved = self.at.time(wall_origin).max(self.accepted);
         if moved == due || moved.max(due) <= now {
             return None;
@@ -41,41 +45,6 @@ impl Scheduled {
         let latest_at = self.latest_at.map(|at| at.time(wall_origin));
         let begins = latest_at.unwrap_or(Time::ZERO).max(self.latest_accepted);
         Some((moved, begins + Span::from_millis(u64::from(ttl_ms))))
-    }
-}
-
-impl Kept {
-    /// When it is due and when it has lived, at `now` and by this wall clock.
-    #[must_use]
-    pub fn placed(&self, now: Time, wall_origin: Wall) -> (Time, Time) {
-        let scheduled = self.scheduled.filter(|_| !self.sent);
-        scheduled
-            .and_then(|scheduled| scheduled.moved(self.due, self.ttl_ms, now, wall_origin))
-            .unwrap_or((self.due, self.deadline))
-    }
-}
-
-impl Item {
-    /// Places an item anew whose `at` is another moment now; whether it moved. What was sent
-    /// once stays as it is.
-    pub(super) fn place_anew(&mut self, now: Time, wall_origin: Wall) -> bool {
-        let Some(scheduled) = self.scheduled.as_deref().filter(|_| !self.sent) else {
-            return false;
-        };
-        let moved = scheduled.moved(self.place.due, self.ttl_ms, now, wall_origin);
-        let Some((due, deadline)) = moved else {
-            return false;
-        };
-        self.deadline = deadline;
-        self.place.due = due;
-        self.level = self.priority;
-        self.rises = self.first_rise(Time::ZERO);
-        self.stage = if due > now {
-            Stage::Scheduled
-        } else {
-            Stage::Blocked
-        };
-        true
     }
 }
 

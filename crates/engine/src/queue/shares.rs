@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::LazyLock;
 
 use super::items::Items;
-use super::order::Totals;
+use super::part::Empty;
+use super::totals::Totals;
 use crate::event::Producer;
 use crate::policy::ChannelPolicy;
 
@@ -29,6 +31,15 @@ struct Held {
     /// came. The items know their neighbours.
     oldest: Option<u32>,
     latest: Option<u32>,
+}
+
+impl Empty for Shares {
+    #[cold]
+    #[inline(never)]
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Shares> = LazyLock::new(Shares::default);
+        &EMPTY
+    }
 }
 
 impl Shares {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Queue;
-use super::accept::Gate;
+use super::gate::Gate;
 use super::ids::{Entry, Settled};
 use super::item::Item;
 use super::ledger::Ledger;

@@ -5,10 +5,10 @@ use std::collections::BinaryHeap;
 
 use super::{Order, SLACK};
 use crate::policy::ChannelPolicy;
-use crate::queue::accept::Gate;
+use crate::queue::gate::Gate;
 use crate::queue::item::{Item, Stage};
 use crate::queue::items::Items;
-use crate::queue::order::Totals;
+use crate::queue::totals::Totals;
 use crate::time::{Time, Wall};
 
 /// Why an item leaves by itself.
