@@ -2,10 +2,10 @@
 """How many events a second the clients send in batches over a WebSocket, each beside its floor: a plain socket
 that sends the same bytes, ready-made.
 
-    clients/bench.py [--events N] [--batch N] [--gateway URL] [--profile]
+    clients/bench.py [--events N] [--batch N] [--gateway URL] [--node DIRECTORY] [--profile]
 
 It sends to a sink of its own that only counts messages and acknowledges them; with `--gateway` also to a
-gateway, to its channel `demo`. It needs `websockets`, and two cores
+gateway, to its channel `demo`. `--node` is a built clients/typescript. It needs `websockets`, and two cores
 that are otherwise idle.
 """
 
@@ -18,6 +18,7 @@ import json
 import pathlib
 import pstats
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -89,8 +90,9 @@ class Sink:
                 at += skip + length
             if at > len(part):
                 ahead = at - len(part)
-            if counted - told >= ACK_EVERY or len(part) < 1 << 16:
-                told = counted - (1 if ahead else 0)
+            whole = counted - (1 if ahead else 0)
+            if whole - told >= ACK_EVERY or whole > told and not select.select([connection], [], [], 0)[0]:
+                told = whole
                 text = json.dumps({"ack": told, "queued": 0}).encode()
                 connection.sendall(bytes([0x81, len(text)]) + text)
             if closed:
@@ -132,7 +134,7 @@ def told(name, events, seconds, cpu):
     print(f"{name:34} {events / seconds:>12,.0f} events/s {cpu / events * 1e6:>8.2f} µs of processor an event", flush=True)
 
 
-def measure(url, target, arguments, profile):
+def measure(url, target, arguments, port=None):
     batches = [[event(number) for number in range(arguments.batch)]] * (arguments.events // arguments.batch)
     events = len(batches) * arguments.batch
     for name, send in [
@@ -140,10 +142,20 @@ def measure(url, target, arguments, profile):
         ("python, plain", lambda: send_plain(url, batches)),
     ]:
         told(f"{name} -> {target}", events, *timed(send))
-    if profile:
+    if port and arguments.profile:
         profiler = cProfile.Profile()
         profiler.runcall(lambda: asyncio.run(send_async(url, batches)))
         pstats.Stats(profiler).sort_stats("tottime").print_stats(12)
+    if arguments.node:
+        script = pathlib.Path(arguments.node).resolve() / "bench.mjs"
+        ended = subprocess.run(
+            ["node", script, url, str(arguments.events), str(arguments.batch), *([str(port)] if port else [])],
+            check=True, capture_output=True, text=True,
+        )
+        figures = json.loads(ended.stdout)
+        told(f"node -> {target}", figures["events"], figures["seconds"], figures["cpu"])
+        if "floor" in figures:
+            told("node, floor: a socket", figures["events"], figures["floor"]["seconds"], figures["floor"]["cpu"])
 
 
 def main():
@@ -151,6 +163,7 @@ def main():
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--gateway")
+    parser.add_argument("--node")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--sink", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -164,12 +177,12 @@ def main():
         batch = json.dumps([event(n) | {"id": f"{n:020}"} for n in range(arguments.batch)]).encode()
         rounds = arguments.events // arguments.batch
         told("python, floor: a socket", rounds * arguments.batch, *timed(lambda: floor(port, [batch] * rounds)))
-        measure(f"http://127.0.0.1:{port}", "sink", arguments, arguments.profile)
+        measure(f"http://127.0.0.1:{port}", "sink", arguments, port)
     finally:
         sink.kill()
         sink.wait()
     if arguments.gateway:
-        measure(arguments.gateway, "gateway", arguments, False)
+        measure(arguments.gateway, "gateway", arguments)
 
 
 if __name__ == "__main__":

@@ -6,22 +6,27 @@ scenarios of clients/scenarios.json, and what arrived at the emulator is compare
   must not fail. `{"$repeat": [TEXT, TIMES]}` is a long string.
 - a step `driver` is done to the gateway: `kill` and `drain` (and started again), `stop` (and not started
   again), `freeze`, `thaw`; with `meanwhile` beside the next steps, until `settle`.
-- `channel` and `keys`: more lines of the gateway's configuration, and its API keys.
+- `server`, `channel`, `keys`: more lines of the gateway's configuration, and its API keys.
 - `answers`: no gateway, but these answers, one for each connection; `gaps_ms` between them, at least.
 - `arrived`: the data that came to the emulator, once each and in this order."""
 
+import atexit
 import contextlib
 import functools
 import http.client
 import importlib.metadata
+import itertools
 import json
 import os
 import pathlib
 import random
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -39,9 +44,33 @@ CLIENTS = ROOT / "clients"
 SCENARIOS = json.loads((CLIENTS / "scenarios.json").read_text())
 CHANNEL = "quiz"
 PYTHON = CLIENTS / "python"
+TYPESCRIPT = CLIENTS / "typescript"
+MODULES = ROOT / "target" / "node" / "node_modules"
+NEEDED = ["@types/node", "@types/ws", "typescript", "undici-types", "ws"]
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 # A step may wait for a gateway that starts, on a machine that is busy.
 STEP_S = 60
+
+
+@functools.cache
+def typescript():
+    """The package, built by the command of its README in a copy of the repository's part, and what it made. The
+    command before it would ask a registry: what it installs is there already, in the same versions."""
+    directory = pathlib.Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, directory)
+    package = directory / "clients" / "typescript"
+    shutil.copytree(TYPESCRIPT, package, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    for name in NEEDED:
+        shutil.copytree(MODULES / name, package / "node_modules" / name)
+    (package / "node_modules" / ".bin").mkdir()
+    (package / "node_modules" / ".bin" / "tsc").symlink_to("../typescript/bin/tsc")
+    install, pack = documents.commands((TYPESCRIPT / "README.md").read_text())
+    assert install == "npm --prefix clients/typescript install", install
+    ended = subprocess.run(
+        pack.split(), cwd=directory, env=environment(npm_config_offline="true"), capture_output=True, text=True, timeout=STEP_S
+    )
+    assert ended.returncode == 0, (pack, ended.stdout, ended.stderr)
+    return package
 
 
 def runners():
@@ -49,6 +78,7 @@ def runners():
     python = [sys.executable, PYTHON / "tests" / "runner.py"]
     return {
         "rust": [programs.BINARIES / "examples" / "scenarios"],
+        "typescript": ["node", typescript() / "test" / "runner.mjs"],
         "python": python,
         "python, plain": [*python, "--plain"],
     }
@@ -90,20 +120,24 @@ class Runner:
 
 
 class Home:
-    """Lives of a gateway at one address, on one journal, in front of an emulator that outlives them."""
+    """Lives of a gateway at one address, on one journal, in front of an emulator that outlives them. Its
+    channel there is one of its own."""
 
-    def __init__(self, scenario):
+    numbers = itertools.count()
+
+    def __init__(self, scenario, ivs):
         self.directory = tempfile.TemporaryDirectory()
-        self.ivs = LocalIvs()
-        self.ivs.emulator.stream(CHANNEL, "live")
+        self.ivs, self.stream = ivs, f"{CHANNEL}{next(self.numbers)}"
+        ivs.emulator.stream(self.stream, "live")
         self.addresses = Addresses()
         self.url = f"http://{self.addresses.producers}"
         self.config = pathlib.Path(self.directory.name) / "cuegate.toml"
         self.config.write_text(
             f'[upstream]\nmode = "aws"\nregion = "us-west-2"\nendpoint_url = "{self.ivs.url}"\n'
-            "[server]\ndrain_timeout_ms = 200\n[tuning]\nrestart_hold_ms = 1000\nabandon_ms = 100\n"
+            f'[server]\ndrain_timeout_ms = 200\n{scenario.get("server", "")}'
+            "[tuning]\nrestart_hold_ms = 1000\nabandon_ms = 100\n"
             '[channel_defaults]\nenvelope = "array"\nttl_ms = 600000\n'
-            f'[[channel]]\nname = "{CHANNEL}"\narn = "{programs.arn(CHANNEL)}"\n{scenario.get("channel", "")}\n'
+            f'[[channel]]\nname = "{CHANNEL}"\narn = "{programs.arn(self.stream)}"\n{scenario.get("channel", "")}\n'
             + "".join(
                 key_table(name, key["key"], key["scopes"], key.get("more", 'channels = ["*"]'))
                 for name, key in scenario.get("keys", {}).items()
@@ -140,11 +174,10 @@ class Home:
         self.gateway.child.send_signal(signal.SIGCONT)
 
     def arrived(self):
-        return [data for text in self.ivs.emulator.taken(CHANNEL) for data in json.loads(text)]
+        return [data for text in self.ivs.emulator.taken(self.stream) for data in json.loads(text)]
 
     def close(self):
         self.gateway.close()
-        self.ivs.close()
         self.directory.cleanup()
 
 
@@ -204,14 +237,14 @@ def differs(expected, got, where=""):
 class Play:
     """A scenario, with one client."""
 
-    def __init__(self, name, arguments, chance):
-        self.scenario, self.arguments, self.chance = SCENARIOS[name], arguments, chance
+    def __init__(self, name, arguments, chance, ivs):
+        self.scenario, self.arguments, self.chance, self.ivs = SCENARIOS[name], arguments, chance, ivs
         self.background = None
 
     def run(self):
         with contextlib.ExitStack() as ends:
             answers = self.scenario.get("answers")
-            there = Stub(answers) if answers else Home(self.scenario)
+            there = Stub(answers) if answers else Home(self.scenario, self.ivs)
             ends.callback(there.close)
             runner = Runner(self.arguments, there.url)
             ends.callback(runner.close)
@@ -273,11 +306,16 @@ class Play:
 class Scenarios(unittest.TestCase):
     """One test for each; the clients do it side by side."""
 
+    @classmethod
+    def setUpClass(cls):
+        cls.ivs = LocalIvs()
+        cls.addClassCleanup(cls.ivs.close)
+
     def play(self, name):
         number = seed()
         with ThreadPoolExecutor(8) as pool:
             plays = {
-                client: pool.submit(Play(name, arguments, random.Random(f"{number} {client}")).run)
+                client: pool.submit(Play(name, arguments, random.Random(f"{number} {client}"), self.ivs).run)
                 for client, arguments in runners().items()
             }
         for client, play in plays.items():
@@ -351,6 +389,57 @@ class Python(Package):
         (dependency,) = self.project["dependencies"]
         installed = importlib.metadata.version("websockets")
         self.assertIn(installed, packaging.specifiers.SpecifierSet(dependency.removeprefix("websockets")))
+
+
+class TypeScript(Package):
+    manifest = json.loads((TYPESCRIPT / "package.json").read_text())
+
+    def test_units(self):
+        self.run_as(["npm", "test"], cwd=typescript())
+
+    def test_readme(self):
+        """The programs, with the package as it is published."""
+        name = f"cuegate-{VERSION}.tgz"
+        modules = self.directory / "node_modules"
+        with tarfile.open(typescript().parents[1] / name) as archive:
+            archive.extractall(modules, filter="data")
+        (modules / "package").rename(modules / "cuegate")
+        (modules / "ws").symlink_to(MODULES / "ws")
+        gateway = self.gateway()
+        first, second = self.programs_of(TYPESCRIPT / "README.md", "js", gateway)
+        run = ["node", "--throw-deprecation", "--input-type=module", "--eval"]
+        self.assertRegex(self.run_as([*run, first], cwd=self.directory), r"^1 accepted, \d+ in the queue\n$")
+        self.assertRegex(self.run_as([*run, second], cwd=self.directory), r"^(too late: already_sent\n)?$")
+
+    def test_types(self):
+        """What a program in TypeScript may and may not write."""
+        wrong = {
+            'client.publish("demo", { data: 1, merge: "avg" });': "2322",
+            'client.publish("demo", { type: "x" });': "2345",
+            'client.purge("demo", {});': "2345",
+        }
+        right = """
+            const { rejected, etaMs } = await client.publish("demo", [{ data: null, at: new Date() }], { wait: 1000 });
+            const receipt: Receipt = await (await client.session("demo", { window: 8 })).send({ data: rejected.length });
+            const { queued } = await receipt.acknowledged;
+            for await (const update of client.payloads("demo")) if (update.kind === "payload") update.n?.toFixed(queued + (etaMs ?? 0));
+        """
+        head = 'import { Client, type Receipt } from "cuegate";\nconst client = new Client("http://127.0.0.1");\n'
+        path = typescript() / "test" / "types.mts"
+        self.addCleanup(path.unlink)
+        path.write_text(head + right + "\n" + "\n".join(wrong) + "\nexport type { Receipt };\n")
+        tsc = [typescript() / "node_modules" / ".bin" / "tsc", "--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext"]
+        ended = subprocess.run([*tsc, "--types", "node", path], cwd=typescript(), capture_output=True, text=True, timeout=STEP_S)
+        self.assertEqual(re.findall(r"types\.mts.*error TS(\d+)", ended.stdout), list(wrong.values()), ended.stdout)
+
+    def test_metadata(self):
+        self.assertEqual(self.manifest["version"], VERSION)
+        self.assertEqual(list(self.manifest["dependencies"]), ["ws"])
+        pinned = json.loads((ROOT / "tests" / "interop" / "javascript" / "package.json").read_text())["dependencies"]
+        for name, version in self.manifest["devDependencies"].items():
+            self.assertEqual(pinned[name], version, name)
+        major = self.manifest["dependencies"]["ws"].removeprefix("^").split(".")[0]
+        self.assertEqual(pinned["ws"].split(".")[0], major)
 
 
 if __name__ == "__main__":

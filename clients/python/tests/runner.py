@@ -116,6 +116,19 @@ class Runner:
         answer = await got(self.client.status(step["channel"]))
         return {"state": answer.state, "queued": answer.queued}
 
+    async def do_channels(self, _):
+        return {"names": [one.channel for one in await got(self.client.channels())]}
+
+    async def do_payload(self, step):
+        stream = await got(self.client.payloads(step["channel"], after=1))
+        if self.plain:
+            with stream:
+                update = next(stream)
+        else:
+            async with stream:
+                update = await anext(stream)
+        return {"kind": type(update).__name__.lower(), "numbered": update.n > 1, "text": update.text}
+
     async def do_open(self, step):
         options = {name: step[wire] for wire, name in OPTIONS.items() if wire in step}
         options |= {name: step[wire] / 1000 for wire, name in TIMES.items() if wire in step}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuegate_client::{
-    Body, Client, Error, Event, Merge, Message, Publish, Purge, Receipt, Rejected, Session,
+    Body, Client, Error, Event, Merge, Message, Publish, Purge, Receipt, Rejected, Session, Update,
 };
 use serde_json::{Value, json};
 
@@ -89,6 +89,19 @@ impl Runner {
             "status" => {
                 let answer = self.client.status(channel).await?;
                 return Ok(json!({"state": answer.state, "queued": answer.queued}));
+            }
+            "channels" => {
+                let all = self.client.channels().await?.channels;
+                let names: Vec<String> = all.into_iter().map(|one| one.name).collect();
+                return Ok(json!({"names": names}));
+            }
+            "payload" => {
+                return match self.client.payloads(channel, Some(1)).await?.next().await? {
+                    Update::Payload { n, text } => {
+                        Ok(json!({"kind": "payload", "numbered": n > Some(1), "text": text}))
+                    }
+                    other => Ok(json!({"kind": format!("{other:?}")})),
+                };
             }
             "open" => self.open(step, channel).await?,
             "send" => self.send(step).await?,
