@@ -31,7 +31,7 @@ mod validate;
 
 use crate::arn::{ChannelArn, ResourceArn};
 use crate::auth::Caller;
-use crate::server::Shared;
+use crate::context::Shared;
 use crate::state::{Outcome, Regional, Rejection};
 use bytes::Bytes;
 use error::ApiError;

@@ -39,3 +39,17 @@ impl Ids {
         text
     }
 }
+
+/// A UUID of version 4 in form, the same for the same seed.
+pub(crate) fn uuid(seed: u64) -> String {
+    let mut rng = SplitMix64::new(seed);
+    let (high, low) = (rng.next_u64(), rng.next_u64());
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xfff,
+        0x8000 | ((low >> 48) & 0x3fff),
+        low & 0xffff_ffff_ffff
+    )
+}

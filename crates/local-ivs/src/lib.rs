@@ -36,18 +36,18 @@
 //! |---|---|
 //! | `options` | what a server is started with |
 //! | `server` | sockets, connections, the way of one request; carries out faults |
+//! | `context` | what every connection shares |
 //! | `connection` | a socket that can be reset |
 //! | `api` | the IVS API: which operation, its input, its errors |
 //! | `auth` | keys, accounts, signatures |
 //! | `state` | accounts by region, their resources, streams, the books; who is throttled |
 //! | `events` | the news of streams, on their way to `EventBridge` |
 //! | `ids` | identifiers, from a seed |
-//! | `store` | the data directory: locked, read, written |
+//! | `store`, `saver` | the data directory: locked, read, written; when |
 //! | `timestamp` | times as the API writes them |
 //! | `window` | how a rate is measured |
 //! | `faults` | what shall go wrong: rules and draws |
-//! | `local` | the endpoints below `/_local/` |
-//! | `report` | the shape of the report |
+//! | `local`, `guard` | the endpoints below `/_local/`; what pages in a browser may not ask of them |
 //! | `limits` | every other bound, with its reason |
 //! | `clock` | the time, as an argument |
 //!
@@ -58,13 +58,15 @@ mod arn;
 mod auth;
 mod clock;
 mod connection;
+mod context;
 mod events;
 mod faults;
+mod guard;
 mod ids;
 mod limits;
 mod local;
 mod options;
-mod report;
+mod saver;
 mod server;
 mod state;
 mod store;
@@ -75,9 +77,8 @@ pub use auth::{Keys, KeysError};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use events::{EventsError, EventsTally, EventsTarget};
 pub use options::{Options, Rates};
-pub use report::{ChannelReport, OperationTally, Report, Tally};
 pub use server::{BindError, ServeError, Server};
-pub use state::{ChannelError, State};
+pub use state::{ChannelError, ChannelReport, OperationTally, Report, State, Tally};
 pub use store::DataError;
 pub use window::{Limiter, Measure};
 

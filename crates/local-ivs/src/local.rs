@@ -3,22 +3,20 @@
 //!
 //! Not part of the IVS API: unsigned, with errors of their own form, `{"error": "..."}`.
 //! Whoever can reach the address can use them, so it had better be loopback. Pages that a browser
-//! shows reach loopback too: see `guard`.
+//! shows reach loopback too: see [`crate::guard`].
 
 mod events;
-mod guard;
 mod ingest;
 mod metadata;
 
 use crate::arn::ChannelArn;
+use crate::context::{Body, BodyError, Shared};
 use crate::events::EventsTally;
+use crate::guard::Foreign;
 use crate::options::{check_payload_max_bytes, check_tps};
-use crate::report::Report;
-use crate::server::{Body, BodyError, Shared};
 use crate::state::ChannelError;
+use crate::state::Report;
 use bytes::Bytes;
-use guard::Foreign;
-pub(crate) use guard::Guard;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};

@@ -4,45 +4,33 @@
 //! |---|---|
 //! | `request` | the way of one request; carries out what `faults` drew |
 //! | `body` | reading a body within its bounds |
-//! | `saver` | when the state is saved |
-
+//!
 mod body;
 mod request;
-mod saver;
 
-use crate::auth::Keys;
 use crate::connection::{Connection, ResetOrder};
+use crate::context::{Closing, Shared};
 use crate::events::{self, Bus, EventReceiver, EventsError};
-use crate::faults::{Faults, SplitMix64};
-use crate::limits::{
-    IDLE_TIMEOUT, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_DELAYED_CALLS, SHUTDOWN_GRACE,
-};
-use crate::local::Guard;
+use crate::faults::Faults;
+use crate::guard::Guard;
+use crate::limits::{IDLE_TIMEOUT, MAX_BODY_BYTES, MAX_CONNECTIONS, SHUTDOWN_GRACE};
 use crate::options::Options;
+use crate::saver::Saver;
 use crate::state::{ChannelError, Snapshot, State};
 use crate::store::{DataError, Store};
-pub(crate) use body::BodyError;
-use bytes::Bytes;
-use http::HeaderValue;
-use http_body_util::combinators::UnsyncBoxBody;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use saver::{Saved, Saver};
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
-
-pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -80,31 +68,6 @@ pub struct Server {
     saver: Option<Saver>,
 }
 
-/// What every connection sees.
-pub(crate) struct Shared {
-    pub(crate) state: Arc<State>,
-    pub(crate) keys: Keys,
-    pub(crate) faults: Faults,
-    pub(crate) events: Arc<Bus>,
-    pub(crate) closing: Closing,
-    pub(crate) guard: Guard,
-    delayed: Arc<Semaphore>,
-    requests: AtomicU64,
-    /// `None`: nothing is saved.
-    saved: Option<Saved>,
-}
-
-/// Tells what outlives a request that the server closes.
-#[derive(Debug, Clone)]
-pub(crate) struct Closing(watch::Receiver<bool>);
-
-impl Closing {
-    /// Ready once the server closes, or is gone altogether.
-    pub(crate) async fn begins(&mut self) {
-        let _ = self.0.wait_for(|closing| *closing).await;
-    }
-}
-
 impl Server {
     /// Binds an address; connections wait until [`serve`](Self::serve).
     ///
@@ -132,17 +95,15 @@ impl Server {
         Ok(Self {
             listener,
             local_addr,
-            shared: Arc::new(Shared {
+            shared: Arc::new(Shared::new(
                 state,
-                keys: options.keys,
-                faults: Faults::new(options.seed),
-                events: Arc::new(bus),
-                closing: Closing(closing_seen),
-                guard: Guard::new(local_addr.ip(), options.allow_hosts),
-                delayed: Arc::new(Semaphore::new(MAX_DELAYED_CALLS)),
-                requests: AtomicU64::new(0),
-                saved: progress,
-            }),
+                options.keys,
+                Faults::new(options.seed),
+                Arc::new(bus),
+                Closing::new(closing_seen),
+                Guard::new(local_addr.ip(), options.allow_hosts),
+                progress,
+            )),
             closing,
             events: events_seen,
             saver,
@@ -270,24 +231,5 @@ async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
-    }
-}
-
-impl Shared {
-    /// A UUID of version 4 in form; unique within the server, and the same for the same
-    /// request number, so that runs can be compared.
-    pub(super) fn request_id(&self) -> HeaderValue {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut rng = SplitMix64::new(number);
-        let (high, low) = (rng.next_u64(), rng.next_u64());
-        let id = format!(
-            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            high >> 32,
-            (high >> 16) & 0xffff,
-            high & 0xfff,
-            0x8000 | ((low >> 48) & 0x3fff),
-            low & 0xffff_ffff_ffff
-        );
-        HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("-"))
     }
 }

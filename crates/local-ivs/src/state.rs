@@ -6,41 +6,43 @@
 //!
 //! | room | what it holds |
 //! |---|---|
-//! | `world` | what is under the lock; `PutMetadata`, rates |
+//! | `emulator_state` | what is under the lock; `PutMetadata`, rates |
 //! | `region`, `channel` | one account in one region, one channel |
 //! | `regional` | a region while an operation is at work; pages |
 //! | `channels`, `stream_keys`, `streams`, `playback_keys`, `recordings`, `tags` | what operations do, by family |
 //! | `settings`, `resources` | the resources as the API shows them |
 //! | `snapshot` | all that a restart must not lose, as one value |
-//! | `books` | counting calls |
+//! | `books`, `report` | counting calls; what the report says of them |
 
 mod books;
 mod channel;
 mod channels;
+mod emulator_state;
 mod playback_keys;
 mod recordings;
 mod region;
 mod regional;
+mod report;
 mod resources;
 mod settings;
 mod snapshot;
 mod stream_keys;
 mod streams;
 mod tags;
-mod world;
 
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
 use crate::events::EventSender;
 use crate::limits::{MAX_CHANNELS, MAX_REGIONS};
 use crate::options::Rates;
-use crate::report::{ChannelReport, Report};
 use books::Books;
 pub(crate) use books::Outcome;
 pub use books::{OperationTally, Tally};
 pub(crate) use channel::Page;
 pub(crate) use channels::ChannelFilter;
+use emulator_state::EmulatorState;
 pub(crate) use regional::{Paging, Regional, Rejection};
+pub use report::{ChannelReport, Report};
 pub(crate) use resources::{
     Bucket, Destination, Health, Recording, RecordingInput, Renditions, Session, StreamKey, Tags,
     Thumbnails,
@@ -50,7 +52,6 @@ pub(crate) use snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
-use world::World;
 
 /// Why a call that was signed, allowed and valid did not put metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +103,7 @@ pub enum ChannelError {
 /// The emulator's state; shared by all connections.
 pub struct State {
     clock: Arc<dyn Clock>,
-    world: Mutex<World>,
+    world: Mutex<EmulatorState>,
 }
 
 impl State {
@@ -110,7 +111,7 @@ impl State {
         let now_us = clock.now_us();
         Self {
             clock,
-            world: Mutex::new(World::new(rates, seed, events, now_us)),
+            world: Mutex::new(EmulatorState::new(rates, seed, events, now_us)),
         }
     }
 
@@ -294,8 +295,8 @@ impl State {
         Ok(())
     }
 
-    /// The world, and the time, which never goes back.
-    fn lock(&self) -> (MutexGuard<'_, World>, u64) {
+    /// The whole state, and the time, which never goes back.
+    fn lock(&self) -> (MutexGuard<'_, EmulatorState>, u64) {
         // A panic under the lock leaves nothing half done that the next call would trip over.
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.now_us = world.now_us.max(self.clock.now_us());

@@ -2,6 +2,7 @@
 //! place of the emulator where an error becomes a status.
 
 use crate::auth::Caller;
+use crate::context::BodyError;
 use crate::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
 use crate::state::{Refusal, Rejection};
 use bytes::Bytes;
@@ -201,5 +202,15 @@ impl From<sigv4::Error> for ApiError {
     fn from(error: sigv4::Error) -> Self {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::FORBIDDEN);
         Self::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::body_too_large(),
+            BodyError::TooSlow => Self::body_timeout(),
+            BodyError::Broken => Self::body_unreadable(),
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::Operation;
 use super::error::ApiError;
 use crate::arn::{CHANNEL_PATTERN, ChannelArn, MAX_ARN_LENGTH};
 use crate::auth::Caller;
-use crate::server::Shared;
+use crate::context::Shared;
 use crate::state::Outcome;
 use bytes::Bytes;
 use http::{Response, StatusCode};

@@ -3,7 +3,7 @@
 //! Source: the IVS user guide, "Using Amazon `EventBridge` with IVS".
 
 use super::StateChange;
-use crate::faults::SplitMix64;
+use crate::ids::uuid;
 use crate::timestamp::iso8601;
 use bytes::Bytes;
 use serde::Serialize;
@@ -52,20 +52,6 @@ pub(super) fn render(change: &StateChange, number: u64) -> Bytes {
     };
     // Serialising our own plain structures to memory cannot fail; an empty body if it does.
     serde_json::to_vec(&envelope).unwrap_or_default().into()
-}
-
-/// Of version 4 in form.
-fn uuid(seed: u64) -> String {
-    let mut rng = SplitMix64::new(seed);
-    let (high, low) = (rng.next_u64(), rng.next_u64());
-    format!(
-        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-        high >> 32,
-        (high >> 16) & 0xffff,
-        high & 0xfff,
-        0x8000 | ((low >> 48) & 0x3fff),
-        low & 0xffff_ffff_ffff
-    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `/_local/events`: where stream state changes are posted, and how badly.
 
 use super::{LocalError, json, no_content};
-use crate::server::{Body, Shared};
+use crate::context::{Body, Shared};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 

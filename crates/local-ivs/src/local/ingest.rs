@@ -2,7 +2,7 @@
 //! or refused.
 
 use super::{LocalError, json, read};
-use crate::server::{Body, Shared};
+use crate::context::{Body, Shared};
 use crate::state::{Health, Ingest, IngestError};
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};

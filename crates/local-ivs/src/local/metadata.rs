@@ -5,8 +5,8 @@
 
 use super::{LocalError, json};
 use crate::arn::ChannelArn;
+use crate::context::{Body, Closing, Shared};
 use crate::limits::{MAX_PAGE, MAX_SSE_BATCH, SSE_KEEP_ALIVE};
-use crate::server::{Body, Closing, Shared};
 use crate::state::{Page, State};
 use bytes::Bytes;
 use futures_util::stream;

@@ -2,10 +2,10 @@
 //!
 //! Carries out what `faults` drew. Decides nothing about calls: `api` does.
 
-use super::body::{BodyError, read_body};
-use super::{Body, Shared};
+use super::body::read_body;
 use crate::api::error::{ApiError, REQUEST_ID};
 use crate::api::{self, Call, Operation};
+use crate::context::{Body, BodyError, Shared};
 use crate::faults::{FaultError, Plan, Verdict};
 use crate::limits::HANG;
 use crate::local;
@@ -34,7 +34,7 @@ pub(super) async fn answer(
     if local::is_local(parts.uri.path()) {
         let response = local::answer(&shared, &parts, body);
         let waits = response.status().is_success() && local::waits_for_saving(parts.uri.path());
-        if waits && let Err(reason) = durable(&shared).await {
+        if waits && let Err(reason) = shared.durable().await {
             return Ok(local::not_saved(&reason));
         }
         return Ok(response);
@@ -136,20 +136,12 @@ async fn handle_after(
 async fn handle(shared: &Shared, parts: &Parts, body: &[u8], call: &Call) -> Answered {
     let answered = api::handle(shared, parts, body, call)?;
     if call.operation.writes() {
-        durable(shared)
+        shared
+            .durable()
             .await
             .map_err(|reason| ApiError::not_saved(&reason))?;
     }
     Ok(answered)
-}
-
-/// Ready once everything that was changed so far is saved, if it is at all.
-async fn durable(shared: &Shared) -> Result<(), String> {
-    let Some(saved) = &shared.saved else {
-        return Ok(());
-    };
-    let changes = *shared.state.changes().borrow();
-    saved.until(changes).await
 }
 
 fn fault_answer(error: FaultError) -> Answered {

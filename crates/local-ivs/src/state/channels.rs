@@ -1,10 +1,10 @@
 //! Channels: made with a stream key, changed for their next stream, deleted when offline.
 
 use super::channel::Channel;
+use super::emulator_state::EmulatorState;
 use super::regional::{Listed, Paging, Regional, Rejection, list};
 use super::resources::{StreamKey, Tags};
 use super::settings::{ChannelChange, Settings};
-use super::world::World;
 use crate::arn::ChannelArn;
 use crate::limits::{MAX_CHANNELS, QUOTA_CHANNELS};
 use std::sync::Arc;
@@ -135,7 +135,7 @@ impl Regional<'_> {
     }
 }
 
-impl World {
+impl EmulatorState {
     /// Adds a channel that is not there yet, with a stream key.
     pub(super) fn add_channel(
         &mut self,

@@ -3,8 +3,8 @@
 //! Whoever holds one holds the lock and has passed the operation's rate; the files beside
 //! this one add what it can do, one family each.
 
+use super::emulator_state::EmulatorState;
 use super::region::Region;
-use super::world::World;
 use super::{Refusal, State};
 use crate::arn::ResourceArn;
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ pub(crate) struct Listed<T> {
 
 /// One account in one region, locked.
 pub(crate) struct Regional<'a> {
-    pub(super) world: MutexGuard<'a, World>,
+    pub(super) world: MutexGuard<'a, EmulatorState>,
     pub(super) now_us: u64,
     pub(super) home: &'a str,
 }

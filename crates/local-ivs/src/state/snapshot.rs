@@ -6,9 +6,9 @@
 
 use super::State;
 use super::channel::Channel;
+use super::emulator_state::EmulatorState;
 use super::resources::{Health, KeyPair, Recording, Session, StreamKey};
 use super::settings::Settings;
-use super::world::World;
 use crate::arn::ChannelArn;
 use crate::ids::Ids;
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,7 @@ impl State {
     }
 }
 
-impl World {
+impl EmulatorState {
     fn snapshot(&self) -> Snapshot {
         let regions = self.regions.iter().map(|(home, region)| SavedRegion {
             home: Arc::clone(home),

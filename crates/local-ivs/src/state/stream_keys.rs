@@ -1,8 +1,8 @@
 //! Stream keys: one a channel at most, found by ARN and by the value an encoder has.
 
+use super::emulator_state::EmulatorState;
 use super::regional::{Listed, Paging, Regional, Rejection};
 use super::resources::{StreamKey, Tags};
-use super::world::World;
 use std::sync::Arc;
 
 impl Regional<'_> {
@@ -58,7 +58,7 @@ impl Regional<'_> {
     }
 }
 
-impl World {
+impl EmulatorState {
     /// A key that its channel does not know of yet.
     pub(super) fn add_stream_key(
         &mut self,

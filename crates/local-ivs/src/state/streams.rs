@@ -1,9 +1,9 @@
 //! Streams: they begin, end and are remembered as sessions, and all of it is told.
 
 use super::channel::Channel;
+use super::emulator_state::EmulatorState;
 use super::regional::{Listed, Paging, Regional, Rejection, list};
 use super::resources::{Health, Session};
-use super::world::World;
 use crate::events::{EventSender, StateChange, StreamEvent};
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ impl Regional<'_> {
     }
 }
 
-impl World {
+impl EmulatorState {
     /// Begins a stream; `false` if there is no such channel or it is live already.
     pub(super) fn begin_stream(&mut self, home: &str, arn: &str, health: Health) -> bool {
         let Self {

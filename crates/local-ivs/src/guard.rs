@@ -14,7 +14,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Why a request is refused; the text says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Foreign {
+pub(crate) enum Foreign {
     #[error(
         "this is not a name of this machine: {0}; use localhost or an address, or start local-ivs with --allow-host"
     )]
@@ -43,7 +43,7 @@ impl Guard {
     /// # Errors
     ///
     /// [`Foreign`]: the request is refused.
-    pub(super) fn check(&self, parts: &Parts) -> Result<(), Foreign> {
+    pub(crate) fn check(&self, parts: &Parts) -> Result<(), Foreign> {
         let Some(host) = host(parts)? else {
             // A browser always says whom it asks.
             return Ok(());

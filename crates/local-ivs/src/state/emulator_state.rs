@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-pub(crate) struct World {
+pub(crate) struct EmulatorState {
     pub(super) rates: Rates,
     pub(super) ids: Ids,
     pub(super) events: EventSender,
@@ -49,7 +49,7 @@ impl OperationBooks {
     }
 }
 
-impl World {
+impl EmulatorState {
     pub(super) fn new(rates: Rates, seed: u64, events: EventSender, now_us: u64) -> Self {
         Self {
             rates,

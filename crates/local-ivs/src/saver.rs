@@ -24,7 +24,7 @@ struct Progress {
 }
 
 /// Saves until it is told to stop.
-pub(super) struct Saver {
+pub(crate) struct Saver {
     store: Arc<Store>,
     state: Arc<State>,
     progress: watch::Sender<Progress>,
@@ -32,10 +32,10 @@ pub(super) struct Saver {
 
 /// Tells when a change is saved.
 #[derive(Debug, Clone)]
-pub(super) struct Saved(watch::Receiver<Progress>);
+pub(crate) struct Saved(watch::Receiver<Progress>);
 
 impl Saver {
-    pub(super) fn new(store: Store, state: Arc<State>) -> (Self, Saved) {
+    pub(crate) fn new(store: Store, state: Arc<State>) -> (Self, Saved) {
         let (progress, seen) = watch::channel(Progress::default());
         let saver = Self {
             store: Arc::new(store),
@@ -46,7 +46,7 @@ impl Saver {
     }
 
     /// Saves at once, after every change, and once more at the end.
-    pub(super) async fn run(self, stop: impl Future<Output = ()>) {
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut changes = self.state.changes();
         loop {
@@ -102,7 +102,7 @@ impl Saved {
     /// # Errors
     ///
     /// Why they could not be.
-    pub(super) async fn until(&self, changes: u64) -> Result<(), String> {
+    pub(crate) async fn until(&self, changes: u64) -> Result<(), String> {
         let mut seen = self.0.clone();
         let progress = seen
             .wait_for(|progress| progress.saved >= changes || progress.failed >= changes)

@@ -2,8 +2,8 @@
 //!
 //! Only the shape is here; `state` fills it from one snapshot.
 
+use super::{OperationTally, Tally};
 use crate::options::Rates;
-pub use crate::state::{OperationTally, Tally};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
