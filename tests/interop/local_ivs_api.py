@@ -26,9 +26,21 @@ RATES = {
     "ImportPlaybackKeyPair": 3, "GetPlaybackKeyPair": 3, "ListPlaybackKeyPairs": 3, "DeletePlaybackKeyPair": 3,
     "CreateRecordingConfiguration": 3, "GetRecordingConfiguration": 3, "ListRecordingConfigurations": 3,
     "DeleteRecordingConfiguration": 3,
+    "StartViewerSessionRevocation": 10, "BatchStartViewerSessionRevocation": 2,
+    "CreatePlaybackRestrictionPolicy": 5, "GetPlaybackRestrictionPolicy": 5, "ListPlaybackRestrictionPolicies": 5,
+    "UpdatePlaybackRestrictionPolicy": 5, "DeletePlaybackRestrictionPolicy": 5,
+    # AWS publishes none of these; the emulator has chosen.
+    "CreateAdConfiguration": 5, "GetAdConfiguration": 5, "ListAdConfigurations": 5, "UpdateAdConfiguration": 5,
+    "DeleteAdConfiguration": 5, "InsertAdBreak": 5,
+    "CreateFailoverSlateConfiguration": 5, "GetFailoverSlateConfiguration": 5, "ListFailoverSlateConfigurations": 5,
+    "UpdateFailoverSlateConfiguration": 5, "DeleteFailoverSlateConfiguration": 5,
     "TagResource": 10, "UntagResource": 10, "ListTagsForResource": 10,
 }
 OPERATIONS = sorted(RATES)
+
+
+# Another service's, which the emulator does not ask for.
+PLAYBACK = f"arn:aws:mediatailor:{REGION}:{programs.ACCOUNT}:playbackConfiguration/ads"
 
 
 def arn(kind, identifier, region=REGION, account=programs.ACCOUNT):
@@ -119,6 +131,26 @@ class Api:
         """A new channel: ARN and stream key."""
         made = self.call("CreateChannel", **members)
         return made["channel"]["arn"], made["streamKey"]
+
+    def ads(self, **members):
+        """A new ad configuration's ARN."""
+        members = {"mediaTailorPlaybackConfigurations": [{"playbackConfigurationArn": PLAYBACK}], **members}
+        return self.call("CreateAdConfiguration", **members)["adConfiguration"]["arn"]
+
+    def policy(self, **members):
+        """A new playback restriction policy's ARN."""
+        return self.call("CreatePlaybackRestrictionPolicy", **members)["playbackRestrictionPolicy"]["arn"]
+
+    def slate(self, **members):
+        """A new failover slate configuration's ARN, once it is created."""
+        made = self.call("CreateFailoverSlateConfiguration", **members)["failoverSlateConfiguration"]["arn"]
+        self.wait_for_slate(made)
+        return made
+
+    def wait_for_slate(self, its_arn):
+        get = lambda: self.call("GetFailoverSlateConfiguration", arn=its_arn)["failoverSlateConfiguration"]
+        programs.wait_until("the slate is created", lambda: get()["state"] == "CREATED")
+        return get()
 
     def recording(self, **members):
         """A new recording configuration's ARN, once it is active."""

@@ -3,14 +3,37 @@ and from it every wrong one that the service model's own bounds give. Nothing is
 
 import keys
 import wire
-from local_ivs_api import arn
+from local_ivs_api import PLAYBACK, arn
 
 CHANNEL = arn("channel", "NoSuchChannl")
 STREAM_KEY = arn("stream-key", "NoSuchKey123")
 KEY_PAIR = arn("playback-key", "NoSuchPair12")
 RECORDING = arn("recording-configuration", "NoSuchConfig")
 
+POLICY = arn("playback-restriction-policy", "NoSuchPolicy")
+ADS = arn("ad-configuration", "NoSuchAdConf")
+SLATE = arn("failover-slate-configuration", "NoSuchSlate1")
+VIEWER = {"channelArn": CHANNEL, "viewerId": "viewer"}
+
 RIGHT = {
+    "StartViewerSessionRevocation": VIEWER,
+    "BatchStartViewerSessionRevocation": {"viewerSessions": [VIEWER]},
+    "CreatePlaybackRestrictionPolicy": {"allowedCountries": ["DE"], "allowedOrigins": ["https://example.com"]},
+    "GetPlaybackRestrictionPolicy": {"arn": POLICY},
+    "ListPlaybackRestrictionPolicies": {},
+    "UpdatePlaybackRestrictionPolicy": {"arn": POLICY},
+    "DeletePlaybackRestrictionPolicy": {"arn": POLICY},
+    "CreateAdConfiguration": {"mediaTailorPlaybackConfigurations": [{"playbackConfigurationArn": PLAYBACK}]},
+    "GetAdConfiguration": {"arn": ADS},
+    "ListAdConfigurations": {},
+    "UpdateAdConfiguration": {"arn": ADS},
+    "DeleteAdConfiguration": {"arn": ADS},
+    "InsertAdBreak": {"channelArn": CHANNEL, "durationSeconds": 30},
+    "CreateFailoverSlateConfiguration": {},
+    "GetFailoverSlateConfiguration": {"arn": SLATE},
+    "ListFailoverSlateConfigurations": {},
+    "UpdateFailoverSlateConfiguration": {"arn": SLATE},
+    "DeleteFailoverSlateConfiguration": {"arn": SLATE},
     "CreateChannel": {},
     "GetChannel": {"arn": CHANNEL},
     "BatchGetChannel": {"arns": [CHANNEL]},
@@ -44,6 +67,8 @@ RIGHT = {
 NEEDS_NO_RESOURCE = {
     "CreateChannel", "BatchGetChannel", "ListChannels", "BatchGetStreamKey", "ListStreams", "ImportPlaybackKeyPair",
     "ListPlaybackKeyPairs", "CreateRecordingConfiguration", "ListRecordingConfigurations",
+    "BatchStartViewerSessionRevocation", "CreatePlaybackRestrictionPolicy", "ListPlaybackRestrictionPolicies",
+    "CreateAdConfiguration", "ListAdConfigurations", "CreateFailoverSlateConfiguration", "ListFailoverSlateConfigurations",
 }
 
 # Strings that their patterns take, to be made too long; any other shape takes letters.
@@ -53,9 +78,13 @@ SAMPLES = {
     "PlaybackKeyPairArn": KEY_PAIR,
     "RecordingConfigurationArn": RECORDING,
     "ChannelRecordingConfigurationArn": RECORDING,
-    "ChannelPlaybackRestrictionPolicyArn": arn("playback-restriction-policy", "NoSuchPolicy"),
-    "ChannelAdConfigurationArn": arn("ad-configuration", "NoSuchAdConf"),
-    "ChannelFailoverSlateConfigurationArn": arn("failover-slate-configuration", "NoSuchSlate1"),
+    "ChannelPlaybackRestrictionPolicyArn": POLICY,
+    "ChannelAdConfigurationArn": ADS,
+    "ChannelFailoverSlateConfigurationArn": SLATE,
+    "PlaybackRestrictionPolicyArn": POLICY,
+    "AdConfigurationArn": ADS,
+    "FailoverSlateConfigurationArn": SLATE,
+    "MediaTailorPlaybackConfigurationArn": PLAYBACK,
     "ResourceArn": CHANNEL,
     "StreamId": "st-" + "a" * 23,
 }
@@ -86,7 +115,10 @@ def wrong_values(shape, right, at):
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     kind = shape.type_name
     if kind == "structure":
+        # Botocore writes no structures of another type, and no such timestamps.
         yield from wrong_members_of(shape, right, at)
+    elif kind == "timestamp":
+        pass
     elif kind == "list":
         one = right[0] if right else sample(shape.member, 1)
         if low:
@@ -130,12 +162,18 @@ def wrong_values(shape, right, at):
 def wrong_members_of(shape, right, at):
     """A structure's own, on top of what a right one needs."""
     if right is None:
-        right = {name: sample(shape.members[name], 3) for name in shape.required_members}
+        right = sample(shape, 3)
     yield from wrong_members(shape, right, f"{at}.")
 
 
 def sample(shape, length):
-    """A string of the shape, at least that long."""
+    """A string of the shape, at least that long; or a right structure."""
+    if shape.type_name == "structure":
+        return {name: sample(shape.members[name], 3) for name in shape.required_members}
+    if shape.type_name in wire.INTEGERS:
+        return shape.metadata.get("min", 1)
+    if shape.type_name == "boolean":
+        return True
     if shape.enum:
         return shape.enum[0]
     text = SAMPLES.get(shape.name, "a")
@@ -143,5 +181,7 @@ def sample(shape, length):
 
 
 def numbered(text, number):
-    """Another string of the same kind."""
+    """Another string of the same kind, or the same structure."""
+    if not isinstance(text, str):
+        return text
     return text[: len(text) - 4] + f"{number:04}" if len(text) > 4 else f"{text}{number}"

@@ -1,176 +1,111 @@
 //! The IVS API's door: which operation a request means, and one call from its signature to
 //! its answer, in the order of the real service.
 //!
-//! To add an operation: a row of `operation`'s table, and its input and answer in the file of
-//! its family. Faults and connections are not known here, and the rules of resources are
-//! `state`'s.
+//! To add an operation: a row of its family's `OPERATIONS`, with the shape of its input and what
+//! it does. To add a kind of resource: a file such as `failover_slates`, and a line of `table`.
+//! Faults and connections are not known here, and the rules of resources are `state`'s.
 //!
 //! | room | what it holds |
 //! |---|---|
-//! | `operation` | the table of operations: paths, rates, statuses |
-//! | `channels`, `stream_keys`, `streams`, `playback_keys`, `recordings`, `tags`, `put_metadata` | inputs and answers, by family |
-//! | `fields`, `validate` | reading a body; what a member must be |
-//! | `page`, `batch`, `session`, `public_key` | what several of them share, or what would make one too long |
+//! | `operation`, `table` | what an operation is; all of them |
+//! | `channels`, `stream_keys`, `streams`, `put_metadata`, `viewer_sessions`, `tags` | operations, by family |
+//! | `playback_keys`, `recordings`, `restriction_policies`, `ad_configurations`, `failover_slates` | kinds of resources: what is their own |
+//! | `documents` | what the operations on these kinds have in common |
+//! | `page`, `session`, `public_key` | what several of them share, or what would make one too long |
 //! | `error` | every error, its status and its words |
 
-mod batch;
+mod ad_configurations;
 mod channels;
+mod documents;
 pub(crate) mod error;
-mod fields;
+mod failover_slates;
 mod operation;
 mod page;
 mod playback_keys;
 mod public_key;
 mod put_metadata;
 mod recordings;
+mod restriction_policies;
 mod session;
 mod stream_keys;
 mod streams;
+mod table;
 mod tags;
-mod validate;
+mod viewer_sessions;
 
 use crate::arn::{ChannelArn, ResourceArn};
 use crate::auth::Caller;
 use crate::context::Shared;
-use crate::state::{Outcome, Regional, Rejection};
+use crate::state::Outcome;
 use bytes::Bytes;
 use error::ApiError;
-use fields::Fields;
 use http::request::Parts;
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 pub(crate) use operation::Operation;
+use operation::{Read, Run};
 use put_metadata::PutMetadata;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-/// A request whose operation is known and whose body was read, right or wrong.
-#[derive(Debug)]
+/// A request whose operation is known and whose input was read, right or wrong.
 pub(crate) struct Call {
-    pub(crate) operation: Operation,
-    input: Input,
+    pub(crate) operation: &'static Operation,
+    /// The channel it is about, if that can be told.
+    channel: Option<ChannelArn>,
+    /// The ARNs that must be of the caller's account.
+    arns: Vec<String>,
+    /// An input that is wrong is kept, because a signature that is wrong comes first.
+    input: Result<Input, ApiError>,
 }
 
-#[derive(Debug)]
 enum Input {
-    PutMetadata(Result<PutMetadata, put_metadata::Invalid>),
-    Resources(Result<Resources, ApiError>),
-}
-
-/// The input of an operation other than `PutMetadata`.
-#[derive(Debug)]
-enum Resources {
-    Channels(channels::Input),
-    StreamKeys(stream_keys::Input),
-    Streams(streams::Input),
-    PlaybackKeys(playback_keys::Input),
-    Recordings(recordings::Input),
-    Tags(tags::Input),
+    PutMetadata(PutMetadata),
+    Resources(Run),
 }
 
 impl Call {
-    /// Reads a request; an input that is wrong is kept, because a signature that is wrong
-    /// comes first.
-    ///
     /// # Errors
     ///
     /// `UnknownOperationException`.
     pub(crate) fn read(parts: &Parts, body: &[u8]) -> Result<Self, ApiError> {
         let operation = Operation::route(&parts.method, parts.uri.path())?;
-        let input = match operation {
-            Operation::PutMetadata => Input::PutMetadata(PutMetadata::read(body)),
-            _ => Input::Resources(Resources::read(operation, parts, body)),
+        let member = operation.channel_member();
+        let (channel, arns, input) = match operation.input(parts, body) {
+            Ok(input) => {
+                let channel = member.and_then(|member| input.get(member)?.as_str());
+                let channel = channel.and_then(ChannelArn::parse);
+                let arns = operation.arns(&input);
+                let input = match operation.read {
+                    Read::PutMetadata => PutMetadata::read(&input).map(Input::PutMetadata),
+                    Read::Resources(read) => read(&input).map(Input::Resources),
+                };
+                (channel, arns, input)
+            }
+            Err(error) => {
+                // The books and the faults of a channel want to know even so.
+                let body: Option<Value> = serde_json::from_slice(body).ok();
+                let channel = member.and_then(|member| body.as_ref()?.get(member)?.as_str());
+                let channel = channel.and_then(ChannelArn::parse);
+                let error = ApiError::input(operation.name(), &error);
+                (channel, Vec::new(), Err(error))
+            }
         };
-        Ok(Self { operation, input })
+        Ok(Self {
+            operation,
+            channel,
+            arns,
+            input,
+        })
     }
 
-    /// The channel it is about, if that can be told.
     pub(crate) fn channel(&self) -> Option<&str> {
-        match &self.input {
-            Input::PutMetadata(Ok(input)) => Some(input.channel.as_str()),
-            Input::PutMetadata(Err(invalid)) => invalid.channel.as_ref().map(ChannelArn::as_str),
-            Input::Resources(Ok(Resources::Channels(input))) => input.channel(),
-            Input::Resources(Ok(Resources::StreamKeys(input))) => input.channel(),
-            Input::Resources(Ok(Resources::Streams(input))) => input.channel(),
-            Input::Resources(_) => None,
-        }
+        self.channel.as_ref().map(ChannelArn::as_str)
     }
 
     /// The resource of a refusal, if that can be told.
     fn resource(&self) -> Option<&str> {
-        match &self.input {
-            Input::Resources(Ok(resources)) => resources.arns().first().copied(),
-            _ => self.channel(),
-        }
-    }
-}
-
-impl Resources {
-    fn read(operation: Operation, parts: &Parts, body: &[u8]) -> Result<Self, ApiError> {
-        let body = match operation {
-            // Their input is in the path and the query.
-            Operation::ListTagsForResource | Operation::UntagResource => Map::new(),
-            _ => fields::object(body)?,
-        };
-        let fields = Fields::new(&body);
-        Ok(match operation {
-            Operation::BatchGetChannel
-            | Operation::CreateChannel
-            | Operation::DeleteChannel
-            | Operation::GetChannel
-            | Operation::ListChannels
-            | Operation::UpdateChannel => Self::Channels(channels::Input::read(operation, fields)?),
-            Operation::BatchGetStreamKey
-            | Operation::CreateStreamKey
-            | Operation::DeleteStreamKey
-            | Operation::GetStreamKey
-            | Operation::ListStreamKeys => {
-                Self::StreamKeys(stream_keys::Input::read(operation, fields)?)
-            }
-            Operation::GetStream
-            | Operation::GetStreamSession
-            | Operation::ListStreamSessions
-            | Operation::ListStreams
-            | Operation::PutMetadata
-            | Operation::StopStream => Self::Streams(streams::Input::read(operation, fields)?),
-            Operation::DeletePlaybackKeyPair
-            | Operation::GetPlaybackKeyPair
-            | Operation::ImportPlaybackKeyPair
-            | Operation::ListPlaybackKeyPairs => {
-                Self::PlaybackKeys(playback_keys::Input::read(operation, fields)?)
-            }
-            Operation::CreateRecordingConfiguration
-            | Operation::DeleteRecordingConfiguration
-            | Operation::GetRecordingConfiguration
-            | Operation::ListRecordingConfigurations => {
-                Self::Recordings(recordings::Input::read(operation, fields)?)
-            }
-            Operation::ListTagsForResource | Operation::TagResource | Operation::UntagResource => {
-                Self::Tags(tags::Input::read(operation, &parts.uri, fields)?)
-            }
-        })
-    }
-
-    /// The ARNs that must be of the caller's account.
-    fn arns(&self) -> Vec<&str> {
-        match self {
-            Self::Channels(input) => input.arns(),
-            Self::StreamKeys(input) => input.arns(),
-            Self::Streams(input) => input.channel().into_iter().collect(),
-            Self::PlaybackKeys(input) => input.arns(),
-            Self::Recordings(input) => input.arns(),
-            Self::Tags(input) => vec![input.arn().as_str()],
-        }
-    }
-
-    fn handle(&self, ivs: &mut Regional<'_>) -> Result<Value, Rejection> {
-        match self {
-            Self::Channels(input) => input.handle(ivs),
-            Self::StreamKeys(input) => input.handle(ivs),
-            Self::Streams(input) => input.handle(ivs),
-            Self::PlaybackKeys(input) => input.handle(ivs),
-            Self::Recordings(input) => input.handle(ivs),
-            Self::Tags(input) => input.handle(ivs),
-        }
+        let first = self.arns.first().map(String::as_str);
+        first.or_else(|| self.channel())
     }
 }
 
@@ -184,9 +119,15 @@ pub(crate) fn handle(
 ) -> Result<Response<Full<Bytes>>, ApiError> {
     let caller = authenticate(shared, parts, body, call)?;
     match &call.input {
-        Input::PutMetadata(input) => put_metadata::handle(shared, &caller, input.as_ref()),
-        Input::Resources(Ok(resources)) => handle_resources(shared, &caller, call, resources),
-        Input::Resources(Err(error)) => Err(error.clone()),
+        Ok(Input::PutMetadata(input)) => put_metadata::handle(shared, &caller, input),
+        Ok(Input::Resources(run)) => handle_resources(shared, &caller, call, run),
+        Err(error) => {
+            if call.operation.is_put_metadata() {
+                let (home, channel) = (Some(caller.home.as_str()), call.channel.as_ref());
+                shared.state.note(home, channel, Outcome::Malformed);
+            }
+            Err(error.clone())
+        }
     }
 }
 
@@ -194,10 +135,10 @@ fn handle_resources(
     shared: &Shared,
     caller: &Caller,
     call: &Call,
-    resources: &Resources,
+    run: &Run,
 ) -> Result<Response<Full<Bytes>>, ApiError> {
-    let action = call.operation.action();
-    for arn in resources.arns() {
+    let action = call.operation.action;
+    for arn in &call.arns {
         let account = ResourceArn::parse(arn);
         if account.is_some_and(|arn| arn.account() != caller.account) {
             return Err(ApiError::access_denied(caller, action, arn));
@@ -206,14 +147,15 @@ fn handle_resources(
     let home = &caller.home;
     let mut ivs = shared
         .state
-        .enter(home, action, call.operation.tps())
+        .enter(home, action, call.operation.tps)
         .map_err(|refusal| ApiError::refused(refusal, action, home, home))?;
-    let body = resources.handle(&mut ivs).map_err(ApiError::rejected)?;
+    let body = run(&mut ivs).map_err(ApiError::rejected)?;
     // Writing the answer needs no lock.
     drop(ivs);
-    let bytes = match body {
-        Value::Null => Bytes::new(),
-        body => body.to_string().into(),
+    let bytes = match (body, call.operation.status()) {
+        (_, StatusCode::NO_CONTENT) => Bytes::new(),
+        (Value::Null, _) => Bytes::from_static(b"{}"),
+        (body, _) => body.to_string().into(),
     };
     let has_body = !bytes.is_empty();
     let mut response = Response::new(Full::new(bytes));
@@ -231,7 +173,7 @@ fn handle_resources(
 pub(crate) fn too_large(shared: &Shared, parts: &Parts) -> ApiError {
     match Operation::route(&parts.method, parts.uri.path()) {
         Ok(operation) => {
-            if operation == Operation::PutMetadata {
+            if operation.is_put_metadata() {
                 shared.state.note(None, None, Outcome::Oversize);
             }
             ApiError::body_too_large()
@@ -248,7 +190,7 @@ fn authenticate(
 ) -> Result<Caller, ApiError> {
     let state = &shared.state;
     // The books tell how calls of `PutMetadata` end, and nothing of the others.
-    let is_booked = call.operation == Operation::PutMetadata;
+    let is_booked = call.operation.is_put_metadata();
     let caller = match shared.keys.authenticate(parts, body, state.clock()) {
         Ok(caller) => caller,
         Err(error) => {
@@ -258,7 +200,7 @@ fn authenticate(
             return Err(error.into());
         }
     };
-    let action = call.operation.action();
+    let action = call.operation.action;
     if !shared.keys.allows(&caller, action) {
         if is_booked {
             state.note(Some(&caller.home), None, Outcome::Denied);

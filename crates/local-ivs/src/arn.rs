@@ -5,9 +5,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The pattern as the API reference has it.
-pub(crate) const CHANNEL_PATTERN: &str = "^arn:aws:ivs:[a-z0-9-]+:[0-9]+:channel/[a-zA-Z0-9-]+$";
-
 /// The longest ARN the API takes, in characters, which are all ASCII.
 pub(crate) const MAX_ARN_LENGTH: usize = 128;
 

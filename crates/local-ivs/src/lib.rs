@@ -30,7 +30,10 @@
 //!   it, with its events.
 //! - A page's token stays good while resources come and go: the next page begins after the
 //!   last one's last ARN, be that still there or not.
-//! - Playback restriction policies, ad and failover slate configurations are never found.
+//! - The rates of ad and failover slate configurations and of `InsertAdBreak` are 5, and their
+//!   quotas, as that of playback restriction policies, 20.
+//! - An ad break needs an ad configuration of its channel, and an identifier that its stream has
+//!   not used; else it is a conflict.
 //!
 //! | room | what it holds |
 //! |---|---|
@@ -39,6 +42,7 @@
 //! | `context` | what every connection shares |
 //! | `connection` | a socket that can be reset |
 //! | `api` | the IVS API: which operation, its input, its errors |
+//! | `input` | every JSON input held against the shape of what is asked for |
 //! | `auth` | keys, accounts, signatures |
 //! | `state` | accounts by region, their resources, streams, the books; who is throttled |
 //! | `events` | the news of streams, on their way to `EventBridge` |
@@ -63,6 +67,7 @@ mod events;
 mod faults;
 mod guard;
 mod ids;
+mod input;
 mod limits;
 mod local;
 mod options;

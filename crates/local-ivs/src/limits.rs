@@ -51,15 +51,21 @@ pub(crate) const QUOTA_CHANNELS: usize = 5_000;
 /// maximum of three.
 pub(crate) const QUOTA_PLAYBACK_KEY_PAIRS: usize = 3;
 
-/// Of an account in a region. IVS user guide, "Service Quotas": 20.
-pub(crate) const QUOTA_RECORDING_CONFIGURATIONS: usize = 20;
+/// Configurations and policies of each kind, of an account in a region. IVS user guide, "Service
+/// Quotas": 20 recording configurations. AWS publishes none for playback restriction policies, ad
+/// configurations and failover slate configurations; they have as many.
+pub(crate) const QUOTA_CONFIGURATIONS: usize = 20;
 
 /// Of a resource; of the service model.
 pub(crate) const MAX_TAGS: usize = 50;
 
-/// How long a recording configuration is `CREATING`. AWS does not say; half a second is
-/// enough to be seen by whoever asks at once, and ends before a client gives up polling.
-pub(crate) const RECORDING_CONFIGURATION_CREATION_US: u64 = 500_000;
+/// How long a configuration is `CREATING` or `UPDATING`. AWS does not say; half a second is enough
+/// to be seen by whoever asks at once, and ends before a client gives up polling.
+pub(crate) const CONFIGURATION_CREATION_US: u64 = 500_000;
+
+/// Viewers of a channel whose revocation is remembered, and ad breaks of a stream: more than a test
+/// makes, and few enough to look through in a microsecond. The oldest are forgotten first.
+pub(crate) const MAX_REMEMBERED: usize = 1_000;
 
 /// Sessions that are remembered of a channel, the oldest forgotten first: about 150 bytes
 /// each, so 40 MB for 5,000 channels that come and go all the time.

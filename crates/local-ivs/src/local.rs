@@ -13,6 +13,7 @@ use crate::arn::ChannelArn;
 use crate::context::{Body, BodyError, Shared};
 use crate::events::EventsTally;
 use crate::guard::Foreign;
+use crate::input::{self, Member, Rule, Shape, optional, required};
 use crate::options::{check_payload_max_bytes, check_tps};
 use crate::state::ChannelError;
 use crate::state::Report;
@@ -21,6 +22,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -194,13 +196,17 @@ fn report(shared: &Shared) -> Response<Body> {
 }
 
 fn set_limits(shared: &Shared, body: &[u8]) -> Result<Response<Body>, LocalError> {
+    // Their bounds are checked below, and told with the value.
+    const LIMITS: &[Member] = &[
+        optional("payload_max_bytes", Shape::Whole(0, 0xffff_ffff)),
+        optional("operation_tps", Shape::Whole(0, 0xffff_ffff)),
+    ];
     #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
     struct Limits {
         payload_max_bytes: Option<usize>,
         operation_tps: Option<u32>,
     }
-    let limits: Limits = read(body)?;
+    let limits: Limits = read(body, LIMITS)?;
     if let Some(bytes) = limits.payload_max_bytes {
         check_payload_max_bytes(bytes).map_err(LocalError::bad_request)?;
     }
@@ -209,7 +215,7 @@ fn set_limits(shared: &Shared, body: &[u8]) -> Result<Response<Body>, LocalError
     }
     if limits.payload_max_bytes.is_none() && limits.operation_tps.is_none() {
         return Err(LocalError::bad_request(
-            "missing field: payload_max_bytes or operation_tps",
+            "payload_max_bytes or operation_tps must be there",
         ));
     }
     shared
@@ -248,11 +254,28 @@ fn channel(
         .ok_or_else(|| ChannelError::NotAnArn(arn.chars().take(200).collect()))?;
     match (resource, &parts.method) {
         ("metadata", &Method::GET) => metadata::answer(shared, parts, &parsed),
-        ("metadata", _) => Err(LocalError::method("GET")),
         ("stream", &Method::POST) => set_stream(shared, &parsed, body),
         ("stream", _) => Err(LocalError::method("POST")),
-        _ => Err(LocalError::not_found("a channel has /metadata and /stream")),
+        ("revocations", &Method::GET) => revocations(shared, &parsed),
+        ("metadata" | "revocations", _) => Err(LocalError::method("GET")),
+        _ => Err(LocalError::not_found(
+            "a channel has /metadata, /stream and /revocations",
+        )),
     }
+}
+
+/// The viewers whose sessions were revoked, and up to which version.
+fn revocations(shared: &Shared, arn: &ChannelArn) -> Result<Response<Body>, LocalError> {
+    let revoked = shared.state.revocations(arn);
+    let revoked = revoked
+        .ok_or_else(|| LocalError::not_found(format!("no channel {}", arn.as_str())))?
+        .into_iter()
+        .map(|(viewer, version)| serde_json::json!({ "viewer_id": viewer, "versions_up_to": version }));
+    let revoked: Vec<_> = revoked.collect();
+    Ok(json(
+        StatusCode::OK,
+        &serde_json::json!({ "revocations": revoked }),
+    ))
 }
 
 fn set_stream(
@@ -266,12 +289,15 @@ fn set_stream(
         Live,
         Offline,
     }
+    const STREAM: &[Member] = &[required(
+        "state",
+        Shape::Text(Rule::OneOf(&["live", "offline"])),
+    )];
     #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
     struct Stream {
         state: State,
     }
-    let Stream { state } = read(body)?;
+    let Stream { state } = read(body, STREAM)?;
     match state {
         State::Live => shared.state.set_live(arn.as_str())?,
         State::Offline => shared.state.set_offline(arn.as_str())?,
@@ -282,8 +308,8 @@ fn set_stream(
     ))
 }
 
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, LocalError> {
-    serde_json::from_slice(body).map_err(|error| LocalError::bad_request(error.to_string()))
+fn read<T: DeserializeOwned>(body: &[u8], members: &[Member]) -> Result<T, LocalError> {
+    input::own(body, members).map_err(LocalError::bad_request)
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {

@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
-/// A strict local emulator of the Amazon IVS API: channels, stream keys, streams, metadata,
-/// playback key pairs, recording configurations and tags
+/// A strict local emulator of the Amazon IVS API: all 46 operations
 ///
 /// Beside the API, at the same address and without credentials: `GET /_local/report`,
 /// `POST /_local/reset`, `POST /_local/limits`, `GET|POST|DELETE /_local/faults`,
 /// `GET|POST|DELETE /_local/events`, `POST /_local/ingest` `{"streamKey": "sk_..."}`,
-/// `POST /_local/channels/{arn}/stream` `{"state": "live"|"offline"}` and
+/// `POST /_local/channels/{arn}/stream` `{"state": "live"|"offline"}`,
+/// `GET /_local/channels/{arn}/revocations` and
 /// `GET /_local/channels/{arn}/metadata?after=SEQ`, as JSON or as server-sent events.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -36,7 +36,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
 
-    /// Directory to keep channels, keys, recording configurations, tags and sessions in
+    /// Directory to keep resources, tags and sessions in
     ///
     /// Without it everything is in memory only. What the API answered is there after a
     /// restart, even after a kill. Live streams end with the server, and the next start

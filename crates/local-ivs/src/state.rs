@@ -9,7 +9,8 @@
 //! | `emulator_state` | what is under the lock; `PutMetadata`, rates |
 //! | `region`, `channel` | one account in one region, one channel |
 //! | `regional` | a region while an operation is at work; pages |
-//! | `channels`, `stream_keys`, `streams`, `playback_keys`, `recordings`, `tags` | what operations do, by family |
+//! | `channels`, `stream_keys`, `streams`, `tags` | what operations do, by family |
+//! | `documents` | resources of any other kind |
 //! | `settings`, `resources` | the resources as the API shows them |
 //! | `snapshot` | all that a restart must not lose, as one value |
 //! | `books`, `report` | counting calls; what the report says of them |
@@ -17,9 +18,8 @@
 mod books;
 mod channel;
 mod channels;
+mod documents;
 mod emulator_state;
-mod playback_keys;
-mod recordings;
 mod region;
 mod regional;
 mod report;
@@ -40,14 +40,12 @@ pub(crate) use books::Outcome;
 pub use books::{OperationTally, Tally};
 pub(crate) use channel::Page;
 pub(crate) use channels::ChannelFilter;
+pub(crate) use documents::{Document, Kind, States};
 use emulator_state::EmulatorState;
 pub(crate) use regional::{Paging, Regional, Rejection};
 pub use report::{ChannelReport, Report};
-pub(crate) use resources::{
-    Bucket, Destination, Health, Recording, RecordingInput, Renditions, Session, StreamKey, Tags,
-    Thumbnails,
-};
-pub(crate) use settings::{ChannelChange, MultitrackChange, Settings};
+pub(crate) use resources::{Health, Session, StreamKey, Tags};
+pub(crate) use settings::{ChannelChange, Settings};
 pub(crate) use snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -103,7 +101,7 @@ pub enum ChannelError {
 /// The emulator's state; shared by all connections.
 pub struct State {
     clock: Arc<dyn Clock>,
-    world: Mutex<EmulatorState>,
+    state: Mutex<EmulatorState>,
 }
 
 impl State {
@@ -111,7 +109,7 @@ impl State {
         let now_us = clock.now_us();
         Self {
             clock,
-            world: Mutex::new(EmulatorState::new(rates, seed, events, now_us)),
+            state: Mutex::new(EmulatorState::new(rates, seed, events, now_us)),
         }
     }
 
@@ -138,26 +136,26 @@ impl State {
     #[must_use]
     pub fn stream_key(&self, arn: &str) -> Option<String> {
         let arn = ChannelArn::parse(arn)?;
-        let (world, _) = self.lock();
-        let key = world.channel(&arn)?.stream_key.as_deref()?;
-        let key = world.regions.get(arn.home())?.stream_keys.get(key)?;
+        let (state, _) = self.lock();
+        let key = state.channel(&arn)?.stream_key.as_deref()?;
+        let key = state.regions.get(arn.home())?.stream_keys.get(key)?;
         Some(key.value.to_string())
     }
 
     /// An encoder that has a stream key's value; gives the channel.
     pub(crate) fn ingest(&self, key: &str, ingest: Ingest) -> Result<Arc<str>, IngestError> {
-        let (mut world, _) = self.lock();
-        let arn = world.key_values.get(key).ok_or(IngestError::UnknownKey)?;
+        let (mut state, _) = self.lock();
+        let arn = state.key_values.get(key).ok_or(IngestError::UnknownKey)?;
         let arn = ChannelArn::parse(arn).ok_or(IngestError::UnknownKey)?;
         let (home, text) = (arn.home(), arn.as_str());
         match ingest {
-            Ingest::Begin(health) if !world.begin_stream(home, text, health) => {
+            Ingest::Begin(health) if !state.begin_stream(home, text, health) => {
                 Err(IngestError::Live(arn.shared()))
             }
-            Ingest::End if !world.end_stream(home, text, false) => {
+            Ingest::End if !state.end_stream(home, text, false) => {
                 Err(IngestError::Offline(arn.shared()))
             }
-            Ingest::Fail if !world.end_stream(home, text, true) => {
+            Ingest::Fail if !state.end_stream(home, text, true) => {
                 Err(IngestError::Offline(arn.shared()))
             }
             _ => Ok(arn.shared()),
@@ -172,10 +170,10 @@ impl State {
     /// The books as they stand, from one snapshot.
     #[must_use]
     pub fn report(&self) -> Report {
-        let (world, now_us) = self.lock();
+        let (state, now_us) = self.lock();
         let mut accounts = BTreeMap::new();
         let mut channels = BTreeMap::new();
-        for (home, region) in &world.regions {
+        for (home, region) in &state.regions {
             accounts.insert(Arc::clone(home), region.books.tally());
             for (arn, channel) in &region.channels {
                 let report = ChannelReport {
@@ -188,11 +186,11 @@ impl State {
             }
         }
         Report {
-            since_us: world.since_us,
+            since_us: state.since_us,
             now_us,
-            limits: world.rates,
-            all: world.books.tally(),
-            operations: world
+            limits: state.rates,
+            all: state.books.tally(),
+            operations: state
                 .operations
                 .iter()
                 .map(|(action, books)| (*action, books.tally()))
@@ -205,11 +203,11 @@ impl State {
     /// Clears the books. Rates, channels and metadata stay as they are: forgetting the calls
     /// of the last second would let twice the limit through.
     pub fn reset(&self) {
-        let (mut world, now_us) = self.lock();
-        world.since_us = now_us;
-        world.books = Books::default();
-        world.operations.clear();
-        for region in world.regions.values_mut() {
+        let (mut state, now_us) = self.lock();
+        state.since_us = now_us;
+        state.books = Books::default();
+        state.operations.clear();
+        for region in state.regions.values_mut() {
             region.books = Books::default();
             for channel in region.channels.values_mut() {
                 channel.books = Books::default();
@@ -225,35 +223,42 @@ impl State {
         arn: &ChannelArn,
         metadata: &str,
     ) -> Result<u64, Refusal> {
-        let (mut world, now_us) = self.lock();
-        let result = world.put_metadata(now_us, home, arn, metadata);
+        let (mut state, now_us) = self.lock();
+        let result = state.put_metadata(now_us, home, arn, metadata);
         let outcome = match result {
             Ok(_) => Outcome::Delivered,
             Err(Refusal::ChannelThrottled(_) | Refusal::AccountThrottled(_)) => Outcome::Throttled,
             Err(Refusal::NotFound) => Outcome::NotFound,
             Err(Refusal::NotBroadcasting) => Outcome::NotBroadcasting,
         };
-        world.note(now_us, Some(home), Some(arn), outcome);
+        state.note(now_us, Some(home), Some(arn), outcome);
         result
     }
 
     /// Books a call that was refused before it could be handled.
     pub(crate) fn note(&self, home: Option<&str>, arn: Option<&ChannelArn>, outcome: Outcome) {
-        let (mut world, now_us) = self.lock();
-        world.note(now_us, home, arn, outcome);
+        let (mut state, now_us) = self.lock();
+        state.note(now_us, home, arn, outcome);
     }
 
     /// The retained metadata of a channel after the sequence number `after`, at most `most`
     /// payloads; `None` if there is no such channel.
     pub(crate) fn metadata_after(&self, arn: &ChannelArn, after: u64, most: usize) -> Option<Page> {
-        let (world, _) = self.lock();
-        Some(world.channel(arn)?.page(after, most))
+        let (state, _) = self.lock();
+        Some(state.channel(arn)?.page(after, most))
+    }
+
+    /// The viewers of a channel whose sessions were revoked, up to which version, the latest last;
+    /// `None` if there is no such channel.
+    pub(crate) fn revocations(&self, arn: &ChannelArn) -> Option<Vec<(String, u32)>> {
+        let (state, _) = self.lock();
+        Some(state.channel(arn)?.revoked.iter().cloned().collect())
     }
 
     /// Tells of every new sequence number of a channel; `None` if there is no such channel.
     pub(crate) fn news_of(&self, arn: &ChannelArn) -> Option<watch::Receiver<u64>> {
-        let (world, _) = self.lock();
-        Some(world.channel(arn)?.news())
+        let (state, _) = self.lock();
+        Some(state.channel(arn)?.news())
     }
 
     pub(crate) fn channel_tps(&self) -> u32 {
@@ -266,13 +271,13 @@ impl State {
 
     /// Sets what is given. A new rate of operations begins without the calls of the old one.
     pub(crate) fn set_limits(&self, payload_max_bytes: Option<usize>, operation_tps: Option<u32>) {
-        let (mut world, _) = self.lock();
+        let (mut state, _) = self.lock();
         if let Some(bytes) = payload_max_bytes {
-            world.rates.payload_max_bytes = bytes;
+            state.rates.payload_max_bytes = bytes;
         }
         if operation_tps.is_some() {
-            world.rates.operation_tps = operation_tps;
-            for region in world.regions.values_mut() {
+            state.rates.operation_tps = operation_tps;
+            for region in state.regions.values_mut() {
                 region.forget_operation_rates();
             }
         }
@@ -284,13 +289,13 @@ impl State {
 
     fn set_stream(&self, arn: &str, live: bool) -> Result<(), ChannelError> {
         let arn = ChannelArn::parse(arn).ok_or_else(|| ChannelError::NotAnArn(arn.to_owned()))?;
-        let (mut world, now_us) = self.lock();
-        world.make_channel(now_us, &arn)?;
+        let (mut state, now_us) = self.lock();
+        state.make_channel(now_us, &arn)?;
         // Whether that was a change is of no interest here.
         if live {
-            world.begin_stream(arn.home(), arn.as_str(), Health::default());
+            state.begin_stream(arn.home(), arn.as_str(), Health::default());
         } else {
-            world.end_stream(arn.home(), arn.as_str(), false);
+            state.end_stream(arn.home(), arn.as_str(), false);
         }
         Ok(())
     }
@@ -298,10 +303,10 @@ impl State {
     /// The whole state, and the time, which never goes back.
     fn lock(&self) -> (MutexGuard<'_, EmulatorState>, u64) {
         // A panic under the lock leaves nothing half done that the next call would trip over.
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-        world.now_us = world.now_us.max(self.clock.now_us());
-        let now_us = world.now_us;
-        (world, now_us)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.now_us = state.now_us.max(self.clock.now_us());
+        let now_us = state.now_us;
+        (state, now_us)
     }
 }
 

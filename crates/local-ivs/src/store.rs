@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// The format of the file. A new one must still read the old ones.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const FILE: &str = "state.json";
 const NEW_FILE: &str = "state.json.new";

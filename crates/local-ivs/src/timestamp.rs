@@ -13,9 +13,15 @@ pub(crate) fn iso8601(time_us: u64) -> String {
         .unwrap_or_else(|| "9999-12-31T23:59:59Z".to_owned())
 }
 
+/// Microseconds since the Unix epoch; `None` if it is no such time, or before that.
+pub(crate) fn parse(text: &str) -> Option<u64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    u64::try_from(time.unix_timestamp_nanos() / 1_000).ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::iso8601;
+    use super::{iso8601, parse};
 
     #[test]
     fn times_are_whole_seconds_of_utc() {
@@ -26,6 +32,15 @@ mod tests {
             (u64::MAX, "9999-12-31T23:59:59Z"),
         ] {
             assert_eq!(iso8601(us), expected, "{us}");
+        }
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2026-01-02T04:04:05.5+01:00", Some(1_767_323_045_500_000)),
+            ("1969-12-31T23:59:59Z", None),
+            ("2026-01-02", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(text), expected, "{text}");
         }
     }
 }

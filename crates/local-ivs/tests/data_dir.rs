@@ -137,6 +137,53 @@ async fn a_restart_loses_nothing_but_live_streams() {
     fixture.ended().await;
 }
 
+/// What the first format had is there, and other kinds can be added to it.
+#[tokio::test]
+async fn the_first_format_is_still_read() {
+    let dir = Dir::new("first");
+    let home = "arn:aws:ivs:us-west-2:000000000000";
+    let pair = format!(
+        r#"{{"arn":"{home}:playback-key/k","name":"n","fingerprint":"aa:bb","tags":{{}}}}"#
+    );
+    let recording = format!(
+        r#"{{"arn":"{home}:recording-configuration/r","createdUs":1,"name":"old","destinationConfiguration":{{"s3":{{"bucketName":"abc"}}}},"tags":{{"a":"b"}},"thumbnailConfiguration":{{"recordingMode":"DISABLED"}},"recordingReconnectWindowSeconds":0,"renditionConfiguration":{{"renditionSelection":"ALL"}}}}"#
+    );
+    let kept = format!(
+        r#"{{"format":1,"state":{{"ids":7,"regions":[{{"home":"{home}","channels":[],"stream_keys":[],"key_pairs":[{pair}],"recordings":[{recording}]}}]}}}}"#
+    );
+    std::fs::create_dir_all(&dir.0).unwrap();
+    std::fs::write(dir.file(), kept).unwrap();
+    let mut slate = String::new();
+    for _ in 0..2 {
+        let fixture = Fixture::start(dir.options()).await;
+        let pair = fixture.api("ListPlaybackKeyPairs", "").await.body;
+        assert!(pair.contains(r#""name":"n""#), "{pair}");
+        let get = format!(r#"{{"arn":"{home}:recording-configuration/r"}}"#);
+        let got = fixture.api("GetRecordingConfiguration", &get).await.body;
+        let whole = format!(
+            r#"{{"recordingConfiguration":{{"arn":"{home}:recording-configuration/r","destinationConfiguration":{{"s3":{{"bucketName":"abc"}}}},"name":"old","recordingReconnectWindowSeconds":0,"renditionConfiguration":{{"renditionSelection":"ALL"}},"state":"ACTIVE","tags":{{"a":"b"}},"thumbnailConfiguration":{{"recordingMode":"DISABLED"}}}}}}"#
+        );
+        assert_eq!(got, whole);
+        if slate.is_empty() {
+            let made = fixture.api("CreateFailoverSlateConfiguration", "").await;
+            slate = made.json()["failoverSlateConfiguration"]["arn"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+        } else {
+            let get = format!(r#"{{"arn":"{slate}"}}"#);
+            assert_eq!(
+                fixture
+                    .api("GetFailoverSlateConfiguration", &get)
+                    .await
+                    .status,
+                200
+            );
+        }
+        fixture.ended().await;
+    }
+}
+
 async fn refused(options: Options) -> BindError {
     match Server::bind("127.0.0.1:0", options).await {
         Ok(_) => panic!("was bound"),
@@ -160,7 +207,7 @@ async fn what_cannot_be_used_is_said() {
 
     let good = std::fs::read_to_string(dir.file()).unwrap();
     let half = good[..good.len() / 2].to_owned();
-    let newer = good.replacen(r#""format":1"#, r#""format":2"#, 1);
+    let newer = good.replacen(r#""format":2"#, r#""format":3"#, 1);
     let astray = good.replacen(
         r#""home":"arn:aws:ivs:us-west-2"#,
         r#""home":"arn:aws:ivs:x"#,
@@ -172,7 +219,7 @@ async fn what_cannot_be_used_is_said() {
         ("half", half, "state.json is damaged: EOF"),
         ("no JSON", "x".to_owned(), "damaged: expected value"),
         ("no format", "{}".to_owned(), "damaged: missing field `format`"),
-        ("newer", newer, "is of format 2, and this version reads up to 1"),
+        ("newer", newer, "is of format 3, and this version reads up to 2"),
         ("astray", astray, "is not a channel of arn:aws:ivs:x:000000000000"),
         ("no state", r#"{"format":1}"#.to_owned(), "damaged: missing field `state`"),
     ];

@@ -44,34 +44,7 @@ fn paths() -> impl Strategy<Value = String> {
 
 /// A call of any operation: every member of the service model, right or nearly so.
 fn operations() -> impl Strategy<Value = (&'static str, String, String)> {
-    let names = prop::sample::select(vec![
-        "BatchGetChannel",
-        "CreateChannel",
-        "DeleteChannel",
-        "GetChannel",
-        "ListChannels",
-        "UpdateChannel",
-        "BatchGetStreamKey",
-        "CreateStreamKey",
-        "DeleteStreamKey",
-        "GetStreamKey",
-        "ListStreamKeys",
-        "GetStream",
-        "GetStreamSession",
-        "ListStreamSessions",
-        "ListStreams",
-        "PutMetadata",
-        "StopStream",
-        "DeletePlaybackKeyPair",
-        "GetPlaybackKeyPair",
-        "ImportPlaybackKeyPair",
-        "ListPlaybackKeyPairs",
-        "CreateRecordingConfiguration",
-        "DeleteRecordingConfiguration",
-        "GetRecordingConfiguration",
-        "ListRecordingConfigurations",
-        "InsertAdBreak",
-    ]);
+    let names = prop::sample::select(common::OPERATIONS);
     let by_name = (names, members()).prop_map(|(name, body)| ("POST", format!("/{name}"), body));
     let tagged = (
         prop::sample::select(vec!["GET", "POST", "DELETE", "PUT"]),
@@ -116,13 +89,28 @@ fn members() -> impl Strategy<Value = String> {
         "renditionConfiguration",
         "recordingReconnectWindowSeconds",
         "filterByRecordingConfigurationArn",
+        "viewerId",
+        "viewerSessions",
+        "viewerSessionVersionsLessThanOrEqualTo",
+        "allowedCountries",
+        "allowedOrigins",
+        "enableStrictOriginEnforcement",
+        "mediaTailorPlaybackConfigurations",
+        "postRollConfiguration",
+        "durationSeconds",
+        "adBreakId",
+        "targetStartAt",
+        "activationThresholdSeconds",
+        "minSlateDisplaySeconds",
+        "maxSlateDisplaySeconds",
     ]);
-    let kind = "(channel|stream-key|playback-key|recording-configuration|[a-z-]{1,9})";
+    let kind =
+        "(channel|stream-key|playback-key|recording-configuration|ad-configuration|[a-z-]{1,9})";
     let arn = format!("arn:aws:ivs:us-west-2:(0{{12}}|1{{12}}):{kind}/(demo|[a-zA-Z0-9-]{{1,12}})");
     let text = prop_oneof![
         Just(DEMO_CHANNEL.to_owned()),
         proptest::string::string_regex(&arn).unwrap(),
-        "(STANDARD|BASIC|ADVANCED_HD|LOW|NORMAL|TS|FRAGMENTED_MP4|HEALTHY|ALLOW|FULL_HD)",
+        "(DE|US|https://example.com|STANDARD|BASIC|ADVANCED_HD|LOW|NORMAL|TS|FRAGMENTED_MP4|HEALTHY|ALLOW|FULL_HD)",
         "[a-zA-Z0-9_=-]{0,40}",
         ".{0,20}",
         Just("x".repeat(1_100)),
@@ -149,6 +137,10 @@ fn members() -> impl Strategy<Value = String> {
         "targetIntervalSeconds",
         "renditionSelection",
         "renditions",
+        "channelArn",
+        "viewerId",
+        "playbackConfigurationArn",
+        "durationSeconds",
         "k",
         "aws:k",
     ]);

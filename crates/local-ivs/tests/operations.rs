@@ -116,7 +116,7 @@ async fn channels() {
         ("CreateChannel", r#"{"playbackRestrictionPolicyArn":"","adConfigurationArn":"","recordingConfigurationArn":"","type":"BASIC"}"#, 200, &[], &[("c", "/channel/arn")]),
         ("CreateChannel", r#"{"multitrackInputConfiguration":{"enabled":true,"policy":"ALLOW"}}"#, 400, &[VALIDATION, "maximumResolution"], &[]),
         ("CreateChannel", r#"{"containerFormat":"FRAGMENTED_MP4","multitrackInputConfiguration":{"enabled":true,"policy":"REQUIRE","maximumResolution":"HD"}}"#, 200, &[r#""multitrackInputConfiguration":{"enabled":true,"maximumResolution":"HD","policy":"REQUIRE"}"#], &[("d", "/channel/arn")]),
-        ("GetChannel", "{}", 400, &[VALIDATION, "Value at 'arn' failed to satisfy constraint: Member must not be null"], &[]),
+        ("GetChannel", "{}", 400, &[VALIDATION, "\"GetChannel.arn is a required attribute\""], &[]),
         ("GetChannel", r#"{"arn":"x"}"#, 400, &[VALIDATION, "regular expression"], &[]),
         ("GetChannel", r#"{"arn":"<key>"}"#, 400, &[VALIDATION], &[]),
         ("GetChannel", r#"{"arn":"<demo>x"}"#, 404, &[NOT_FOUND, "Resource: <demo>x not found"], &[]),
@@ -146,7 +146,6 @@ async fn channels() {
         ("DeleteChannel", r#"{"arn":"<a>"}"#, 404, &[NOT_FOUND], &[]),
         ("GetStreamKey", r#"{"arn":"<key>"}"#, 404, &[NOT_FOUND], &[]),
         ("GetChannel", r#"{"arn":"<a>"}"#, 404, &[NOT_FOUND], &[]),
-        ("CreateAdConfiguration", "{}", 404, &["UnknownOperationException", "does not have"], &[]),
     ];
     let (_, names) = run(Options::default(), steps).await;
     assert_eq!(names["only"], names["b"]);
@@ -234,7 +233,7 @@ async fn streams_and_their_sessions() {
         ("GetStreamSession", r#"{"channelArn":"<a>"}"#, 200, &["Stream Failure"], &[]),
         ("ListStreamSessions", r#"{"channelArn":"<a>"}"#, 200, &[r#""hasErrorEvent":true"#], &[]),
         ("POST /_local/ingest", r#"{"streamKey":"sk_us-west-2_x"}"#, 403, &["no channel"], &[]),
-        ("POST /_local/ingest", "{}", 400, &["missing field `streamKey`"], &[]),
+        ("POST /_local/ingest", "{}", 400, &["streamKey is missing"], &[]),
         ("POST /_local/ingest", r#"{"streamKey":"<value>","state":"offline","health":"UNKNOWN"}"#, 400, &["'health'"], &[]),
         ("GET /_local/ingest", "", 405, &["POST"], &[]),
         ("GET /_local/report", "", 200, &[r#""ivs:GetStream":{"calls":2,"throttled":0,"max_admitted_per_second":1}"#], &[]),
@@ -304,9 +303,9 @@ async fn recording_configurations() {
         ("CreateRecordingConfiguration", r#"{"name":"n","tags":{"k":"v"},"destinationConfiguration":{"s3":{"bucketName":"b.2"}},"recordingReconnectWindowSeconds":300,"thumbnailConfiguration":{"recordingMode":"DISABLED"},"renditionConfiguration":{"renditionSelection":"CUSTOM","renditions":["HD","SD"]}}"#, 200,
             &[r#""recordingReconnectWindowSeconds":300"#, r#""thumbnailConfiguration":{"recordingMode":"DISABLED"}"#, r#""renditions":["HD","SD"]"#], &[("b", "/recordingConfiguration/arn")]),
         ("ListRecordingConfigurations", "{}", 200, &["<a>", "<b>", r#""state":"ACTIVE""#], &[]),
-        ("CreateRecordingConfiguration", "{}", 400, &[VALIDATION, "'destinationConfiguration' failed"], &[]),
+        ("CreateRecordingConfiguration", "{}", 400, &[VALIDATION, "CreateRecordingConfiguration.destinationConfiguration is a required attribute"], &[]),
         ("CreateRecordingConfiguration", r#"{"destinationConfiguration":{}}"#, 400, &[VALIDATION, "s3"], &[]),
-        ("CreateRecordingConfiguration", r#"{"destinationConfiguration":{"s3":{}}}"#, 400, &[VALIDATION, "'destinationConfiguration.s3.bucketName' failed to satisfy constraint: Member must not be null"], &[]),
+        ("CreateRecordingConfiguration", r#"{"destinationConfiguration":{"s3":{}}}"#, 400, &[VALIDATION, "CreateRecordingConfiguration.destinationConfiguration.s3.bucketName is a required attribute"], &[]),
         ("CreateRecordingConfiguration", r#"{"destinationConfiguration":{"s3":{"bucketName":"A"}},"recordingReconnectWindowSeconds":301,"thumbnailConfiguration":{"targetIntervalSeconds":61,"storage":["X"]}}"#, 400, &[VALIDATION, "5 validation errors", "'61' at 'thumbnailConfiguration.targetIntervalSeconds'"], &[]),
         ("CreateRecordingConfiguration", r#"{"destinationConfiguration":{"s3":{"bucketName":"abc"}},"renditionConfiguration":{"renditionSelection":"CUSTOM"}}"#, 400, &[VALIDATION, "renditions"], &[]),
         ("CreateRecordingConfiguration", r#"{"destinationConfiguration":{"s3":{"bucketName":"abc"}},"thumbnailConfiguration":{"recordingMode":"DISABLED","targetIntervalSeconds":9}}"#, 400, &[VALIDATION, "INTERVAL"], &[]),
@@ -332,6 +331,130 @@ async fn recording_configurations() {
         &[],
     )];
     check(&fixture, &mut names, full).await;
+}
+
+#[tokio::test]
+async fn playback_restriction_policies() {
+    #[rustfmt::skip]
+    let steps: &[Step] = &[
+        ("CreatePlaybackRestrictionPolicy", "", 200, &[r#"{"playbackRestrictionPolicy":{"allowedCountries":[],"allowedOrigins":[],"arn":"arn:aws:ivs:us-west-2:000000000000:playback-restriction-policy/"#, r#""enableStrictOriginEnforcement":false,"name":"","tags":{}"#], &[("a", "/playbackRestrictionPolicy/arn")]),
+        ("CreatePlaybackRestrictionPolicy", r#"{"name":"n","allowedCountries":["DE","US"],"allowedOrigins":["https://example.com","null"],"enableStrictOriginEnforcement":true,"tags":{"k":"v"}}"#, 200, &[r#""allowedCountries":["DE","US"]"#, r#""tags":{"k":"v"}"#], &[("b", "/playbackRestrictionPolicy/arn")]),
+        ("CreatePlaybackRestrictionPolicy", r#"{"allowedCountries":["XX"]}"#, 400, &[VALIDATION, "not 'XX'"], &[]),
+        ("CreatePlaybackRestrictionPolicy", r#"{"allowedCountries":["DEU"]}"#, 400, &[VALIDATION, "at 'allowedCountries'"], &[]),
+        ("CreatePlaybackRestrictionPolicy", r#"{"allowedOrigins":["example.com"]}"#, 400, &[VALIDATION, "such as https://example.com"], &[]),
+        ("GetPlaybackRestrictionPolicy", r#"{"arn":"<b>"}"#, 200, &[r#""enableStrictOriginEnforcement":true"#], &[]),
+        ("UpdatePlaybackRestrictionPolicy", r#"{"arn":"<b>","allowedCountries":[]}"#, 200, &[r#""allowedCountries":[]"#, r#""name":"n""#, "https://example.com"], &[]),
+        ("UpdatePlaybackRestrictionPolicy", r#"{"arn":"<b>","allowedCountries":["ZZ"]}"#, 400, &[VALIDATION, "not 'ZZ'"], &[]),
+        // One a page, if nobody says how many.
+        ("ListPlaybackRestrictionPolicies", "{}", 200, &[], &[("token", "/nextToken")]),
+        ("ListPlaybackRestrictionPolicies", r#"{"nextToken":"<token>"}"#, 200, &["playback-restriction-policy/"], &[]),
+        ("ListPlaybackRestrictionPolicies", r#"{"maxResults":100}"#, 200, &["<a>", "<b>"], &[]),
+        ("CreateChannel", r#"{"playbackRestrictionPolicyArn":"<b>"}"#, 200, &["<b>"], &[("channel", "/channel/arn")]),
+        ("ListChannels", r#"{"filterByPlaybackRestrictionPolicyArn":"<b>"}"#, 200, &["<channel>"], &[]),
+        ("DeletePlaybackRestrictionPolicy", r#"{"arn":"<b>"}"#, 409, &[CONFLICT, "<channel>"], &[]),
+        ("UpdateChannel", r#"{"arn":"<channel>","playbackRestrictionPolicyArn":""}"#, 200, &[r#""playbackRestrictionPolicyArn":"""#], &[]),
+        ("DeletePlaybackRestrictionPolicy", r#"{"arn":"<b>"}"#, 204, &[], &[]),
+        ("DeletePlaybackRestrictionPolicy", r#"{"arn":"<b>"}"#, 404, &[NOT_FOUND, "<b> not found"], &[]),
+        ("UpdateChannel", r#"{"arn":"<channel>","playbackRestrictionPolicyArn":"<b>"}"#, 404, &[NOT_FOUND], &[]),
+        ("GetPlaybackRestrictionPolicy", r#"{"arn":"<channel>"}"#, 400, &[VALIDATION], &[]),
+        ("POST /tags/<a>", r#"{"tags":{"x":"y"}}"#, 200, &[], &[]),
+        ("GetPlaybackRestrictionPolicy", r#"{"arn":"<a>"}"#, 200, &[r#""tags":{"x":"y"}"#], &[]),
+    ];
+    let (fixture, mut names) = run(Options::default(), steps).await;
+    let one: &[Step] = &[("CreatePlaybackRestrictionPolicy", "", 200, &[], &[])];
+    for _ in 1..20 {
+        check(&fixture, &mut names, one).await;
+    }
+    let parts: &[&str] = &[QUOTA, "at most 20 playback restriction policies"];
+    let full: &[Step] = &[("CreatePlaybackRestrictionPolicy", "", 402, parts, &[])];
+    check(&fixture, &mut names, full).await;
+}
+
+#[tokio::test]
+async fn ad_configurations_and_ad_breaks() {
+    const PLAYBACK: &str = r#"[{"playbackConfigurationArn":"arn:aws:mediatailor:us-west-2:000000000000:playbackConfiguration/a"}]"#;
+    let create = format!(r#"{{"mediaTailorPlaybackConfigurations":{PLAYBACK}}}"#);
+    #[rustfmt::skip]
+    let steps: &[Step] = &[
+        ("CreateAdConfiguration", &create, 200, &[":ad-configuration/", PLAYBACK, r#""postRollConfiguration":{"durationSeconds":15,"enabled":false}"#, r#""name":"""#], &[("a", "/adConfiguration/arn")]),
+        ("CreateAdConfiguration", "{}", 400, &[VALIDATION, "CreateAdConfiguration.mediaTailorPlaybackConfigurations is a required attribute"], &[]),
+        ("CreateAdConfiguration", r#"{"mediaTailorPlaybackConfigurations":[{},{},{},{"playbackConfigurationArn":"x"}]}"#, 400, &[VALIDATION, "2 validation errors", "less than or equal to 3", "'x' at 'mediaTailorPlaybackConfigurations.4.member.playbackConfigurationArn'"], &[]),
+        ("CreateAdConfiguration", r#"{"mediaTailorPlaybackConfigurations":[{}],"postRollConfiguration":{"enabled":true}}"#, 400, &[VALIDATION, "postRollConfiguration.durationSeconds is a required attribute"], &[]),
+        ("UpdateAdConfiguration", r#"{"arn":"<a>","name":"n","postRollConfiguration":{"enabled":true,"durationSeconds":300}}"#, 200, &[PLAYBACK, r#""name":"n""#, r#"{"durationSeconds":300,"enabled":true}"#], &[]),
+        ("GetAdConfiguration", r#"{"arn":"<a>"}"#, 200, &[r#""name":"n""#], &[]),
+        ("ListAdConfigurations", "{}", 200, &["<a>", r#""postRollConfiguration""#], &[]),
+        ("InsertAdBreak", r#"{"channelArn":"<demo>","durationSeconds":30}"#, 409, &[CONFLICT, "no ad configuration"], &[]),
+        ("CreateChannel", r#"{"adConfigurationArn":"<a>"}"#, 200, &[r#""adConfigurationArn":"<a>""#], &[("channel", "/channel/arn")]),
+        ("ListChannels", r#"{"filterByAdConfigurationArn":"<a>"}"#, 200, &["<channel>"], &[]),
+        ("InsertAdBreak", r#"{"channelArn":"<channel>","durationSeconds":30}"#, 404, &["ChannelNotBroadcasting", "is not currently online"], &[]),
+        ("POST /_local/channels/<channel>/stream", r#"{"state":"live"}"#, 200, &[], &[]),
+        ("InsertAdBreak", r#"{"channelArn":"<channel>","durationSeconds":30}"#, 200, &[r#""targetStartAt":"2026-01-02T03:04:18Z""#], &[("break", "/adBreakId")]),
+        ("InsertAdBreak", r#"{"channelArn":"<channel>","durationSeconds":30,"adBreakId":"<break>"}"#, 409, &[CONFLICT, "<break>"], &[]),
+        ("InsertAdBreak", r#"{"channelArn":"<channel>","durationSeconds":30,"adBreakId":"abcdefghij12","targetStartAt":"2026-01-02T04:05:00.5+01:00"}"#, 200, &[r#"{"adBreakId":"abcdefghij12","targetStartAt":"2026-01-02T03:05:00Z"}"#], &[]),
+        ("InsertAdBreak", r#"{"channelArn":"<channel>","durationSeconds":301,"adBreakId":"a"}"#, 400, &[VALIDATION, "2 validation errors"], &[]),
+        ("InsertAdBreak", r#"{"channelArn":"<channel>","durationSeconds":1,"targetStartAt":"soon"}"#, 400, &[SERIALIZATION, "a Timestamp"], &[]),
+        ("InsertAdBreak", r#"{"channelArn":"<demo>x","durationSeconds":1}"#, 404, &[NOT_FOUND], &[]),
+        ("DeleteAdConfiguration", r#"{"arn":"<a>"}"#, 409, &[CONFLICT, "<channel>"], &[]),
+        ("StopStream", r#"{"channelArn":"<channel>"}"#, 200, &["{}"], &[]),
+        ("UpdateChannel", r#"{"arn":"<channel>","adConfigurationArn":""}"#, 200, &[], &[]),
+        ("DeleteAdConfiguration", r#"{"arn":"<a>"}"#, 204, &[], &[]),
+        ("GetAdConfiguration", r#"{"arn":"<a>"}"#, 404, &[NOT_FOUND], &[]),
+    ];
+    let (_, names) = run(Options::default(), steps).await;
+    assert_eq!(names["break"].len(), 12);
+}
+
+#[tokio::test]
+async fn failover_slate_configurations() {
+    #[rustfmt::skip]
+    let steps: &[Step] = &[
+        ("CreateFailoverSlateConfiguration", "", 200, &[r#""activationThresholdSeconds":3"#, r#""minSlateDisplaySeconds":3"#, r#""maxSlateDisplaySeconds":60"#, r#""state":"CREATING""#], &[("a", "/failoverSlateConfiguration/arn")]),
+        ("CreateFailoverSlateConfiguration", r#"{"activationThresholdSeconds":6,"minSlateDisplaySeconds":2,"maxSlateDisplaySeconds":181}"#, 400, &[VALIDATION, "3 validation errors"], &[]),
+        ("GetFailoverSlateConfiguration", r#"{"arn":"<a>"}"#, 200, &[r#""state":"CREATED""#], &[]),
+        ("UpdateFailoverSlateConfiguration", r#"{"arn":"<a>","name":"n","maxSlateDisplaySeconds":180}"#, 200, &[r#""state":"UPDATING""#, r#""maxSlateDisplaySeconds":180"#, r#""minSlateDisplaySeconds":3"#], &[]),
+        ("ListFailoverSlateConfigurations", "{}", 200, &["<a>", r#""state":"CREATED""#, r#""name":"n""#], &[]),
+        ("CreateChannel", r#"{"failoverSlateConfigurationArn":"<a>"}"#, 200, &["<a>"], &[("channel", "/channel/arn")]),
+        ("POST /_local/channels/<channel>/stream", r#"{"state":"live"}"#, 200, &[], &[]),
+        ("GetStreamSession", r#"{"channelArn":"<channel>"}"#, 200, &[r#""failoverSlateConfiguration":{"#, r#""maxSlateDisplaySeconds":180"#], &[]),
+        ("DeleteFailoverSlateConfiguration", r#"{"arn":"<a>"}"#, 409, &[CONFLICT, "<channel>"], &[]),
+        ("UpdateFailoverSlateConfiguration", r#"{"arn":"<a>","maxSlateDisplaySeconds":90}"#, 200, &[], &[]),
+        // A session keeps what it began with.
+        ("GetStreamSession", r#"{"channelArn":"<channel>"}"#, 200, &[r#""maxSlateDisplaySeconds":180"#], &[]),
+        ("CreateFailoverSlateConfiguration", "", 200, &[], &[("b", "/failoverSlateConfiguration/arn")]),
+    ];
+    let (fixture, names) = run(Options::default(), steps).await;
+    // While it is made, nothing can be done to it.
+    let b = format!(r#"{{"arn":"{}"}}"#, names["b"]);
+    for operation in ["Update", "Delete"] {
+        let operation = format!("{operation}FailoverSlateConfiguration");
+        let (status, code, text) = fixture.api(&operation, &b).await.error();
+        assert_eq!((status, code.as_str()), (409, CONFLICT), "{text}");
+        assert!(
+            text.contains("is CREATING: wait until it is CREATED"),
+            "{text}"
+        );
+    }
+    fixture.clock.advance_us(500_000);
+    let deleted = fixture.api("DeleteFailoverSlateConfiguration", &b).await;
+    assert_eq!(deleted.status, 204);
+}
+
+#[tokio::test]
+async fn viewer_sessions() {
+    #[rustfmt::skip]
+    let steps: &[Step] = &[
+        ("StartViewerSessionRevocation", r#"{"channelArn":"<demo>","viewerId":"v"}"#, 200, &["{}"], &[]),
+        ("StartViewerSessionRevocation", r#"{"channelArn":"<demo>","viewerId":"v","viewerSessionVersionsLessThanOrEqualTo":2147483647}"#, 200, &["{}"], &[]),
+        ("StartViewerSessionRevocation", r#"{"channelArn":"<demo>","viewerId":"v","viewerSessionVersionsLessThanOrEqualTo":-1}"#, 400, &[VALIDATION, "Value '-1'"], &[]),
+        ("StartViewerSessionRevocation", r#"{"channelArn":"<demo>x","viewerId":"v"}"#, 404, &[NOT_FOUND], &[]),
+        ("StartViewerSessionRevocation", r#"{"channelArn":"<demo>"}"#, 400, &[VALIDATION, "StartViewerSessionRevocation.viewerId is a required attribute"], &[]),
+        ("BatchStartViewerSessionRevocation", r#"{"viewerSessions":[{"channelArn":"<demo>","viewerId":"w"},{"channelArn":"<demo>x","viewerId":"x"}]}"#, 200, &[r#"{"errors":[{"channelArn":"<demo>x","code":"ResourceNotFoundException","message":"Resource: <demo>x not found","viewerId":"x"}]}"#], &[]),
+        ("BatchStartViewerSessionRevocation", r#"{"viewerSessions":[]}"#, 400, &[VALIDATION, "viewerSessions"], &[]),
+        ("BatchStartViewerSessionRevocation", r#"{"viewerSessions":[{"channelArn":"<demo>","viewerId":""},{"viewerId":"x"}]}"#, 400, &[VALIDATION, "2 validation errors", "'viewerSessions.1.member.viewerId'", "viewerSessions.2.member.channelArn is a required attribute"], &[]),
+        ("GET /_local/channels/<demo>/revocations", "", 200, &[r#"{"revocations":[{"versions_up_to":2147483647,"viewer_id":"v"},{"versions_up_to":0,"viewer_id":"w"}]}"#], &[]),
+        ("GET /_local/channels/<demo>x/revocations", "", 404, &["no channel"], &[]),
+    ];
+    run(Options::default(), steps).await;
 }
 
 #[tokio::test]
@@ -373,11 +496,11 @@ async fn tags() {
         ("DELETE /tags/<path>?tagKeys=a%20b&tagKeys=%C3%BC&tagKeys=none", "", 200, &["{}"], &[]),
         ("GET /tags/<path>", "", 200, &[r#"{"tags":{"c/d":"2"}}"#], &[]),
         ("DELETE /tags/<path>?tagKeys=c%2Fd", "", 200, &["{}"], &[]),
-        ("DELETE /tags/<path>", "", 400, &[VALIDATION, "'tagKeys' failed"], &[]),
+        ("DELETE /tags/<path>", "", 400, &[VALIDATION, "UntagResource.tagKeys is a required attribute"], &[]),
         ("DELETE /tags/<path>?tagKeys=", "", 400, &[VALIDATION, "Member must satisfy constraint: ["], &[]),
         ("DELETE /tags/<path>?tagKeys=aws:a", "", 400, &[VALIDATION, "aws:"], &[]),
         (&keys_51, "", 400, &[VALIDATION, "50"], &[]),
-        ("POST /tags/<path>", "{}", 400, &[VALIDATION, "'tags' failed to satisfy constraint: Member must not be null"], &[]),
+        ("POST /tags/<path>", "{}", 400, &[VALIDATION, "TagResource.tags is a required attribute"], &[]),
         ("POST /tags/<path>", r#"{"tags":{"k":1}}"#, 400, &[SERIALIZATION], &[]),
         ("POST /tags/<path>", r#"{"tags":[]}"#, 400, &[SERIALIZATION], &[]),
         ("POST /tags/<path>", r#"{"tags":{"a*":""}}"#, 400, &[VALIDATION, "Map keys"], &[]),
@@ -407,6 +530,69 @@ async fn tags() {
     let path = DEMO_CHANNEL.replace(':', "%3A").replace('/', "%2F");
     let mut names = Names::from([("demo", DEMO_CHANNEL.to_owned()), ("path", path)]);
     check(&fixture, &mut names, steps).await;
+}
+
+/// Whatever is asked for, a body that is no structure, has a member twice or is no JSON is refused in
+/// the same words, and none of them are the parser's.
+#[tokio::test]
+async fn one_reader_reads_all_inputs() {
+    let fixture = Fixture::start(Options::default()).await;
+    let tags = format!("/tags/{}", DEMO_CHANNEL.replace('/', "%2F"));
+    let mut paths: Vec<String> = common::OPERATIONS
+        .iter()
+        .map(|name| format!("/{name}"))
+        .collect();
+    paths.push(tags);
+    for path in &paths {
+        for (body, part) in [
+            ("[]", "START_ARRAY can not be converted to a structure"),
+            (
+                r#"["arn","text"]"#,
+                "START_ARRAY can not be converted to a structure",
+            ),
+            (r#""x""#, "STRING_VALUE can not be converted to a structure"),
+            ("null", "NULL can not be converted to a structure"),
+            (r#"{"a":1,"a":1}"#, "The member 'a' is there more than once"),
+            (
+                r#"{"a":{"b":1,"b":1}}"#,
+                "The member 'b' is there more than once",
+            ),
+            (
+                r#"{"a":tru}"#,
+                "The request body is not JSON: line 1, column 9",
+            ),
+        ] {
+            let answer = fixture.call("POST", path, body, &Signer::default()).await;
+            let (status, code, text) = answer.unwrap().error();
+            assert_eq!(
+                (status, &*code),
+                (400, SERIALIZATION),
+                "{path} {body}: {text}"
+            );
+            assert_eq!(text, part, "{path} {body}");
+        }
+    }
+    let channel = format!(
+        "/_local/channels/{}/stream",
+        DEMO_CHANNEL.replace('/', "%2F")
+    );
+    for path in [
+        "/_local/limits",
+        "/_local/faults",
+        "/_local/events",
+        "/_local/ingest",
+        &channel,
+    ] {
+        for (body, part) in [
+            (r#"["live"]"#, "must be an object, not a"),
+            (r#"{"a":1,"a":1}"#, "'a' is there twice"),
+            (r#"{"a":tru}"#, "not JSON (line 1, column 9)"),
+        ] {
+            let answer = fixture.local("POST", path, body).await.unwrap();
+            assert_eq!(answer.status, 400, "{path} {body}: {answer:?}");
+            assert!(answer.body.contains(part), "{path} {body}: {answer:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -94,6 +94,9 @@ async fn calls_are_checked_like_the_real_ones() {
     let other_members = good.replace('{', r#"{"later":1,"#);
     let refused = 403;
     let validation = (400, "ValidationException");
+    let serialization = "SerializationException";
+    let array = format!(r#"["{DEMO_CHANNEL}","x"]"#);
+    let twice = good.replace('{', r#"{"metadata":"y","#);
     #[rustfmt::skip]
     let cases: Vec<(&str, Call, Signer, Expected)> = vec![
         ("good", ("POST", put, &good), usual.clone(), (204, "", "")),
@@ -104,16 +107,18 @@ async fn calls_are_checked_like_the_real_ones() {
         ("offline", ("POST", put, &offline), usual.clone(), (404, "ChannelNotBroadcasting", "Channel: arn:aws:ivs:us-west-2:000000000000:channel/other is not currently online")),
         ("missing", ("POST", put, &missing), usual.clone(), (404, "ResourceNotFoundException", "channel/none not found")),
         ("another region's", ("POST", put, &good), with("test", "test", "eu-west-1"), (404, "ResourceNotFoundException", "not found")),
-        ("not JSON", ("POST", put, "{"), usual.clone(), (validation.0, validation.1, "Could not parse")),
-        ("empty body", ("POST", put, ""), usual.clone(), (validation.0, validation.1, "Could not parse")),
-        ("lone surrogate", ("POST", put, r#"{"metadata":"\ud800"}"#), usual.clone(), (validation.0, validation.1, "Could not parse")),
-        ("wrong type", ("POST", put, r#"{"channelArn":1}"#), usual.clone(), (validation.0, validation.1, "Could not parse")),
-        ("no ARN", ("POST", put, r#"{"metadata":"x"}"#), usual.clone(), (validation.0, validation.1, "'channelArn' failed to satisfy constraint: Member must not be null")),
+        ("not JSON", ("POST", put, "{"), usual.clone(), (400, serialization, "The request body is not JSON: line 1, column 1")),
+        ("empty body", ("POST", put, ""), usual.clone(), (validation.0, validation.1, "2 validation errors detected: PutMetadata.channelArn is a required attribute; PutMetadata.metadata is a required attribute")),
+        ("lone surrogate", ("POST", put, r#"{"metadata":"\ud800"}"#), usual.clone(), (400, serialization, "not JSON")),
+        ("wrong type", ("POST", put, r#"{"channelArn":1}"#), usual.clone(), (400, serialization, "NUMBER_VALUE can not be converted to a String")),
+        ("an array", ("POST", put, &array), usual.clone(), (400, serialization, "START_ARRAY can not be converted to a structure")),
+        ("a member twice", ("POST", put, &twice), usual.clone(), (400, serialization, "The member 'metadata' is there more than once")),
+        ("no ARN", ("POST", put, r#"{"metadata":"x"}"#), usual.clone(), (validation.0, validation.1, "PutMetadata.channelArn is a required attribute")),
         ("empty ARN", ("POST", put, r#"{"channelArn":"","metadata":"x"}"#), usual.clone(), (validation.0, validation.1, "length greater than or equal to 1")),
         ("bad ARN", ("POST", put, r#"{"channelArn":"demo","metadata":"x"}"#), usual.clone(), (validation.0, validation.1, "Value 'demo' at 'channelArn' failed to satisfy constraint: Member must satisfy regular expression pattern: ^arn:aws:ivs:")),
         ("an ARN of the old form", ("POST", put, &old_form), usual.clone(), (validation.0, validation.1, "regular expression")),
         ("long ARN", ("POST", put, &long), usual.clone(), (validation.0, validation.1, "less than or equal to 128")),
-        ("no metadata", ("POST", put, &no_metadata), usual.clone(), (validation.0, validation.1, "'metadata' failed")),
+        ("no metadata", ("POST", put, &no_metadata), usual.clone(), (validation.0, validation.1, "PutMetadata.metadata is a required attribute")),
         ("empty metadata", ("POST", put, &empty_metadata), usual.clone(), (validation.0, validation.1, "Value '' at 'metadata'")),
         ("other members", ("POST", put, &other_members), usual.clone(), (204, "", "")),
         ("unknown key", ("POST", put, &good), with("nobody", "test", "us-west-2"), (refused, "UnrecognizedClientException", "security token")),
@@ -122,8 +127,7 @@ async fn calls_are_checked_like_the_real_ones() {
         ("signature before input", ("POST", put, "{"), with("test", "wrong", "us-west-2"), (refused, "InvalidSignatureException", "does not match")),
         ("not allowed", ("POST", put, &good), with("reader", "x", "us-west-2"), (refused, "AccessDeniedException", "user/reader is not authorized to perform: ivs:PutMetadata on resource: arn:aws:ivs:us-west-2:000000000000:channel/demo")),
         ("another account's", ("POST", put, &good), with("stranger", "x", "us-west-2"), (refused, "AccessDeniedException", "arn:aws:iam::111111111111:user/stranger")),
-        ("another operation", ("POST", "/CreateStage", "{}"), usual.clone(), (404, "UnknownOperationException", "POST /CreateStage is no operation")),
-        ("an operation that is not here", ("POST", "/CreatePlaybackRestrictionPolicy", "{}"), usual.clone(), (404, "UnknownOperationException", "an operation of Amazon IVS that this emulator does not have; there are the operations on channels")),
+        ("another operation", ("POST", "/CreateStage", "{}"), usual.clone(), (404, "UnknownOperationException", "POST /CreateStage is no operation of Amazon IVS low-latency streaming")),
         ("another method", ("GET", put, ""), usual.clone(), (404, "UnknownOperationException", "GET /PutMetadata")),
         ("the root", ("GET", "/", ""), usual.clone(), (404, "UnknownOperationException", "/_local/")),
     ];
@@ -149,7 +153,7 @@ async fn calls_are_checked_like_the_real_ones() {
         ("delivered", 4),
         ("throttled", 0),
         ("oversize", 3),
-        ("malformed", 11),
+        ("malformed", 13),
         ("unauthenticated", 5),
         ("denied", 2),
         ("not_found", 2),

@@ -162,7 +162,7 @@ async fn what_is_refused_before_costs_nothing_and_what_is_not_found_does() {
     for (wrong, part) in [
         (r#"{"operation_tps":0}"#, "1 to 10000"),
         (r#"{"operation_tps":10001}"#, "1 to 10000"),
-        (r#"{"tps":1}"#, "unknown field"),
+        (r#"{"tps":1}"#, "no member 'tps'"),
     ] {
         let answer = fixture.local("POST", "/_local/limits", wrong).await;
         let answer = answer.unwrap();

@@ -82,6 +82,53 @@ async function main() {
   assert.equal(gone.$metadata.httpStatusCode, 204);
   await refused("GetChannel", { arn: channel.arn }, "ResourceNotFoundException", 404);
 
+  // Policies, ads and slates, and a channel that refers to them.
+  const playback = "arn:aws:mediatailor:us-west-2:000000000000:playbackConfiguration/ads";
+  const kinds = [
+    ["PlaybackRestrictionPolicy", "ListPlaybackRestrictionPolicies", { allowedCountries: ["DE"], allowedOrigins: ["https://example.com"] }],
+    ["AdConfiguration", "ListAdConfigurations", { mediaTailorPlaybackConfigurations: [{ playbackConfigurationArn: playback }] }],
+    ["FailoverSlateConfiguration", "ListFailoverSlateConfigurations", { minSlateDisplaySeconds: 5 }],
+    // An SDK may be older than the operations on slates.
+  ].filter(([kind]) => `Create${kind}Command` in ivs);
+  assert.ok(kinds.length >= 2);
+  const refers = {};
+  for (const [kind, list, input] of kinds) {
+    const member = kind[0].toLowerCase() + kind.slice(1);
+    const made = (await call(`Create${kind}`, { ...input, tags: { a: "b" } }))[member];
+    for (const [name, value] of Object.entries(input)) assert.deepEqual(made[name], value);
+    const settled = async () => {
+      const got = (await call(`Get${kind}`, { arn: made.arn }))[member];
+      return !["CREATING", "UPDATING"].includes(got.state) && got;
+    };
+    while (!(await settled()));
+    const updated = (await call(`Update${kind}`, { arn: made.arn, name: "js" }))[member];
+    assert.deepEqual([updated.name, updated.tags], ["js", { a: "b" }]);
+    while (!(await settled()));
+    assert.equal(Object.values(await call(list, {})).flat().filter((entry) => entry.arn === made.arn).length, 1);
+    refers[`${member}Arn`] = made.arn;
+  }
+  const full = await call("CreateChannel", { name: "full", ...refers });
+  for (const [name, arn] of Object.entries(refers)) assert.equal(full.channel[name], arn);
+  await refused("DeleteAdConfiguration", { arn: refers.adConfigurationArn }, "ConflictException", 409);
+  const arn = full.channel.arn;
+  await refused("InsertAdBreak", { channelArn: arn, durationSeconds: 30 }, "ChannelNotBroadcasting", 404);
+  await local("ingest", { streamKey: full.streamKey.value });
+  const inserted = await call("InsertAdBreak", { channelArn: arn, durationSeconds: 30 });
+  assert.match(inserted.adBreakId, /^[a-zA-Z0-9]{12}$/);
+  const { streamSession: slated } = await call("GetStreamSession", { channelArn: arn });
+  if (kinds.length === 3) assert.equal(slated.failoverSlateConfiguration.minSlateDisplaySeconds, 5);
+  await call("StartViewerSessionRevocation", { channelArn: arn, viewerId: "viewer" });
+  const revoked = await call("BatchStartViewerSessionRevocation", { viewerSessions: [{ channelArn: arn, viewerId: "viewer" }] });
+  assert.deepEqual(revoked.errors, []);
+  await refused("BatchStartViewerSessionRevocation", { viewerSessions: [] }, "ValidationException", 400);
+  await call("StopStream", { channelArn: arn });
+  await call("DeleteChannel", { arn });
+  for (const [kind] of kinds) {
+    const its = { arn: refers[`${kind[0].toLowerCase()}${kind.slice(1)}Arn`] };
+    await call(`Delete${kind}`, its);
+    await refused(`Get${kind}`, its, "ResourceNotFoundException", 404);
+  }
+
   // A clock that is an hour wrong is corrected by the first refusal, whose text can be read.
   const early = clientOf(1, { systemClockOffset: 3_600_000 });
   const list = () => early.send(new ivs.ListTagsForResourceCommand({ resourceArn: channel.arn }));

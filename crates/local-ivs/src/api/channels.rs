@@ -1,195 +1,160 @@
-//! The operations on channels: their inputs, and their answers.
+//! The operations on channels.
 
-use super::Operation;
-use super::batch::{self, BATCH_MOST};
-use super::error::ApiError;
-use super::fields::Fields;
+use super::documents::{Arn, arn_of, tags_of};
+use super::error::{ApiError, NOT_FOUND};
+use super::operation::{Does, Operation, Run, operation, typed};
 use super::page::PageInput;
-use super::validate::{NAME, Rule};
-use crate::state::{
-    ChannelChange, ChannelFilter, MultitrackChange, Regional, Rejection, Settings, Tags,
-};
+use crate::input::{Member, Members, NAME, NEXT_TOKEN, Rule, Shape, optional, required};
+use crate::state::{ChannelChange, ChannelFilter, Regional, Rejection, Settings};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub(super) const CHANNEL_ARN: Rule = Rule::Arn("channel");
-const RECORDING_ARN: Rule = Rule::ArnOrEmpty("recording-configuration");
-const POLICY_ARN: Rule = Rule::ArnOrEmpty("playback-restriction-policy");
-const AD_ARN: Rule = Rule::ArnOrEmpty("ad-configuration");
-const SLATE_ARN: Rule = Rule::ArnOrEmpty("failover-slate-configuration");
+pub(super) const CHANNEL_ARN: Shape = Shape::Text(Rule::Arn("channel"));
+const RECORDING_ARN: Shape = Shape::Text(Rule::ArnOrEmpty("recording-configuration"));
+const POLICY_ARN: Shape = Shape::Text(Rule::ArnOrEmpty("playback-restriction-policy"));
+const AD_ARN: Shape = Shape::Text(Rule::ArnOrEmpty("ad-configuration"));
+const SLATE_ARN: Shape = Shape::Text(Rule::ArnOrEmpty("failover-slate-configuration"));
 
-/// `maxResults` of the service model.
-const PAGE_MOST: u32 = 100;
+/// ARNs of a batch, of the service model.
+pub(super) const BATCH_MOST: usize = 50;
+/// How many a page has if nobody says, of the API reference.
+const PAGE: u32 = 100;
 
-#[derive(Debug)]
-pub(super) enum Input {
-    Create(Change, Tags),
-    Get(String),
-    BatchGet(Vec<String>),
-    List(ChannelFilter, PageInput),
-    Update(String, Change),
-    Delete(String),
+const fn enumeration(values: &'static [&'static str]) -> Shape {
+    Shape::Text(Rule::OneOf(values))
 }
 
-/// What is changed, and the resources named by it that the emulator never has.
-#[derive(Debug)]
-pub(super) struct Change {
-    change: ChannelChange,
-    absent: Option<String>,
+const MULTITRACK: &[Member] = &[
+    optional("enabled", Shape::Flag),
+    optional("policy", enumeration(&["ALLOW", "REQUIRE"])),
+    optional("maximumResolution", enumeration(&["SD", "HD", "FULL_HD"])),
+];
+const LATENCY: Shape = enumeration(&["NORMAL", "LOW"]);
+const TYPE: Shape = enumeration(&["BASIC", "STANDARD", "ADVANCED_SD", "ADVANCED_HD"]);
+const PRESET: Shape = enumeration(&[
+    "HIGHER_BANDWIDTH_DELIVERY",
+    "CONSTRAINED_BANDWIDTH_DELIVERY",
+]);
+
+/// What a channel is made of; the first is the update's or the creation's own.
+const fn settings(own: Member) -> [Member; 13] {
+    [
+        own,
+        optional("name", Shape::Text(NAME)),
+        optional("latencyMode", LATENCY),
+        optional("type", TYPE),
+        optional("authorized", Shape::Flag),
+        optional("recordingConfigurationArn", RECORDING_ARN),
+        optional("insecureIngest", Shape::Flag),
+        optional("preset", PRESET),
+        optional("playbackRestrictionPolicyArn", POLICY_ARN),
+        optional("multitrackInputConfiguration", Shape::Structure(MULTITRACK)),
+        optional("containerFormat", enumeration(&["TS", "FRAGMENTED_MP4"])),
+        optional("adConfigurationArn", AD_ARN),
+        optional("failoverSlateConfigurationArn", SLATE_ARN),
+    ]
 }
 
-impl Input {
-    pub(super) fn read(operation: Operation, mut fields: Fields<'_>) -> Result<Self, ApiError> {
-        let input = match operation {
-            Operation::CreateChannel => {
-                let tags = fields.tags("tags").unwrap_or_default();
-                Self::Create(Change::read(&mut fields), tags)
-            }
-            Operation::BatchGetChannel => {
-                fields.require("arns");
-                let arns = fields.texts("arns", CHANNEL_ARN, 1, BATCH_MOST);
-                Self::BatchGet(arns.unwrap_or_default())
-            }
-            Operation::ListChannels => return Self::read_list(fields),
-            Operation::UpdateChannel => {
-                let arn = fields.required_text("arn", CHANNEL_ARN);
-                Self::Update(arn, Change::read(&mut fields))
-            }
-            Operation::DeleteChannel => Self::Delete(fields.required_text("arn", CHANNEL_ARN)),
-            _ => Self::Get(fields.required_text("arn", CHANNEL_ARN)),
-        };
-        fields.finish()?;
-        Ok(input)
-    }
+const CREATE: &[Member] = &settings(optional("tags", Shape::Tags));
+const UPDATE: &[Member] = &settings(arn_of("channel"));
+const LIST: &[Member] = &[
+    optional("filterByName", Shape::Text(NAME)),
+    optional("filterByRecordingConfigurationArn", RECORDING_ARN),
+    optional("filterByPlaybackRestrictionPolicyArn", POLICY_ARN),
+    optional("filterByAdConfigurationArn", AD_ARN),
+    optional("filterByFailoverSlateConfigurationArn", SLATE_ARN),
+    optional("nextToken", Shape::Text(NEXT_TOKEN)),
+    optional("maxResults", Shape::Whole(1, 100)),
+];
+const ONE: &[Member] = &[arn_of("channel")];
+const BATCH: &[Member] = &[required("arns", Shape::List(&CHANNEL_ARN, 1, BATCH_MOST))];
 
-    fn read_list(mut fields: Fields<'_>) -> Result<Self, ApiError> {
-        let filter = ChannelFilter {
-            name: fields.text("filterByName", NAME),
-            recording_configuration_arn: fields
-                .text("filterByRecordingConfigurationArn", RECORDING_ARN),
-            playback_restriction_policy_arn: fields
-                .text("filterByPlaybackRestrictionPolicyArn", POLICY_ARN),
-            ad_configuration_arn: fields.text("filterByAdConfigurationArn", AD_ARN),
-            failover_slate_configuration_arn: fields
-                .text("filterByFailoverSlateConfigurationArn", SLATE_ARN),
-        };
-        let page = PageInput::read(&mut fields, PAGE_MOST, PAGE_MOST);
-        fields.finish()?;
-        let filters = [
-            &filter.name,
-            &filter.recording_configuration_arn,
-            &filter.playback_restriction_policy_arn,
-            &filter.ad_configuration_arn,
-            &filter.failover_slate_configuration_arn,
-        ];
-        if filters.iter().filter(|filter| filter.is_some()).count() > 1 {
-            return Err(ApiError::rejected(Rejection::Conflict(
-                "Only one filter can be used at a time".to_owned(),
-            )));
-        }
-        let page = page.bind(format!("ListChannels {filters:?}"))?;
-        Ok(Self::List(filter, page))
-    }
+#[rustfmt::skip]
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime only")]
+pub(super) const OPERATIONS: &[Operation] = &[
+    operation("ivs:BatchGetChannel", 5, Does::Read, BATCH, |input| batch(input, "channels", |ivs, arn| ivs.channel(arn))),
+    operation("ivs:CreateChannel", 5, Does::Write, CREATE, create),
+    operation("ivs:DeleteChannel", 5, Does::WriteInSilence, ONE, delete),
+    operation("ivs:GetChannel", 5, Does::Read, ONE, get),
+    operation("ivs:ListChannels", 5, Does::Read, LIST, list),
+    operation("ivs:UpdateChannel", 5, Does::Write, UPDATE, update),
+];
 
-    /// The ARNs that must be of the caller's account. Batches answer for each of theirs.
-    pub(super) fn arns(&self) -> Vec<&str> {
-        match self {
-            Self::Get(arn) | Self::Delete(arn) => vec![arn],
-            Self::Create(change, _) => change.arns(),
-            Self::Update(arn, change) => {
-                let mut arns = vec![arn.as_str()];
-                arns.extend(change.arns());
-                arns
-            }
-            Self::BatchGet(_) | Self::List(..) => Vec::new(),
-        }
-    }
-
-    pub(super) fn channel(&self) -> Option<&str> {
-        match self {
-            Self::Get(arn) | Self::Delete(arn) | Self::Update(arn, _) => Some(arn),
-            _ => None,
-        }
-    }
-
-    pub(super) fn handle(&self, ivs: &mut Regional<'_>) -> Result<Value, Rejection> {
-        Ok(match self {
-            Self::Create(change, tags) => {
-                let (channel, key) = ivs.create_channel(change.checked()?, tags)?;
-                json!({ "channel": channel, "streamKey": key })
-            }
-            Self::Get(arn) => json!({ "channel": ivs.channel(arn)? }),
-            Self::BatchGet(arns) => batch::answer(ivs, "channels", arns, Regional::channel),
-            Self::List(filter, page) => {
-                let listed = ivs.channels(filter, &page.page);
-                let things = listed.things.iter().map(|channel| summary(channel));
-                page.answer("channels", things.collect(), listed.last.as_deref())
-            }
-            Self::Update(arn, change) => {
-                let change = change.checked()?;
-                json!({ "channel": ivs.update_channel(arn, change)? })
-            }
-            Self::Delete(arn) => {
-                ivs.delete_channel(arn)?;
-                Value::Null
-            }
-        })
-    }
+fn create(input: &Members) -> Result<Run, ApiError> {
+    let tags = tags_of(input)?;
+    let change: ChannelChange = typed(input)?;
+    Ok(Box::new(move |ivs| {
+        let (channel, key) = ivs.create_channel(&change, &tags)?;
+        Ok(json!({ "channel": channel, "streamKey": key }))
+    }))
 }
 
-impl Change {
-    fn read(fields: &mut Fields<'_>) -> Self {
-        let change = ChannelChange {
-            name: fields.text("name", NAME),
-            latency_mode: fields.text("latencyMode", Rule::OneOf(&["NORMAL", "LOW"])),
-            kind: fields.text(
-                "type",
-                Rule::OneOf(&["BASIC", "STANDARD", "ADVANCED_SD", "ADVANCED_HD"]),
-            ),
-            authorized: fields.flag("authorized"),
-            recording_configuration_arn: fields.text("recordingConfigurationArn", RECORDING_ARN),
-            insecure_ingest: fields.flag("insecureIngest"),
-            preset: fields.text(
-                "preset",
-                Rule::OneOf(&[
-                    "HIGHER_BANDWIDTH_DELIVERY",
-                    "CONSTRAINED_BANDWIDTH_DELIVERY",
-                ]),
-            ),
-            multitrack: fields.nested("multitrackInputConfiguration", |fields| MultitrackChange {
-                enabled: fields.flag("enabled"),
-                policy: fields.text("policy", Rule::OneOf(&["ALLOW", "REQUIRE"])),
-                maximum_resolution: fields
-                    .text("maximumResolution", Rule::OneOf(&["SD", "HD", "FULL_HD"])),
-            }),
-            container_format: fields
-                .text("containerFormat", Rule::OneOf(&["TS", "FRAGMENTED_MP4"])),
-        };
-        let absent = [
-            fields.text("playbackRestrictionPolicyArn", POLICY_ARN),
-            fields.text("adConfigurationArn", AD_ARN),
-            fields.text("failoverSlateConfigurationArn", SLATE_ARN),
-        ];
-        Self {
-            change,
-            absent: absent.into_iter().flatten().find(|arn| !arn.is_empty()),
-        }
-    }
+fn get(input: &Members) -> Result<Run, ApiError> {
+    let Arn { arn } = typed(input)?;
+    Ok(Box::new(move |ivs| {
+        Ok(json!({ "channel": ivs.channel(&arn)? }))
+    }))
+}
 
-    fn arns(&self) -> Vec<&str> {
-        let recording = self.change.recording_configuration_arn.as_deref();
-        recording
-            .into_iter()
-            .chain(self.absent.as_deref())
-            .filter(|arn| !arn.is_empty())
-            .collect()
-    }
+fn update(input: &Members) -> Result<Run, ApiError> {
+    let Arn { arn } = typed(input)?;
+    let change: ChannelChange = typed(input)?;
+    Ok(Box::new(move |ivs| {
+        Ok(json!({ "channel": ivs.update_channel(&arn, &change)? }))
+    }))
+}
 
-    fn checked(&self) -> Result<&ChannelChange, Rejection> {
-        match &self.absent {
-            Some(arn) => Err(Rejection::NotFound(arn.clone())),
-            None => Ok(&self.change),
-        }
+fn delete(input: &Members) -> Result<Run, ApiError> {
+    let Arn { arn } = typed(input)?;
+    Ok(Box::new(move |ivs| {
+        ivs.delete_channel(&arn)?;
+        Ok(Value::Null)
+    }))
+}
+
+fn list(input: &Members) -> Result<Run, ApiError> {
+    let filter: ChannelFilter = typed(input)?;
+    let filters = input.keys().filter(|name| name.starts_with("filterBy"));
+    if filters.count() > 1 {
+        return Err(ApiError::rejected(Rejection::Conflict(
+            "Only one filter can be used at a time".to_owned(),
+        )));
     }
+    let page = PageInput::read(input, PAGE, format!("ListChannels {filter:?}"))?;
+    Ok(Box::new(move |ivs| {
+        let listed = ivs.channels(&filter, &page.page);
+        let things = listed.things.iter().map(|channel| summary(channel));
+        Ok(page.answer("channels", things.collect(), listed.last.as_deref()))
+    }))
+}
+
+/// What was found of a batch, and an error for each ARN that was not. ARNs of other accounts are
+/// not found either: in a batch none is refused for another.
+pub(super) fn batch<T: Serialize + 'static>(
+    input: &Members,
+    member: &'static str,
+    get: fn(&mut Regional<'_>, &str) -> Result<T, Rejection>,
+) -> Result<Run, ApiError> {
+    #[derive(Deserialize)]
+    struct Batch {
+        arns: Vec<String>,
+    }
+    let Batch { arns } = typed(input)?;
+    Ok(Box::new(move |ivs| {
+        let mut found = Vec::new();
+        let mut errors = Vec::new();
+        for arn in &arns {
+            match get(ivs, arn) {
+                Ok(thing) => found.push(thing),
+                Err(_) => errors.push(json!({
+                    "arn": arn,
+                    "code": NOT_FOUND,
+                    "message": format!("Resource: {arn} not found"),
+                })),
+            }
+        }
+        Ok(json!({ member: found, "errors": errors }))
+    }))
 }
 
 fn summary(channel: &Settings) -> Value {

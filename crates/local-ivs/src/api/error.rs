@@ -3,6 +3,7 @@
 
 use crate::auth::Caller;
 use crate::context::BodyError;
+use crate::input::{self, Broken, Expected, Found, Violation};
 use crate::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
 use crate::state::{Refusal, Rejection};
 use bytes::Bytes;
@@ -59,9 +60,34 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "ValidationException", message)
     }
 
-    /// The body's JSON has not the types of the model.
-    pub(crate) fn serialization(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "SerializationException", message)
+    /// The input of an operation is not what its shape says.
+    pub(crate) fn input(operation: &str, error: &input::Error) -> Self {
+        let text = match error {
+            input::Error::NotJson { line, column } => {
+                format!("The request body is not JSON: line {line}, column {column}")
+            }
+            input::Error::Twice(name) => format!("The member '{name}' is there more than once"),
+            input::Error::WrongType {
+                found, expected, ..
+            } => format!(
+                "{} can not be converted to {}",
+                token(*found),
+                java(*expected)
+            ),
+            input::Error::Violations(violations) => {
+                return Self::validation(violations_of(operation, violations));
+            }
+        };
+        Self::new(StatusCode::BAD_REQUEST, "SerializationException", text)
+    }
+
+    /// A bug of the emulator.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerException",
+            input::OWN_TABLES,
+        )
     }
 
     /// What was changed could not be saved: the caller cannot know whether it is.
@@ -73,20 +99,14 @@ impl ApiError {
         )
     }
 
-    /// `is_absent`: the real API has it.
-    pub(crate) fn unknown_operation(method: &Method, path: &str, is_absent: bool) -> Self {
+    pub(crate) fn unknown_operation(method: &Method, path: &str) -> Self {
         // A path can be as long as hyper takes one; the message need not be.
         let path: String = path.chars().take(200).collect();
-        let what = if is_absent {
-            "an operation of Amazon IVS that this emulator does not have"
-        } else {
-            "no operation of this emulator"
-        };
         Self::new(
             StatusCode::NOT_FOUND,
             "UnknownOperationException",
             format!(
-                "{method} {path} is {what}; there are the operations on channels, stream keys, streams (PutMetadata among them), playback key pairs, recording configurations and tags, and the emulator's own endpoints below /_local/"
+                "{method} {path} is no operation of Amazon IVS low-latency streaming; the emulator's own endpoints are below /_local/"
             ),
         )
     }
@@ -211,6 +231,101 @@ impl From<BodyError> for ApiError {
             BodyError::TooLarge => Self::body_too_large(),
             BodyError::TooSlow => Self::body_timeout(),
             BodyError::Broken => Self::body_unreadable(),
+        }
+    }
+}
+
+/// Of a JSON value, as AWS's services name it.
+fn token(found: Found) -> &'static str {
+    match found {
+        Found::Null => "NULL",
+        Found::True => "TRUE_VALUE",
+        Found::False => "FALSE_VALUE",
+        Found::Number => "NUMBER_VALUE",
+        Found::Text => "STRING_VALUE",
+        Found::List => "START_ARRAY",
+        Found::Object => "START_OBJECT",
+    }
+}
+
+fn java(expected: Expected) -> &'static str {
+    match expected {
+        Expected::Text => "a String",
+        Expected::Flag => "a Boolean",
+        Expected::Whole => "an Integer",
+        Expected::Real => "a Double",
+        Expected::Time => "a Timestamp",
+        Expected::List => "a List",
+        Expected::Map => "a Map",
+        Expected::Structure => "a structure",
+    }
+}
+
+/// All violations in one message. That a member is missing is told in the words of the real
+/// service, and the others in those of AWS's services.
+fn violations_of(operation: &str, violations: &[Violation]) -> String {
+    let words = |violation: &Violation| {
+        let at = &violation.at;
+        match &violation.what {
+            Broken::Missing => format!("{operation}.{at} is a required attribute"),
+            // The API ignores members that it does not know.
+            Broken::Unknown(_) => format!("{operation}.{at} is unknown"),
+            Broken::Rule { value, rule } => {
+                let value = value
+                    .as_ref()
+                    .map_or_else(String::new, |value| format!("'{value}' "));
+                format!("Value {value}at '{at}' failed to satisfy constraint: {rule}")
+            }
+        }
+    };
+    let all: Vec<String> = violations.iter().map(words).collect();
+    match (&all[..], violations) {
+        ([one], [Violation { what, .. }]) if *what == Broken::Missing => one.clone(),
+        ([one], _) => format!("1 validation error detected: {one}"),
+        (all, _) => format!(
+            "{} validation errors detected: {}",
+            all.len(),
+            all.join("; ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::violations_of;
+    use crate::input::{Broken, Violation};
+
+    #[test]
+    fn violations_are_counted() {
+        let missing = |at: &str| Violation {
+            at: at.to_owned(),
+            what: Broken::Missing,
+        };
+        let broken = |at: &str, value: Option<&str>| Violation {
+            at: at.to_owned(),
+            what: Broken::Rule {
+                value: value.map(str::to_owned),
+                rule: "Member must be w".to_owned(),
+            },
+        };
+        let rule = "failed to satisfy constraint: Member must be w";
+        for (violations, expected) in [
+            (
+                vec![missing("a")],
+                "Op.a is a required attribute".to_owned(),
+            ),
+            (
+                vec![broken("x", Some("v"))],
+                format!("1 validation error detected: Value 'v' at 'x' {rule}"),
+            ),
+            (
+                vec![missing("a"), broken("y.z", None)],
+                format!(
+                    "2 validation errors detected: Op.a is a required attribute; Value at 'y.z' {rule}"
+                ),
+            ),
+        ] {
+            assert_eq!(violations_of("Op", &violations), expected);
         }
     }
 }

@@ -1,56 +1,31 @@
-//! The operations that are there: one table, and the request line that means each.
-//!
-//! Rates are of the IVS user guide, "Service Quotas": calls per second, account and region.
+//! What an operation is: its name, rate and status, the shape of its input, and what reads it.
+//! The operations themselves stand in their families' files, and [`super::table`] has them all.
 
 use super::error::ApiError;
+use super::table;
+use crate::input::{self, Member, Members, Rule, Shape, Unknown};
+use crate::state::{Regional, Rejection};
+use http::request::Parts;
 use http::{Method, StatusCode};
-
-/// The operations that are there, in the order of [`TABLE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
-    BatchGetChannel,
-    CreateChannel,
-    DeleteChannel,
-    GetChannel,
-    ListChannels,
-    UpdateChannel,
-    BatchGetStreamKey,
-    CreateStreamKey,
-    DeleteStreamKey,
-    GetStreamKey,
-    ListStreamKeys,
-    GetStream,
-    GetStreamSession,
-    ListStreamSessions,
-    ListStreams,
-    PutMetadata,
-    StopStream,
-    DeletePlaybackKeyPair,
-    GetPlaybackKeyPair,
-    ImportPlaybackKeyPair,
-    ListPlaybackKeyPairs,
-    CreateRecordingConfiguration,
-    DeleteRecordingConfiguration,
-    GetRecordingConfiguration,
-    ListRecordingConfigurations,
-    ListTagsForResource,
-    TagResource,
-    UntagResource,
-}
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// What is known of an operation without a request.
-#[derive(Debug)]
-struct Row {
-    operation: Operation,
-    action: &'static str,
-    tps: u32,
-    status: StatusCode,
-    writes: bool,
+pub(crate) struct Operation {
+    /// As policies and messages write it: `ivs:GetStream`.
+    pub(crate) action: &'static str,
+    /// Calls per second of one account in one region.
+    pub(crate) tps: u32,
+    does: Does,
+    place: Place,
+    input: &'static [Member],
+    pub(super) read: Read,
 }
 
 /// What an operation does to the resources.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Does {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
     /// Only looks.
     Read,
     /// Changes them, and answers 200.
@@ -59,74 +34,73 @@ enum Does {
     WriteInSilence,
 }
 
-const fn row(operation: Operation, action: &'static str, tps: u32, does: Does) -> Row {
-    Row {
-        operation,
+/// Where an operation's input is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// In the body of a `POST` to the operation's name.
+    Body,
+    /// An ARN in the path after `/tags/`, and the rest in the body or the query.
+    Tags(Method),
+}
+
+/// A call that is read and right, ready to be carried out under the lock.
+pub(super) type Run = Box<dyn Fn(&mut Regional<'_>) -> Result<Value, Rejection> + Send + Sync>;
+
+/// What becomes of an input whose members are what the shape says.
+pub(super) enum Read {
+    /// Its rates are a channel's and an account's, and the books tell how it ends.
+    PutMetadata,
+    /// Checks what hangs together between members.
+    Resources(fn(&Members) -> Result<Run, ApiError>),
+}
+
+/// An operation whose input is in the body.
+pub(super) const fn operation(
+    action: &'static str,
+    tps: u32,
+    does: Does,
+    input: &'static [Member],
+    read: fn(&Members) -> Result<Run, ApiError>,
+) -> Operation {
+    Operation {
         action,
         tps,
-        status: match does {
-            Does::Read | Does::Write => StatusCode::OK,
-            Does::WriteInSilence => StatusCode::NO_CONTENT,
-        },
-        writes: !matches!(does, Does::Read),
+        does,
+        place: Place::Body,
+        input,
+        read: Read::Resources(read),
     }
 }
 
-#[rustfmt::skip]
-const TABLE: [Row; 28] = [
-    row(Operation::BatchGetChannel, "ivs:BatchGetChannel", 5, Does::Read),
-    row(Operation::CreateChannel, "ivs:CreateChannel", 5, Does::Write),
-    row(Operation::DeleteChannel, "ivs:DeleteChannel", 5, Does::WriteInSilence),
-    row(Operation::GetChannel, "ivs:GetChannel", 5, Does::Read),
-    row(Operation::ListChannels, "ivs:ListChannels", 5, Does::Read),
-    row(Operation::UpdateChannel, "ivs:UpdateChannel", 5, Does::Write),
-    row(Operation::BatchGetStreamKey, "ivs:BatchGetStreamKey", 5, Does::Read),
-    row(Operation::CreateStreamKey, "ivs:CreateStreamKey", 5, Does::Write),
-    row(Operation::DeleteStreamKey, "ivs:DeleteStreamKey", 5, Does::WriteInSilence),
-    row(Operation::GetStreamKey, "ivs:GetStreamKey", 5, Does::Read),
-    row(Operation::ListStreamKeys, "ivs:ListStreamKeys", 5, Does::Read),
-    row(Operation::GetStream, "ivs:GetStream", 5, Does::Read),
-    row(Operation::GetStreamSession, "ivs:GetStreamSession", 5, Does::Read),
-    row(Operation::ListStreamSessions, "ivs:ListStreamSessions", 5, Does::Read),
-    row(Operation::ListStreams, "ivs:ListStreams", 5, Does::Read),
-    // Its rates are per channel and per account, and `Options::rates` has them. What it
-    // changes is not kept beyond a restart.
-    row(Operation::PutMetadata, "ivs:PutMetadata", 155, Does::Read),
-    row(Operation::StopStream, "ivs:StopStream", 5, Does::Write),
-    row(Operation::DeletePlaybackKeyPair, "ivs:DeletePlaybackKeyPair", 3, Does::Write),
-    row(Operation::GetPlaybackKeyPair, "ivs:GetPlaybackKeyPair", 3, Does::Read),
-    row(Operation::ImportPlaybackKeyPair, "ivs:ImportPlaybackKeyPair", 3, Does::Write),
-    row(Operation::ListPlaybackKeyPairs, "ivs:ListPlaybackKeyPairs", 3, Does::Read),
-    row(Operation::CreateRecordingConfiguration, "ivs:CreateRecordingConfiguration", 3, Does::Write),
-    row(Operation::DeleteRecordingConfiguration, "ivs:DeleteRecordingConfiguration", 3, Does::WriteInSilence),
-    row(Operation::GetRecordingConfiguration, "ivs:GetRecordingConfiguration", 3, Does::Read),
-    row(Operation::ListRecordingConfigurations, "ivs:ListRecordingConfigurations", 3, Does::Read),
-    row(Operation::ListTagsForResource, "ivs:ListTagsForResource", 10, Does::Read),
-    row(Operation::TagResource, "ivs:TagResource", 10, Does::Write),
-    row(Operation::UntagResource, "ivs:UntagResource", 10, Does::Write),
-];
+/// An operation on tags.
+pub(super) const fn of_tags(
+    action: &'static str,
+    method: Method,
+    does: Does,
+    input: &'static [Member],
+    read: fn(&Members) -> Result<Run, ApiError>,
+) -> Operation {
+    Operation {
+        action,
+        tps: 10,
+        does,
+        place: Place::Tags(method),
+        input,
+        read: Read::Resources(read),
+    }
+}
 
-/// Operations of the real API that are not here.
-const ABSENT: [&str; 18] = [
-    "BatchStartViewerSessionRevocation",
-    "CreateAdConfiguration",
-    "CreateFailoverSlateConfiguration",
-    "CreatePlaybackRestrictionPolicy",
-    "DeleteAdConfiguration",
-    "DeleteFailoverSlateConfiguration",
-    "DeletePlaybackRestrictionPolicy",
-    "GetAdConfiguration",
-    "GetFailoverSlateConfiguration",
-    "GetPlaybackRestrictionPolicy",
-    "InsertAdBreak",
-    "ListAdConfigurations",
-    "ListFailoverSlateConfigurations",
-    "ListPlaybackRestrictionPolicies",
-    "StartViewerSessionRevocation",
-    "UpdateAdConfiguration",
-    "UpdateFailoverSlateConfiguration",
-    "UpdatePlaybackRestrictionPolicy",
-];
+/// `PutMetadata`. What it changes is not kept beyond a restart.
+pub(super) const fn put_metadata(input: &'static [Member]) -> Operation {
+    Operation {
+        action: "ivs:PutMetadata",
+        tps: 155,
+        does: Does::Read,
+        place: Place::Body,
+        input,
+        read: Read::PutMetadata,
+    }
+}
 
 const TAGS: &str = "/tags/";
 
@@ -136,102 +110,137 @@ impl Operation {
     /// # Errors
     ///
     /// `UnknownOperationException`.
-    pub(super) fn route(method: &Method, path: &str) -> Result<Self, ApiError> {
-        if tagged(path).is_some() {
-            match *method {
-                Method::GET => return Ok(Self::ListTagsForResource),
-                Method::POST => return Ok(Self::TagResource),
-                Method::DELETE => return Ok(Self::UntagResource),
-                _ => {}
+    pub(super) fn route(method: &Method, path: &str) -> Result<&'static Self, ApiError> {
+        let is_meant = |operation: &&Self| match &operation.place {
+            Place::Body => {
+                method == Method::POST && path.strip_prefix('/') == Some(operation.name())
             }
-        }
-        let name = path.strip_prefix('/').unwrap_or_default();
-        let has_own_path = |operation| {
-            !matches!(
-                operation,
-                Self::ListTagsForResource | Self::TagResource | Self::UntagResource
-            )
+            Place::Tags(of) => method == of && tagged(path).is_some(),
         };
-        TABLE
-            .iter()
-            .find(|row| row.name() == name && method == Method::POST && has_own_path(row.operation))
-            .map(|row| row.operation)
-            .ok_or_else(|| {
-                let is_absent = method == Method::POST && ABSENT.contains(&name);
-                ApiError::unknown_operation(method, path, is_absent)
-            })
+        table::all()
+            .find(is_meant)
+            .ok_or_else(|| ApiError::unknown_operation(method, path))
     }
 
-    /// As policies and messages write it.
-    pub(crate) fn action(self) -> &'static str {
-        self.row().action
-    }
-
-    /// Calls per second of one account in one region.
-    pub(crate) fn tps(self) -> u32 {
-        self.row().tps
+    pub(super) fn name(&self) -> &'static str {
+        self.action.strip_prefix("ivs:").unwrap_or_default()
     }
 
     /// Of its success.
-    pub(super) fn status(self) -> StatusCode {
-        self.row().status
+    pub(super) fn status(&self) -> StatusCode {
+        match self.does {
+            Does::Read | Does::Write if !self.is_put_metadata() => StatusCode::OK,
+            _ => StatusCode::NO_CONTENT,
+        }
     }
 
     /// Whether it changes what a restart must not lose.
-    pub(crate) fn writes(self) -> bool {
-        self.row().writes
+    pub(crate) fn writes(&self) -> bool {
+        self.does != Does::Read
     }
 
-    fn row(self) -> &'static Row {
-        &TABLE[self as usize]
+    pub(crate) fn is_put_metadata(&self) -> bool {
+        matches!(self.read, Read::PutMetadata)
+    }
+
+    /// The input of a request, held against the operation's shape.
+    pub(super) fn input(&self, parts: &Parts, body: &[u8]) -> Result<Members, input::Error> {
+        let Place::Tags(method) = &self.place else {
+            return input::read(body, self.input, Unknown::Ignored);
+        };
+        let has_body = method == Method::POST;
+        let mut value = if has_body {
+            input::object(body)?
+        } else {
+            Members::new()
+        };
+        let arn = decoded(tagged(parts.uri.path()).unwrap_or_default());
+        value.insert("resourceArn".to_owned(), arn.into());
+        if let Some(keys) = tag_keys(parts.uri.query().unwrap_or_default()) {
+            value.insert("tagKeys".to_owned(), keys);
+        }
+        input::check(value.into(), self.input, Unknown::Ignored)
+    }
+
+    /// The ARNs in an input that must be of the caller's account. Lists are searched by ARNs of
+    /// any account, and batches answer for each of theirs.
+    pub(super) fn arns(&self, input: &Members) -> Vec<String> {
+        let is_one = |member: &&Member| {
+            let rule = matches!(
+                member.shape,
+                Shape::Text(Rule::Arn(_) | Rule::ArnOrEmpty(_) | Rule::AnyArn)
+            );
+            rule && !member.name.starts_with("filterBy")
+        };
+        let members = self.input.iter().filter(is_one);
+        members
+            .filter_map(|member| input.get(member.name)?.as_str())
+            .filter(|arn| !arn.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The name of the member that has the channel's ARN, if the operation is about one.
+    pub(super) fn channel_member(&self) -> Option<&'static str> {
+        let mut members = self.input.iter();
+        members
+            .find(|member| matches!(member.shape, Shape::Text(Rule::Arn("channel"))))
+            .map(|member| member.name)
     }
 }
 
-impl Row {
-    fn name(&self) -> &'static str {
-        self.action.strip_prefix("ivs:").unwrap_or_default()
-    }
+/// An input as the structure that a family wants. The shape has checked all of it before.
+///
+/// # Errors
+///
+/// The shape and the structure are not of one mind, which is a bug.
+pub(super) fn typed<T: DeserializeOwned>(members: &Members) -> Result<T, ApiError> {
+    input::typed(members).map_err(|_| ApiError::internal())
 }
 
 /// The ARN in the path of the tag operations, still percent-encoded.
-pub(super) fn tagged(path: &str) -> Option<&str> {
+fn tagged(path: &str) -> Option<&str> {
     path.strip_prefix(TAGS).filter(|arn| !arn.is_empty())
+}
+
+/// `tagKeys=a&tagKeys=b`; `None` if there are none.
+fn tag_keys(query: &str) -> Option<Value> {
+    let keys: Vec<Value> = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("tagKeys="))
+        .map(|key| decoded(&key.replace('+', " ")).into())
+        .collect();
+    (!keys.is_empty()).then(|| keys.into())
+}
+
+/// What is no UTF-8 becomes U+FFFD, which no ARN and no tag key may hold.
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Operation, TABLE};
+    use super::Operation;
     use http::Method;
 
     #[test]
-    fn the_table_is_in_the_order_of_the_operations() {
-        for (index, row) in TABLE.iter().enumerate() {
-            assert_eq!(row.operation as usize, index, "{}", row.action);
-            assert_eq!(row.name(), format!("{:?}", row.operation));
-        }
-    }
-
-    #[test]
     fn request_lines_mean_operations() {
-        let check = |method: Method, path: &str, expected: Option<Operation>| {
-            let routed = Operation::route(&method, path);
-            assert_eq!(routed.ok(), expected, "{method} {path}");
+        let check = |method: Method, path: &str, expected: Option<&str>| {
+            let routed = Operation::route(&method, path).ok();
+            assert_eq!(routed.map(Operation::name), expected, "{method} {path}");
         };
-        check(Method::POST, "/GetStream", Some(Operation::GetStream));
+        check(Method::POST, "/GetStream", Some("GetStream"));
+        check(Method::POST, "/InsertAdBreak", Some("InsertAdBreak"));
         check(Method::GET, "/GetStream", None);
         check(Method::POST, "/getstream", None);
         check(Method::POST, "/GetStream/", None);
         check(Method::POST, "/TagResource", None);
-        check(Method::POST, "/tags/a", Some(Operation::TagResource));
-        check(
-            Method::GET,
-            "/tags/a/b",
-            Some(Operation::ListTagsForResource),
-        );
-        check(Method::DELETE, "/tags/%3A", Some(Operation::UntagResource));
+        check(Method::POST, "/tags/a", Some("TagResource"));
+        check(Method::GET, "/tags/a/b", Some("ListTagsForResource"));
+        check(Method::DELETE, "/tags/%3A", Some("UntagResource"));
         check(Method::PUT, "/tags/a", None);
         check(Method::GET, "/tags/", None);
         check(Method::POST, "/", None);
-        check(Method::POST, "/InsertAdBreak", None);
+        check(Method::POST, "/CreateStage", None);
     }
 }

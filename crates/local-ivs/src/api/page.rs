@@ -5,8 +5,7 @@
 //! listed by a checksum, which is against mistakes and not against forgers.
 
 use super::error::ApiError;
-use super::fields::Fields;
-use super::validate::NEXT_TOKEN;
+use crate::input::Members;
 use crate::state::Paging;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,15 +20,29 @@ pub(super) struct PageInput {
 }
 
 impl PageInput {
-    /// Reads `maxResults` (1 to `most`, else `default`) and `nextToken`, where `scope` is the
-    /// operation with its filters.
-    pub(super) fn read(fields: &mut Fields<'_>, most: u32, default: u32) -> Unbound {
-        let token = fields.text("nextToken", NEXT_TOKEN);
-        let most = fields.number("maxResults", 1, most).unwrap_or(default);
-        Unbound {
-            most,
-            token: token.filter(|token| !token.is_empty()),
-        }
+    /// Reads `maxResults` (else `default`) and `nextToken`, where `scope` is the operation with its
+    /// filters.
+    ///
+    /// # Errors
+    ///
+    /// `ValidationException` for a token that is not of this list.
+    pub(super) fn read(input: &Members, default: u32, scope: String) -> Result<Self, ApiError> {
+        let most = input.get("maxResults").and_then(Value::as_u64);
+        let token = input.get("nextToken").and_then(Value::as_str);
+        let after = match token.filter(|token| !token.is_empty()) {
+            None => None,
+            Some(token) => Some(decode(&scope, token).ok_or_else(|| {
+                ApiError::validation("The nextToken is not one that this operation gave out")
+            })?),
+        };
+        let most = most.unwrap_or(u64::from(default));
+        Ok(Self {
+            scope,
+            page: Paging {
+                after,
+                most: usize::try_from(most).unwrap_or(usize::MAX),
+            },
+        })
     }
 
     /// The body of an answer; `last` is the key of its last thing if there are more.
@@ -39,35 +52,6 @@ impl PageInput {
             body["nextToken"] = encode(&self.scope, last).into();
         }
         body
-    }
-}
-
-/// A page whose token was not looked into yet.
-pub(super) struct Unbound {
-    most: u32,
-    token: Option<String>,
-}
-
-impl Unbound {
-    /// Takes the token apart.
-    ///
-    /// # Errors
-    ///
-    /// `ValidationException` for a token that is not of this list.
-    pub(super) fn bind(self, scope: String) -> Result<PageInput, ApiError> {
-        let after = match self.token {
-            None => None,
-            Some(token) => Some(decode(&scope, &token).ok_or_else(|| {
-                ApiError::validation("The nextToken is not one that this operation gave out")
-            })?),
-        };
-        Ok(PageInput {
-            scope,
-            page: Paging {
-                after,
-                most: self.most as usize,
-            },
-        })
     }
 }
 

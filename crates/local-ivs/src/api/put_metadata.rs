@@ -1,87 +1,57 @@
 //! `PutMetadata`: its input, and what it does.
 
-use super::Operation;
+use super::channels::CHANNEL_ARN;
 use super::error::ApiError;
-use crate::arn::{CHANNEL_PATTERN, ChannelArn, MAX_ARN_LENGTH};
+use super::operation::{Operation, put_metadata, typed};
+use crate::arn::ChannelArn;
 use crate::auth::Caller;
 use crate::context::Shared;
+use crate::input::{Member, Members, Rule, Shape, required};
 use crate::state::Outcome;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde::Deserialize;
 
-/// An input that has everything; its size is judged when the call is handled, because the
-/// limit can be changed meanwhile.
-#[derive(Debug)]
-pub(crate) struct PutMetadata {
-    pub(crate) channel: ChannelArn,
+/// The size is judged when the call is handled, because the limit can be changed meanwhile.
+const INPUT: &[Member] = &[
+    required("channelArn", CHANNEL_ARN),
+    required("metadata", Shape::Text(Rule::NotEmpty)),
+];
+
+pub(super) const OPERATIONS: &[Operation] = &[put_metadata(INPUT)];
+
+/// An input that is right.
+pub(super) struct PutMetadata {
+    channel: ChannelArn,
     metadata: String,
 }
 
-/// An input that lacks something.
-#[derive(Debug)]
-pub(crate) struct Invalid {
-    /// Where the ARN at least was right.
-    pub(crate) channel: Option<ChannelArn>,
-    error: ApiError,
-}
-
-/// Members that are not in the model are ignored, as every AWS service does.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Raw {
-    channel_arn: Option<String>,
-    metadata: Option<String>,
-}
-
 impl PutMetadata {
-    pub(crate) fn read(body: &[u8]) -> Result<Self, Invalid> {
-        let raw: Raw = serde_json::from_slice(body).map_err(|error| Invalid {
-            channel: None,
-            error: ApiError::validation(format!(
-                "Could not parse the request body as the input of PutMetadata: {error}"
-            )),
-        })?;
-        let channel = match &raw.channel_arn {
-            None => Err(constraint("channelArn", None, "Member must not be null")),
-            Some(text) => ChannelArn::parse(text).ok_or_else(|| arn_error(text)),
-        };
-        let metadata = match raw.metadata {
-            None => Err(constraint("metadata", None, "Member must not be null")),
-            Some(text) if text.is_empty() => Err(constraint(
-                "metadata",
-                Some(""),
-                "Member must have length greater than or equal to 1",
-            )),
-            Some(text) => Ok(text),
-        };
-        match (channel, metadata) {
-            (Ok(channel), Ok(metadata)) => Ok(Self { channel, metadata }),
-            (Ok(channel), Err(error)) => Err(Invalid {
-                channel: Some(channel),
-                error,
-            }),
-            (Err(error), _) => Err(Invalid {
-                channel: None,
-                error,
-            }),
+    pub(super) fn read(input: &Members) -> Result<Self, ApiError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Input {
+            channel_arn: String,
+            metadata: String,
         }
+        let input: Input = typed(input)?;
+        let channel = ChannelArn::parse(&input.channel_arn).ok_or_else(ApiError::internal)?;
+        Ok(Self {
+            channel,
+            metadata: input.metadata,
+        })
     }
 }
 
-pub(crate) fn handle(
+pub(super) fn handle(
     shared: &Shared,
     caller: &Caller,
-    input: Result<&PutMetadata, &Invalid>,
+    input: &PutMetadata,
 ) -> Result<Response<Full<Bytes>>, ApiError> {
-    let action = Operation::PutMetadata.action();
+    let action = OPERATIONS[0].action;
     let state = &shared.state;
     let home = Some(caller.home.as_str());
-    let input = input.map_err(|invalid| {
-        state.note(home, invalid.channel.as_ref(), Outcome::Malformed);
-        invalid.error.clone()
-    })?;
     let channel = &input.channel;
     if input.metadata.len() > state.payload_max_bytes() {
         state.note(home, Some(channel), Outcome::Oversize);
@@ -99,36 +69,4 @@ pub(crate) fn handle(
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
-}
-
-fn arn_error(text: &str) -> ApiError {
-    let length = text.chars().count();
-    let shown = (length <= MAX_ARN_LENGTH).then_some(text);
-    if length == 0 {
-        constraint(
-            "channelArn",
-            Some(""),
-            "Member must have length greater than or equal to 1",
-        )
-    } else if length > MAX_ARN_LENGTH {
-        constraint(
-            "channelArn",
-            shown,
-            "Member must have length less than or equal to 128",
-        )
-    } else {
-        constraint(
-            "channelArn",
-            shown,
-            &format!("Member must satisfy regular expression pattern: {CHANNEL_PATTERN}"),
-        )
-    }
-}
-
-/// The words that AWS's services use for a member out of its bounds.
-fn constraint(member: &str, value: Option<&str>, rule: &str) -> ApiError {
-    let value = value.map_or_else(String::new, |value| format!("'{value}' "));
-    ApiError::validation(format!(
-        "1 validation error detected: Value {value}at '{member}' failed to satisfy constraint: {rule}"
-    ))
 }

@@ -1,7 +1,9 @@
 //! A stream session as the API shows it: what the emulator knows of it, and what an encoder
 //! that does not exist would have sent.
 
-use super::recordings;
+use super::documents;
+use super::failover_slates::Slates;
+use super::recordings::Recordings;
 use crate::state::Session;
 use crate::timestamp::iso8601;
 use serde_json::{Value, json};
@@ -37,7 +39,10 @@ pub(super) fn whole(session: &Session, now_us: u64) -> Value {
         shown["endTime"] = iso8601(end_us).into();
     }
     if let Some(recording) = &session.recording {
-        shown["recordingConfiguration"] = recordings::shown(recording, now_us);
+        shown["recordingConfiguration"] = documents::shown::<Recordings>(recording, now_us);
+    }
+    if let Some(slate) = &session.slate {
+        shown["failoverSlateConfiguration"] = documents::shown::<Slates>(slate, now_us);
     }
     shown
 }

@@ -1,90 +1,74 @@
-//! The operations on stream keys: their inputs, and their answers.
+//! The operations on stream keys.
 
-use super::Operation;
-use super::batch::{self, BATCH_MOST};
-use super::channels::CHANNEL_ARN;
+use super::channels::{BATCH_MOST, CHANNEL_ARN, batch};
+use super::documents::{Arn, arn_of, tags_of};
 use super::error::ApiError;
-use super::fields::Fields;
+use super::operation::{Does, Operation, Run, operation, typed};
 use super::page::PageInput;
-use super::validate::Rule;
-use crate::state::{Regional, Rejection, StreamKey, Tags};
+use super::streams::ChannelOf;
+use crate::input::{Member, Members, NEXT_TOKEN, Rule, Shape, optional, required};
+use crate::state::StreamKey;
 use serde_json::{Value, json};
 
-const KEY_ARN: Rule = Rule::Arn("stream-key");
+/// How many a page has if nobody says, of the API reference.
+const PAGE: u32 = 1;
 
-/// `maxResults` of the service model, and its default of the API reference.
-const PAGE_MOST: u32 = 50;
-const PAGE_DEFAULT: u32 = 1;
+const CREATE: &[Member] = &[
+    required("channelArn", CHANNEL_ARN),
+    optional("tags", Shape::Tags),
+];
+const LIST: &[Member] = &[
+    required("channelArn", CHANNEL_ARN),
+    optional("nextToken", Shape::Text(NEXT_TOKEN)),
+    optional("maxResults", Shape::Whole(1, 50)),
+];
+const ONE: &[Member] = &[arn_of("stream-key")];
+const BATCH: &[Member] = &[required(
+    "arns",
+    Shape::List(&Shape::Text(Rule::Arn("stream-key")), 1, BATCH_MOST),
+)];
 
-#[derive(Debug)]
-pub(super) enum Input {
-    Create(String, Tags),
-    Get(String),
-    BatchGet(Vec<String>),
-    List(String, PageInput),
-    Delete(String),
+#[rustfmt::skip]
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime only")]
+pub(super) const OPERATIONS: &[Operation] = &[
+    operation("ivs:BatchGetStreamKey", 5, Does::Read, BATCH, |input| batch(input, "streamKeys", |ivs, arn| ivs.stream_key(arn))),
+    operation("ivs:CreateStreamKey", 5, Does::Write, CREATE, create),
+    operation("ivs:DeleteStreamKey", 5, Does::WriteInSilence, ONE, delete),
+    operation("ivs:GetStreamKey", 5, Does::Read, ONE, get),
+    operation("ivs:ListStreamKeys", 5, Does::Read, LIST, list),
+];
+
+fn create(input: &Members) -> Result<Run, ApiError> {
+    let tags = tags_of(input)?;
+    let ChannelOf { channel_arn } = typed(input)?;
+    Ok(Box::new(move |ivs| {
+        Ok(json!({ "streamKey": ivs.create_stream_key(&channel_arn, &tags)? }))
+    }))
 }
 
-impl Input {
-    pub(super) fn read(operation: Operation, mut fields: Fields<'_>) -> Result<Self, ApiError> {
-        let input = match operation {
-            Operation::CreateStreamKey => {
-                let channel = fields.required_text("channelArn", CHANNEL_ARN);
-                Self::Create(channel, fields.tags("tags").unwrap_or_default())
-            }
-            Operation::BatchGetStreamKey => {
-                fields.require("arns");
-                let arns = fields.texts("arns", KEY_ARN, 1, BATCH_MOST);
-                Self::BatchGet(arns.unwrap_or_default())
-            }
-            Operation::ListStreamKeys => {
-                let channel = fields.required_text("channelArn", CHANNEL_ARN);
-                let page = PageInput::read(&mut fields, PAGE_MOST, PAGE_DEFAULT);
-                fields.finish()?;
-                let page = page.bind(format!("ListStreamKeys {channel}"))?;
-                return Ok(Self::List(channel, page));
-            }
-            Operation::DeleteStreamKey => Self::Delete(fields.required_text("arn", KEY_ARN)),
-            _ => Self::Get(fields.required_text("arn", KEY_ARN)),
-        };
-        fields.finish()?;
-        Ok(input)
-    }
+fn get(input: &Members) -> Result<Run, ApiError> {
+    let Arn { arn } = typed(input)?;
+    Ok(Box::new(move |ivs| {
+        Ok(json!({ "streamKey": ivs.stream_key(&arn)? }))
+    }))
+}
 
-    pub(super) fn arns(&self) -> Vec<&str> {
-        match self {
-            Self::Create(arn, _) | Self::Get(arn) | Self::List(arn, _) | Self::Delete(arn) => {
-                vec![arn]
-            }
-            Self::BatchGet(_) => Vec::new(),
-        }
-    }
+fn delete(input: &Members) -> Result<Run, ApiError> {
+    let Arn { arn } = typed(input)?;
+    Ok(Box::new(move |ivs| {
+        ivs.delete_stream_key(&arn)?;
+        Ok(Value::Null)
+    }))
+}
 
-    pub(super) fn channel(&self) -> Option<&str> {
-        match self {
-            Self::Create(arn, _) | Self::List(arn, _) => Some(arn),
-            _ => None,
-        }
-    }
-
-    pub(super) fn handle(&self, ivs: &mut Regional<'_>) -> Result<Value, Rejection> {
-        Ok(match self {
-            Self::Create(channel, tags) => {
-                json!({ "streamKey": ivs.create_stream_key(channel, tags)? })
-            }
-            Self::Get(arn) => json!({ "streamKey": ivs.stream_key(arn)? }),
-            Self::BatchGet(arns) => batch::answer(ivs, "streamKeys", arns, Regional::stream_key),
-            Self::List(channel, page) => {
-                let listed = ivs.stream_keys(channel, &page.page)?;
-                let things = listed.things.iter().map(|key| summary(key));
-                page.answer("streamKeys", things.collect(), listed.last.as_deref())
-            }
-            Self::Delete(arn) => {
-                ivs.delete_stream_key(arn)?;
-                Value::Null
-            }
-        })
-    }
+fn list(input: &Members) -> Result<Run, ApiError> {
+    let ChannelOf { channel_arn } = typed(input)?;
+    let page = PageInput::read(input, PAGE, format!("ListStreamKeys {channel_arn}"))?;
+    Ok(Box::new(move |ivs| {
+        let listed = ivs.stream_keys(&channel_arn, &page.page)?;
+        let things = listed.things.iter().map(|key| summary(key));
+        Ok(page.answer("streamKeys", things.collect(), listed.last.as_deref()))
+    }))
 }
 
 /// Without its value.

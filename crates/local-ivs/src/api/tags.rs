@@ -1,99 +1,74 @@
 //! The operations on tags: the resource is in the path, and the keys to remove in the query.
 
-use super::Operation;
 use super::error::ApiError;
-use super::fields::{Fields, RESERVED, is_reserved, of_members};
-use super::operation::tagged;
-use super::validate::{Rule, TAG_KEY};
+use super::operation::{Does, Operation, Run, of_tags, typed};
 use crate::arn::ResourceArn;
+use crate::input::{Member, Members, Rule, Shape, required};
 use crate::limits::MAX_TAGS;
-use crate::state::{Regional, Rejection, Tags};
-use http::Uri;
-use percent_encoding::percent_decode_str;
+use crate::state::Tags;
+use http::Method;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-#[derive(Debug)]
-pub(super) struct Input {
-    arn: ResourceArn,
-    does: Does,
+const ARN: Member = required("resourceArn", Shape::Text(Rule::AnyArn));
+const KEYS: Shape = Shape::List(&Shape::Text(Rule::TagKey), 0, MAX_TAGS);
+
+const LIST: &[Member] = &[ARN];
+const TAG: &[Member] = &[ARN, required("tags", Shape::Tags)];
+const UNTAG: &[Member] = &[ARN, required("tagKeys", KEYS)];
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    of_tags(
+        "ivs:ListTagsForResource",
+        Method::GET,
+        Does::Read,
+        LIST,
+        list,
+    ),
+    of_tags("ivs:TagResource", Method::POST, Does::Write, TAG, tag),
+    of_tags(
+        "ivs:UntagResource",
+        Method::DELETE,
+        Does::Write,
+        UNTAG,
+        untag,
+    ),
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    resource_arn: String,
+    #[serde(default)]
+    tags: Tags,
+    #[serde(default)]
+    tag_keys: Vec<String>,
 }
 
-#[derive(Debug)]
-enum Does {
-    List,
-    Tag(Tags),
-    Untag(Vec<String>),
+/// The input, with its ARN taken apart.
+fn read(input: &Members) -> Result<(ResourceArn, Input), ApiError> {
+    let input: Input = typed(input)?;
+    let arn = ResourceArn::parse(&input.resource_arn).ok_or_else(ApiError::internal)?;
+    Ok((arn, input))
 }
 
-impl Input {
-    pub(super) fn read(
-        operation: Operation,
-        uri: &Uri,
-        mut fields: Fields<'_>,
-    ) -> Result<Self, ApiError> {
-        let text = decoded(tagged(uri.path()).unwrap_or_default());
-        fields.check("resourceArn", &text, Rule::AnyArn);
-        let does = match operation {
-            Operation::TagResource => {
-                fields.require("tags");
-                Does::Tag(fields.tags("tags").unwrap_or_default())
-            }
-            Operation::UntagResource => {
-                Does::Untag(read_keys(uri.query().unwrap_or_default(), &mut fields))
-            }
-            _ => Does::List,
-        };
-        fields.finish()?;
-        let arn = ResourceArn::parse(&text)
-            .ok_or_else(|| ApiError::validation("resourceArn is not an ARN"))?;
-        Ok(Self { arn, does })
-    }
-
-    pub(super) fn arn(&self) -> &ResourceArn {
-        &self.arn
-    }
-
-    pub(super) fn handle(&self, ivs: &mut Regional<'_>) -> Result<Value, Rejection> {
-        Ok(match &self.does {
-            Does::List => json!({ "tags": ivs.tags(&self.arn)? }),
-            Does::Tag(tags) => {
-                ivs.tag(&self.arn, tags)?;
-                json!({})
-            }
-            Does::Untag(keys) => {
-                ivs.untag(&self.arn, keys)?;
-                json!({})
-            }
-        })
-    }
+fn list(input: &Members) -> Result<Run, ApiError> {
+    let (arn, _) = read(input)?;
+    Ok(Box::new(move |ivs| Ok(json!({ "tags": ivs.tags(&arn)? }))))
 }
 
-/// `tagKeys=a&tagKeys=b`.
-fn read_keys(query: &str, fields: &mut Fields<'_>) -> Vec<String> {
-    let keys: Vec<String> = query
-        .split('&')
-        .filter_map(|pair| pair.strip_prefix("tagKeys="))
-        .map(|key| decoded(&key.replace('+', " ")))
-        .collect();
-    let shown = format!("[{}]", keys.join(", "));
-    if keys.is_empty() {
-        fields.violate("tagKeys", None, "Member must not be null");
-    }
-    if keys.len() > MAX_TAGS {
-        let rule = format!("Member must have length less than or equal to {MAX_TAGS}");
-        fields.violate("tagKeys", Some(&shown), &rule);
-    }
-    if let Some(broken) = of_members(keys.iter().map(String::as_str), TAG_KEY) {
-        let rule = format!("Member must satisfy constraint: {broken}");
-        fields.violate("tagKeys", Some(&shown), &rule);
-    }
-    if keys.iter().any(|key| is_reserved(key)) {
-        fields.violate("tagKeys", Some(&shown), RESERVED);
-    }
-    keys
+fn tag(input: &Members) -> Result<Run, ApiError> {
+    let (arn, Input { tags, .. }) = read(input)?;
+    Ok(Box::new(move |ivs| {
+        ivs.tag(&arn, &tags)?;
+        Ok(Value::Null)
+    }))
 }
 
-/// What is no UTF-8 becomes U+FFFD, which no ARN and no tag key may hold.
-fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
+fn untag(input: &Members) -> Result<Run, ApiError> {
+    let (arn, Input { tag_keys, .. }) = read(input)?;
+    Ok(Box::new(move |ivs| {
+        ivs.untag(&arn, &tag_keys)?;
+        Ok(Value::Null)
+    }))
 }

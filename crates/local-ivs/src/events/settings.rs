@@ -2,6 +2,7 @@
 //!
 //! No default is applied anywhere but in [`Settings::resolve`].
 
+use crate::input::{self, Member, Rule, Shape, optional};
 use crate::limits::{MAX_EVENT_DELAY, MAX_EVENTS_SECRET, MAX_EVENTS_URL};
 use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Uri};
@@ -38,9 +39,22 @@ pub struct EventsTarget {
 #[error("{0}")]
 pub struct EventsError(String);
 
+/// Any unsigned number of 64 bits.
+const WHOLE: Shape = Shape::Whole(0, u64::MAX);
+
+const SETTINGS: &[Member] = &[
+    optional("url", Shape::Text(Rule::Any)),
+    optional("header", Shape::Text(Rule::Any)),
+    optional("secret", Shape::Text(Rule::Any)),
+    optional("delay_ms", Shape::List(&WHOLE, 2, 2)),
+    optional("drop", Shape::Real),
+    optional("repeat", Shape::Real),
+    optional("reorder", Shape::Real),
+    optional("seed", WHOLE),
+];
+
 /// Settings as they are written.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Raw {
     url: Option<String>,
     header: Option<String>,
@@ -97,7 +111,7 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, EventsError> {
 
 impl Raw {
     pub(crate) fn read(json: &[u8]) -> Result<Self, EventsError> {
-        serde_json::from_slice(json).map_err(|error| EventsError(error.to_string()))
+        input::own(json, SETTINGS).map_err(EventsError)
     }
 }
 
@@ -265,7 +279,9 @@ mod tests {
             ),
         );
         for (json, part) in [
-            ("", "EOF"),
+            ("", "url is missing"),
+            ("[]", "the body must be an object, not an array"),
+            ("{", "the body is not JSON"),
             ("{}", "url is missing"),
             (r#"{"url":"https://h/"}"#, "https:// is not spoken"),
             (r#"{"url":"h:80"}"#, "http://"),
@@ -284,7 +300,10 @@ mod tests {
             (r#"{"url":"http://h","repeat":-0.1}"#, "repeat must be"),
             (r#"{"url":"http://h","delay_ms":[2,1]}"#, "[least, most]"),
             (r#"{"url":"http://h","delay_ms":[0,600001]}"#, "600000"),
-            (r#"{"url":"http://h","late":1}"#, "unknown field `late`"),
+            (
+                r#"{"url":"http://h","late":1}"#,
+                "no member 'late', only url, header",
+            ),
         ] {
             check(json, Err(part));
         }

@@ -5,13 +5,47 @@
 use super::rng::SplitMix64;
 use super::{FaultError, Listed};
 use crate::arn::ChannelArn;
+use crate::input::{self, Member, Shape, Unknown, optional, required};
 use crate::limits::MAX_LATENCY;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::time::Duration;
+
+/// Any unsigned number of 64 bits.
+const WHOLE: Shape = Shape::Whole(0, u64::MAX);
+
+const LATENCY: &[Member] = &[
+    optional("fixed_ms", Shape::Real),
+    optional("uniform_ms", Shape::List(&Shape::Real, 2, 2)),
+    optional(
+        "heavy_tail",
+        Shape::Structure(&[
+            required("median_ms", Shape::Real),
+            required("p_stall", Shape::Real),
+            required("stall_ms", Shape::Real),
+        ]),
+    ),
+];
+
+const RULE: &[Member] = &[
+    required("kind", Shape::Text(input::Rule::Any)),
+    optional("probability", Shape::Real),
+    optional("channel", Shape::Text(input::Rule::Any)),
+    optional("duration_ms", WHOLE),
+    optional("seed", WHOLE),
+    optional("latency", Shape::Structure(LATENCY)),
+    optional(
+        "when",
+        Shape::Text(input::Rule::OneOf(&["before", "after", "split"])),
+    ),
+    optional("status", Shape::Whole(0, 999)),
+    optional("code", Shape::Text(input::Rule::Any)),
+    optional("message", Shape::Text(input::Rule::Any)),
+    optional("bare", Shape::Flag),
+];
 
 /// A rule as it is written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Raw {
     kind: String,
     /// 0 to 1; 1 if left out.
@@ -42,7 +76,7 @@ pub(crate) struct Raw {
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case")]
 enum RawLatency {
     FixedMs(f64),
     UniformMs(f64, f64),
@@ -138,15 +172,26 @@ pub(crate) struct Rule {
 impl Raw {
     /// One rule or an array of them.
     pub(crate) fn read(json: &[u8]) -> Result<Vec<Self>, String> {
-        // Looking at the first byte instead of an untagged enum keeps serde's own message.
-        let is_array = json.trim_ascii_start().starts_with(b"[");
-        if is_array {
-            serde_json::from_slice(json).map_err(|error| error.to_string())
-        } else {
-            serde_json::from_slice(json)
-                .map(|rule| vec![rule])
-                .map_err(|error| error.to_string())
+        let written = match input::parse(json).map_err(|error| error.to_string())? {
+            Value::Array(rules) => rules,
+            rule => vec![rule],
+        };
+        let rules = written.into_iter().enumerate();
+        rules
+            .map(|(index, rule)| {
+                Self::read_one(rule).map_err(|error| format!("rule {index}: {error}"))
+            })
+            .collect()
+    }
+
+    fn read_one(rule: Value) -> Result<Self, String> {
+        let read = input::check(rule, RULE, Unknown::Refused).map_err(|error| error.to_string())?;
+        if let Some(latency) = read.get("latency").and_then(Value::as_object)
+            && latency.len() != 1
+        {
+            return Err("latency must have one of fixed_ms, uniform_ms and heavy_tail".to_owned());
         }
+        input::typed(&read)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::{LocalError, json, read};
 use crate::context::{Body, Shared};
+use crate::input::{Member, Rule, Shape, optional, required};
 use crate::state::{Health, Ingest, IngestError};
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,20 @@ enum State {
     Failed,
 }
 
+const ENCODER: &[Member] = &[
+    required("streamKey", Shape::Text(Rule::Any)),
+    optional(
+        "state",
+        Shape::Text(Rule::OneOf(&["live", "offline", "failed"])),
+    ),
+    optional(
+        "health",
+        Shape::Text(Rule::OneOf(&["HEALTHY", "STARVING", "UNKNOWN"])),
+    ),
+];
+
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct Raw {
     stream_key: String,
     #[serde(default)]
@@ -28,7 +41,7 @@ struct Raw {
 }
 
 pub(super) fn answer(shared: &Shared, body: &[u8]) -> Result<Response<Body>, LocalError> {
-    let raw: Raw = read(body)?;
+    let raw: Raw = read(body, ENCODER)?;
     let ingest = match (raw.state, raw.health) {
         (State::Live, health) => Ingest::Begin(health.unwrap_or_default()),
         (_, Some(_)) => {

@@ -4,7 +4,7 @@
 
 use super::body::read_body;
 use crate::api::error::{ApiError, REQUEST_ID};
-use crate::api::{self, Call, Operation};
+use crate::api::{self, Call};
 use crate::context::{Body, BodyError, Shared};
 use crate::faults::{FaultError, Plan, Verdict};
 use crate::limits::HANG;
@@ -68,10 +68,10 @@ async fn call(shared: &Arc<Shared>, parts: Parts, body: Bytes) -> Result<Answere
     let throttled = (verdict == Verdict::Throttle).then(|| {
         let resource = call.channel().unwrap_or("*");
         let tps = match call.operation {
-            Operation::PutMetadata => shared.state.channel_tps(),
-            operation => operation.tps(),
+            operation if operation.is_put_metadata() => shared.state.channel_tps(),
+            operation => operation.tps,
         };
-        ApiError::throttled(call.operation.action(), tps, resource)
+        ApiError::throttled(call.operation.action, tps, resource)
     });
 
     let is_handled = match verdict {

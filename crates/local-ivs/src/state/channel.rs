@@ -5,7 +5,7 @@
 use super::books::Books;
 use super::resources::Session;
 use super::settings::Settings;
-use crate::limits::MAX_SESSIONS;
+use crate::limits::{MAX_REMEMBERED, MAX_SESSIONS};
 use crate::window::Limiter;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -43,6 +43,10 @@ pub(crate) struct Channel {
     pub(crate) started: u64,
     pub(crate) limiter: Limiter,
     pub(crate) books: Books,
+    /// Viewers whose sessions were revoked, up to which version, the latest last.
+    pub(crate) revoked: VecDeque<(String, u32)>,
+    /// The ad breaks of the live stream, the latest last.
+    pub(crate) ad_breaks: VecDeque<String>,
     /// Sequence numbers without gaps, ending at `last_seq`.
     retained: VecDeque<Entry>,
     /// The latest sequence number, for those who wait for the next.
@@ -58,6 +62,8 @@ impl Channel {
             started: 0,
             limiter,
             books: Books::default(),
+            revoked: VecDeque::new(),
+            ad_breaks: VecDeque::new(),
             retained: VecDeque::new(),
             last_seq: watch::Sender::new(0),
         }
@@ -76,6 +82,7 @@ impl Channel {
 
     pub(crate) fn begin(&mut self, session: Session) {
         self.started = session.number;
+        self.ad_breaks.clear();
         self.sessions.push_back(session);
         if self.sessions.len() > MAX_SESSIONS {
             self.sessions.pop_front();
@@ -87,6 +94,29 @@ impl Channel {
             session.end_us.get_or_insert(now_us.max(session.start_us));
             session.failed |= failed;
         }
+    }
+
+    /// Remembers that a viewer's sessions are revoked, up to a version.
+    pub(crate) fn revoke(&mut self, viewer: &str, version: u32) {
+        let before = self.revoked.iter().position(|(of, _)| of == viewer);
+        let before = before.and_then(|index| self.revoked.remove(index));
+        let version = before.map_or(version, |(_, before)| before.max(version));
+        self.revoked.push_back((viewer.to_owned(), version));
+        if self.revoked.len() > MAX_REMEMBERED {
+            self.revoked.pop_front();
+        }
+    }
+
+    /// False if the live stream has an ad break of this identifier already.
+    pub(crate) fn insert_ad_break(&mut self, id: &str) -> bool {
+        if self.ad_breaks.iter().any(|of| of == id) {
+            return false;
+        }
+        self.ad_breaks.push_back(id.to_owned());
+        if self.ad_breaks.len() > MAX_REMEMBERED {
+            self.ad_breaks.pop_front();
+        }
+        true
     }
 
     pub(crate) fn append(&mut self, now_us: u64, metadata: &str) -> u64 {

@@ -7,15 +7,21 @@ use super::resources::{StreamKey, Tags};
 use super::settings::{ChannelChange, Settings};
 use crate::arn::ChannelArn;
 use crate::limits::{MAX_CHANNELS, QUOTA_CHANNELS};
+use serde::Deserialize;
 use std::sync::Arc;
 
 /// Which channels a list has; all of them by default.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct ChannelFilter {
+    #[serde(rename = "filterByName")]
     pub(crate) name: Option<String>,
+    #[serde(rename = "filterByRecordingConfigurationArn")]
     pub(crate) recording_configuration_arn: Option<String>,
+    #[serde(rename = "filterByPlaybackRestrictionPolicyArn")]
     pub(crate) playback_restriction_policy_arn: Option<String>,
+    #[serde(rename = "filterByAdConfigurationArn")]
     pub(crate) ad_configuration_arn: Option<String>,
+    #[serde(rename = "filterByFailoverSlateConfigurationArn")]
     pub(crate) failover_slate_configuration_arn: Option<String>,
 }
 
@@ -52,20 +58,20 @@ impl Regional<'_> {
                 "Quota exceeded: an account has at most {QUOTA_CHANNELS} channels in a region"
             )));
         }
-        if self.world.channels >= MAX_CHANNELS {
+        if self.state.channels >= MAX_CHANNELS {
             return Err(Rejection::QuotaExceeded(format!(
                 "This emulator holds at most {MAX_CHANNELS} channels"
             )));
         }
-        self.check_recording(change)?;
+        self.check_references(change)?;
         let text = self.new_arn("channel", |region, arn| region.channels.contains_key(arn))?;
         let arn = ChannelArn::parse(&text).ok_or_else(|| Rejection::NotFound(text.to_string()))?;
-        let mut settings = Settings::new(&mut self.world.ids, &arn)
+        let mut settings = Settings::new(&mut self.state.ids, &arn)
             .with(change)
             .map_err(Rejection::Invalid)?;
         settings.tags.clone_from(tags);
         let settings = Arc::new(settings);
-        let key = self.world.add_channel(&arn, Arc::clone(&settings));
+        let key = self.state.add_channel(&arn, Arc::clone(&settings));
         Ok((settings, key))
     }
 
@@ -93,19 +99,19 @@ impl Regional<'_> {
         change: &ChannelChange,
     ) -> Result<Arc<Settings>, Rejection> {
         self.check_offline(arn)?;
-        self.check_recording(change)?;
+        self.check_references(change)?;
         let channel = self.channel_entry(arn)?;
         let settings = channel.settings.with(change).map_err(Rejection::Invalid)?;
         channel.settings = Arc::new(settings);
         let settings = Arc::clone(&channel.settings);
-        self.world.touch();
+        self.state.touch();
         Ok(settings)
     }
 
     pub(crate) fn delete_channel(&mut self, arn: &str) -> Result<(), Rejection> {
         self.check_offline(arn)?;
-        let Self { world, home, .. } = self;
-        world.remove_channel(home, arn);
+        let Self { state, home, .. } = self;
+        state.remove_channel(home, arn);
         Ok(())
     }
 
@@ -125,13 +131,20 @@ impl Regional<'_> {
         Ok(())
     }
 
-    fn check_recording(&mut self, change: &ChannelChange) -> Result<(), Rejection> {
-        match &change.recording_configuration_arn {
-            Some(arn) if !arn.is_empty() && !self.region().recordings.contains_key(&**arn) => {
-                Err(Rejection::NotFound(arn.clone()))
+    /// Whether all that a channel shall refer to is there.
+    fn check_references(&mut self, change: &ChannelChange) -> Result<(), Rejection> {
+        let references = [
+            &change.recording_configuration_arn,
+            &change.playback_restriction_policy_arn,
+            &change.ad_configuration_arn,
+            &change.failover_slate_configuration_arn,
+        ];
+        for arn in references.into_iter().flatten() {
+            if !arn.is_empty() {
+                self.any_document(arn)?;
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
 

@@ -5,8 +5,9 @@
 use super::Refusal;
 use super::books::Books;
 use super::channel::Channel;
-use super::resources::{KeyPair, Recording, StreamKey};
-use crate::arn::ChannelArn;
+use super::documents::{Document, Documents};
+use super::resources::StreamKey;
+use crate::arn::{ChannelArn, ResourceArn};
 use crate::limits::MAX_UNKNOWN_CHANNELS;
 use crate::options::Rates;
 use crate::window::Limiter;
@@ -20,8 +21,8 @@ pub(crate) struct Region {
     /// By ARN, as all resources: sorted, so that a page can begin after any of them.
     pub(crate) channels: BTreeMap<Arc<str>, Channel>,
     pub(crate) stream_keys: BTreeMap<Arc<str>, Arc<StreamKey>>,
-    pub(crate) key_pairs: BTreeMap<Arc<str>, Arc<KeyPair>>,
-    pub(crate) recordings: BTreeMap<Arc<str>, Arc<Recording>>,
+    /// All other resources, by the kind in their ARNs.
+    pub(crate) documents: BTreeMap<String, Documents>,
     /// The rates of the operations that were used, by action.
     operations: BTreeMap<&'static str, Limiter>,
     /// The rates of channels that do not exist: throttling comes before existence.
@@ -35,8 +36,7 @@ impl Region {
             books: Books::default(),
             channels: BTreeMap::new(),
             stream_keys: BTreeMap::new(),
-            key_pairs: BTreeMap::new(),
-            recordings: BTreeMap::new(),
+            documents: BTreeMap::new(),
             operations: BTreeMap::new(),
             unknown: HashMap::new(),
         }
@@ -108,11 +108,16 @@ impl Region {
         }
     }
 
+    /// The document of an ARN, if there is one.
+    pub(crate) fn document(&self, arn: &str) -> Option<Arc<Document>> {
+        let kind = ResourceArn::parse(arn)?;
+        self.documents.get(kind.kind())?.get(arn).map(Arc::clone)
+    }
+
     /// Whether forgetting it would change no answer.
     pub(crate) fn is_idle(&self, now_us: u64) -> bool {
         self.channels.is_empty()
-            && self.key_pairs.is_empty()
-            && self.recordings.is_empty()
+            && self.documents.values().all(BTreeMap::is_empty)
             && self
                 .operations
                 .values()

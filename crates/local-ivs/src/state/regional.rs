@@ -42,7 +42,7 @@ pub(crate) struct Listed<T> {
 
 /// One account in one region, locked.
 pub(crate) struct Regional<'a> {
-    pub(super) world: MutexGuard<'a, EmulatorState>,
+    pub(super) state: MutexGuard<'a, EmulatorState>,
     pub(super) now_us: u64,
     pub(super) home: &'a str,
 }
@@ -56,12 +56,12 @@ impl State {
         action: &'static str,
         tps: u32,
     ) -> Result<Regional<'a>, Refusal> {
-        let (mut world, now_us) = self.lock();
-        let admitted = world.admit(now_us, home, action, tps);
-        world.note_operation(now_us, action, admitted.is_ok());
+        let (mut state, now_us) = self.lock();
+        let admitted = state.admit(now_us, home, action, tps);
+        state.note_operation(now_us, action, admitted.is_ok());
         admitted?;
         Ok(Regional {
-            world,
+            state,
             now_us,
             home,
         })
@@ -75,8 +75,8 @@ impl Regional<'_> {
 
     /// It is there since the operation was let in.
     pub(super) fn region(&mut self) -> &mut Region {
-        let Self { world, home, .. } = self;
-        world.region_or_made(home)
+        let Self { state, home, .. } = self;
+        state.region_or_made(home)
     }
 
     /// `ARN:kind/ID` with an ID that no resource of the kind has. The region of a signature
@@ -87,7 +87,7 @@ impl Regional<'_> {
         is_taken: impl Fn(&Region, &str) -> bool,
     ) -> Result<Arc<str>, Rejection> {
         loop {
-            let arn = format!("{}:{kind}/{}", self.home, self.world.ids.resource());
+            let arn = format!("{}:{kind}/{}", self.home, self.state.ids.resource());
             if ResourceArn::parse(&arn).is_none() {
                 let home = self.home;
                 return Err(Rejection::Invalid(format!(

@@ -51,21 +51,28 @@ pub(crate) struct Multitrack {
 }
 
 /// What a caller wants otherwise than it is, or than the defaults.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ChannelChange {
     pub(crate) name: Option<String>,
     pub(crate) latency_mode: Option<String>,
+    #[serde(rename = "type")]
     pub(crate) kind: Option<String>,
     pub(crate) authorized: Option<bool>,
-    /// Empty: no recording from now on.
+    /// Empty for none from now on, as all ARNs here.
     pub(crate) recording_configuration_arn: Option<String>,
+    pub(crate) playback_restriction_policy_arn: Option<String>,
+    pub(crate) ad_configuration_arn: Option<String>,
+    pub(crate) failover_slate_configuration_arn: Option<String>,
     pub(crate) insecure_ingest: Option<bool>,
     pub(crate) preset: Option<String>,
+    #[serde(rename = "multitrackInputConfiguration")]
     pub(crate) multitrack: Option<MultitrackChange>,
     pub(crate) container_format: Option<String>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct MultitrackChange {
     pub(crate) enabled: Option<bool>,
     pub(crate) policy: Option<String>,
@@ -119,10 +126,23 @@ impl Settings {
         replace(&mut new.latency_mode, change.latency_mode.as_ref());
         replace(&mut new.kind, change.kind.as_ref());
         replace(&mut new.authorized, change.authorized.as_ref());
-        replace(
-            &mut new.recording_configuration_arn,
-            change.recording_configuration_arn.as_ref(),
-        );
+        for (old, changed) in [
+            (
+                &mut new.recording_configuration_arn,
+                &change.recording_configuration_arn,
+            ),
+            (
+                &mut new.playback_restriction_policy_arn,
+                &change.playback_restriction_policy_arn,
+            ),
+            (&mut new.ad_configuration_arn, &change.ad_configuration_arn),
+            (
+                &mut new.failover_slate_configuration_arn,
+                &change.failover_slate_configuration_arn,
+            ),
+        ] {
+            replace(old, changed.as_ref());
+        }
         replace(&mut new.insecure_ingest, change.insecure_ingest.as_ref());
         replace(&mut new.container_format, change.container_format.as_ref());
         new.set_preset(change.preset.as_ref())?;

@@ -6,12 +6,14 @@
 
 use super::State;
 use super::channel::Channel;
+use super::documents::Document;
 use super::emulator_state::EmulatorState;
-use super::resources::{Health, KeyPair, Recording, Session, StreamKey};
+use super::resources::{Health, Session, StreamKey};
 use super::settings::Settings;
-use crate::arn::ChannelArn;
+use crate::arn::{ChannelArn, ResourceArn};
 use crate::ids::Ids;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +28,14 @@ struct SavedRegion {
     home: Arc<str>,
     channels: Vec<SavedChannel>,
     stream_keys: Vec<Arc<StreamKey>>,
-    key_pairs: Vec<Arc<KeyPair>>,
-    recordings: Vec<Arc<Recording>>,
+    /// All other resources, of whatever kind.
+    #[serde(default)]
+    documents: Vec<Arc<Document>>,
+    /// The same, as format 1 had them.
+    #[serde(default, skip_serializing)]
+    key_pairs: Vec<Arc<Document>>,
+    #[serde(default, skip_serializing)]
+    recordings: Vec<Arc<Document>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,15 +55,17 @@ struct SavedSession {
     health: Health,
     /// `None`: the channel's settings as they are now, which is nearly always so.
     channel: Option<Arc<Settings>>,
-    recording: Option<Arc<Recording>>,
+    recording: Option<Arc<Document>>,
+    #[serde(default)]
+    slate: Option<Arc<Document>>,
 }
 
 impl State {
     /// What is to be kept, and the count of changes it holds.
     pub(crate) fn snapshot(&self) -> (u64, Snapshot) {
-        let (world, _) = self.lock();
-        let changes = *world.changes.borrow();
-        (changes, world.snapshot())
+        let (state, _) = self.lock();
+        let changes = *state.changes.borrow();
+        (changes, state.snapshot())
     }
 
     /// Takes over what was kept; for a state that is still empty. Streams that were live end
@@ -65,8 +75,8 @@ impl State {
     ///
     /// What does not fit together in it.
     pub(crate) fn restore(&self, snapshot: Snapshot) -> Result<(), String> {
-        let (mut world, _) = self.lock();
-        world.restore(snapshot)
+        let (mut state, _) = self.lock();
+        state.restore(snapshot)
     }
 }
 
@@ -76,8 +86,14 @@ impl EmulatorState {
             home: Arc::clone(home),
             channels: region.channels.values().map(save).collect(),
             stream_keys: region.stream_keys.values().cloned().collect(),
-            key_pairs: region.key_pairs.values().cloned().collect(),
-            recordings: region.recordings.values().cloned().collect(),
+            documents: region
+                .documents
+                .values()
+                .flat_map(BTreeMap::values)
+                .cloned()
+                .collect(),
+            key_pairs: Vec::new(),
+            recordings: Vec::new(),
         });
         let mut regions: Vec<_> = regions.filter(|region| !region.is_empty()).collect();
         regions.sort_by(|a, b| a.home.cmp(&b.home));
@@ -118,14 +134,17 @@ impl EmulatorState {
                 channel.stream_key = Some(Arc::clone(&key.arn));
                 self.insert_stream_key(&home, &key);
             }
-            let region = self.region_or_made(&home);
-            for pair in saved.key_pairs {
-                region.key_pairs.insert(Arc::clone(&pair.arn), pair);
-            }
-            for recording in saved.recordings {
-                region
-                    .recordings
-                    .insert(Arc::clone(&recording.arn), recording);
+            let documents = saved.documents.into_iter();
+            let documents = documents.chain(saved.key_pairs).chain(saved.recordings);
+            for document in documents {
+                let arn = ResourceArn::parse(&document.arn)
+                    .filter(|arn| arn.home() == &*home)
+                    .ok_or_else(|| format!("'{}' is not a resource of {home}", document.arn))?;
+                let region = self.region_or_made(&home);
+                let there = region.documents.entry(arn.kind().to_owned());
+                there
+                    .or_default()
+                    .insert(Arc::clone(&document.arn), document);
             }
         }
         for arn in live {
@@ -137,7 +156,7 @@ impl EmulatorState {
 
 impl SavedRegion {
     fn is_empty(&self) -> bool {
-        self.channels.is_empty() && self.key_pairs.is_empty() && self.recordings.is_empty()
+        self.channels.is_empty() && self.documents.is_empty()
     }
 }
 
@@ -151,6 +170,7 @@ fn save(channel: &Channel) -> SavedChannel {
         health: session.health,
         channel: (session.channel != channel.settings).then(|| Arc::clone(&session.channel)),
         recording: session.recording.clone(),
+        slate: session.slate.clone(),
     });
     SavedChannel {
         settings: Arc::clone(&channel.settings),
@@ -171,6 +191,7 @@ fn load(saved: SavedChannel, limiter: crate::window::Limiter) -> Channel {
         health: session.health,
         channel: session.channel.unwrap_or_else(|| Arc::clone(&settings)),
         recording: session.recording,
+        slate: session.slate,
     });
     for session in sessions {
         channel.begin(session);

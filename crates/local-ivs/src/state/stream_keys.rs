@@ -18,10 +18,10 @@ impl Regional<'_> {
             )));
         }
         let arn = Arc::clone(&channel.settings.arn);
-        let Self { world, home, .. } = self;
-        let key = world.add_stream_key(home, &arn, tags.clone());
+        let Self { state, home, .. } = self;
+        let key = state.add_stream_key(home, &arn, tags.clone());
         self.channel_entry(channel_arn)?.stream_key = Some(Arc::clone(&key.arn));
-        self.world.touch();
+        self.state.touch();
         Ok(key)
     }
 
@@ -51,9 +51,9 @@ impl Regional<'_> {
     pub(crate) fn delete_stream_key(&mut self, arn: &str) -> Result<(), Rejection> {
         let key = self.stream_key(arn)?;
         self.channel_entry(&key.channel_arn)?.stream_key = None;
-        let Self { world, home, .. } = self;
-        world.remove_stream_key(home, arn);
-        world.touch();
+        let Self { state, home, .. } = self;
+        state.remove_stream_key(home, arn);
+        state.touch();
         Ok(())
     }
 }

@@ -36,8 +36,47 @@ impl Regional<'_> {
     /// Disconnects the encoder, which may come back at once.
     pub(crate) fn stop_stream(&mut self, channel_arn: &str) -> Result<(), Rejection> {
         self.stream(channel_arn)?;
-        let Self { world, home, .. } = self;
-        world.end_stream(home, channel_arn, false);
+        let Self { state, home, .. } = self;
+        state.end_stream(home, channel_arn, false);
+        Ok(())
+    }
+
+    /// Puts an ad break into the live stream; gives its identifier and its start. That a channel
+    /// without an ad configuration cannot have one is said nowhere: it is a conflict here.
+    pub(crate) fn insert_ad_break(
+        &mut self,
+        channel_arn: &str,
+        id: Option<&str>,
+        target_us: Option<u64>,
+    ) -> Result<(String, u64), Rejection> {
+        self.stream(channel_arn)?;
+        let id = match id {
+            Some(id) => id.to_owned(),
+            None => self.state.ids.alphanumeric(12),
+        };
+        let now_us = self.now_us;
+        let channel = self.channel_entry(channel_arn)?;
+        if channel.settings.ad_configuration_arn.is_empty() {
+            return Err(Rejection::Conflict(format!(
+                "Channel: {channel_arn} has no ad configuration"
+            )));
+        }
+        if !channel.insert_ad_break(&id) {
+            return Err(Rejection::Conflict(format!(
+                "Channel: {channel_arn} has an ad break {id} already"
+            )));
+        }
+        // What should have begun begins now.
+        Ok((id, target_us.unwrap_or(0).max(now_us)))
+    }
+
+    pub(crate) fn revoke(
+        &mut self,
+        channel_arn: &str,
+        viewer: &str,
+        version: u32,
+    ) -> Result<(), Rejection> {
+        self.channel_entry(channel_arn)?.revoke(viewer, version);
         Ok(())
     }
 
@@ -95,17 +134,15 @@ impl EmulatorState {
         let Some(region) = regions.get_mut(home) else {
             return false;
         };
+        let Some(channel) = region.channels.get(arn).filter(|it| !it.is_live()) else {
+            return false;
+        };
+        let settings = Arc::clone(&channel.settings);
+        let recording = region.document(&settings.recording_configuration_arn);
+        let slate = region.document(&settings.failover_slate_configuration_arn);
         let Some(channel) = region.channels.get_mut(arn) else {
             return false;
         };
-        if channel.is_live() {
-            return false;
-        }
-        let settings = Arc::clone(&channel.settings);
-        let recording = region
-            .recordings
-            .get(&*settings.recording_configuration_arn)
-            .map(Arc::clone);
         channel.begin(Session {
             number: channel.started + 1,
             stream_id: ids.stream().into(),
@@ -115,6 +152,7 @@ impl EmulatorState {
             health,
             channel: settings,
             recording,
+            slate,
         });
         tell(
             events,

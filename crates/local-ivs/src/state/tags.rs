@@ -13,9 +13,7 @@ impl Regional<'_> {
         Ok(match arn.kind() {
             "channel" => self.channel(text)?.tags.clone(),
             "stream-key" => self.stream_key(text)?.tags.clone(),
-            "playback-key" => self.key_pair(text)?.tags.clone(),
-            "recording-configuration" => self.recording(text)?.input.tags.clone(),
-            _ => return Err(Rejection::NotFound(text.to_owned())),
+            _ => self.any_document(text)?.tags.clone(),
         })
     }
 
@@ -28,19 +26,17 @@ impl Regional<'_> {
                 "A resource has at most {MAX_TAGS} tags"
             )));
         }
-        self.set_tags(arn, tags);
-        Ok(())
+        self.set_tags(arn, tags)
     }
 
     /// Removes the tags of these keys; keys that are not there do no harm.
     pub(crate) fn untag(&mut self, arn: &ResourceArn, keys: &[String]) -> Result<(), Rejection> {
         let mut tags = self.tags(arn)?;
         tags.retain(|key, _| !keys.contains(key));
-        self.set_tags(arn, tags);
-        Ok(())
+        self.set_tags(arn, tags)
     }
 
-    fn set_tags(&mut self, arn: &ResourceArn, tags: Tags) {
+    fn set_tags(&mut self, arn: &ResourceArn, tags: Tags) -> Result<(), Rejection> {
         let region = self.region();
         let text = arn.as_str();
         // `make_mut` copies what a session or a save still holds, so that neither changes.
@@ -55,17 +51,9 @@ impl Regional<'_> {
                     Arc::make_mut(key).tags = tags;
                 }
             }
-            "playback-key" => {
-                if let Some(pair) = region.key_pairs.get_mut(text) {
-                    Arc::make_mut(pair).tags = tags;
-                }
-            }
-            _ => {
-                if let Some(recording) = region.recordings.get_mut(text) {
-                    Arc::make_mut(recording).input.tags = tags;
-                }
-            }
+            _ => return self.change(text, |document| document.tags = tags),
         }
-        self.world.touch();
+        self.state.touch();
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 use super::{
-    ChannelChange, ChannelError, Health, Ingest, IngestError, Paging, Refusal, Rejection, Snapshot,
-    State, Tags,
+    ChannelChange, ChannelError, Health, Ingest, IngestError, Kind, Paging, Refusal, Rejection,
+    Snapshot, State, Tags,
 };
 use crate::arn::{ChannelArn, ResourceArn};
 use crate::clock::ManualClock;
@@ -189,8 +189,8 @@ fn a_deleted_channel_is_gone() {
     assert_eq!(state.put_metadata(HOME, &channel, "x"), throttled);
     assert_eq!(state.set_live(text), Ok(()));
     assert_eq!(state.put_metadata(HOME, &channel, "x"), throttled);
-    let (world, _) = state.lock();
-    assert_eq!((world.channels, world.retained.len()), (1, 0));
+    let (state, _) = state.lock();
+    assert_eq!((state.channels, state.retained.len()), (1, 0));
 }
 
 #[test]
@@ -232,9 +232,7 @@ fn a_clock_that_goes_back_is_held() {
     let (state, _) = state(Rates::default());
     let channel = channel(0);
     assert_eq!(state.set_live(channel.as_str()), Ok(()));
-    let (mut world, _) = state.lock();
-    world.now_us = 5_000_000;
-    drop(world);
+    state.lock().0.now_us = 5_000_000;
     assert_eq!(state.put_metadata(HOME, &channel, "x"), Ok(1));
     let page = state.metadata_after(&channel, 0, 1);
     assert_eq!(page.map(|page| page.metadata[0].time_us), Some(5_000_000));
@@ -262,6 +260,16 @@ fn every_call_has_one_end() {
     );
 }
 
+/// A kind of resource as the API's are.
+const KIND: Kind = Kind {
+    arn: "playback-key",
+    words: "playback key pairs",
+    quota: 3,
+    unique: None,
+    used: None,
+    states: None,
+};
+
 /// Does anything at random, and gives what is kept in the end.
 fn lived(seed: u64, steps: usize) -> (State, Snapshot) {
     let (state, clock) = state(Rates {
@@ -275,8 +283,8 @@ fn lived(seed: u64, steps: usize) -> (State, Snapshot) {
         clock.advance_us(draw(1_000_000) as u64);
         let home = homes[draw(2)];
         let arns: Vec<String> = {
-            let (world, _) = state.lock();
-            let channels = world.regions.get(home).map(|region| region.channels.keys());
+            let (state, _) = state.lock();
+            let channels = state.regions.get(home).map(|region| region.channels.keys());
             channels
                 .into_iter()
                 .flatten()
@@ -311,7 +319,7 @@ fn lived(seed: u64, steps: usize) -> (State, Snapshot) {
             2 => drop(ivs.update_channel(&some, &change)),
             3 => drop(ivs.stop_stream(&some)),
             4 => drop(ivs.delete_channel(&some)),
-            5 => drop(ivs.import_key_pair("", &some, &tags)),
+            5 => drop(ivs.create(&KIND, &serde_json::Map::new(), &tags)),
             6 => drop(ivs.tag(&arn, &tags)),
             7 => {
                 let key = ivs.channel_entry(&some).ok();
@@ -324,8 +332,8 @@ fn lived(seed: u64, steps: usize) -> (State, Snapshot) {
     }
     // Live streams are what a restart does not keep.
     let live: Vec<Arc<str>> = {
-        let (world, _) = state.lock();
-        let channels = world.regions.values().flat_map(|region| &region.channels);
+        let (state, _) = state.lock();
+        let channels = state.regions.values().flat_map(|region| &region.channels);
         let live = channels.filter(|(_, channel)| channel.is_live());
         live.map(|(arn, _)| Arc::clone(arn)).collect()
     };

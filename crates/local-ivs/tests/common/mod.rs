@@ -20,6 +20,53 @@ use tokio::task::JoinHandle;
 /// 2026-01-02T03:04:05Z.
 pub const START_US: u64 = 1_767_323_045_000_000;
 
+/// Those that are a `POST` to their name.
+pub const OPERATIONS: &[&str] = &[
+    "BatchGetChannel",
+    "CreateChannel",
+    "DeleteChannel",
+    "GetChannel",
+    "ListChannels",
+    "UpdateChannel",
+    "BatchGetStreamKey",
+    "CreateStreamKey",
+    "DeleteStreamKey",
+    "GetStreamKey",
+    "ListStreamKeys",
+    "GetStream",
+    "GetStreamSession",
+    "ListStreamSessions",
+    "ListStreams",
+    "PutMetadata",
+    "StopStream",
+    "DeletePlaybackKeyPair",
+    "GetPlaybackKeyPair",
+    "ImportPlaybackKeyPair",
+    "ListPlaybackKeyPairs",
+    "CreateRecordingConfiguration",
+    "DeleteRecordingConfiguration",
+    "GetRecordingConfiguration",
+    "ListRecordingConfigurations",
+    "StartViewerSessionRevocation",
+    "BatchStartViewerSessionRevocation",
+    "CreatePlaybackRestrictionPolicy",
+    "GetPlaybackRestrictionPolicy",
+    "ListPlaybackRestrictionPolicies",
+    "UpdatePlaybackRestrictionPolicy",
+    "DeletePlaybackRestrictionPolicy",
+    "CreateAdConfiguration",
+    "GetAdConfiguration",
+    "ListAdConfigurations",
+    "UpdateAdConfiguration",
+    "DeleteAdConfiguration",
+    "InsertAdBreak",
+    "CreateFailoverSlateConfiguration",
+    "GetFailoverSlateConfiguration",
+    "ListFailoverSlateConfigurations",
+    "UpdateFailoverSlateConfiguration",
+    "DeleteFailoverSlateConfiguration",
+];
+
 /// A running server on a clock that the test moves, with the demo channel live.
 pub struct Fixture {
     pub addr: SocketAddr,

@@ -1,15 +1,17 @@
-//! What a member of an input must be: one rule a kind, checked as the service model has it,
-//! refused in the words of AWS's services.
-//!
-//! Pure. Knows no operation; what hangs on other members or on resources is not here.
+//! What a text must be: one rule a kind, checked as the service model has it, in the words of
+//! AWS's services.
 
 use crate::arn::{MAX_ARN_LENGTH, ResourceArn};
 
 /// What a text must be.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     /// Any text.
     Any,
+    /// Any text but an empty one.
+    NotEmpty,
+    /// So many characters.
+    Length(usize, usize),
     /// So many characters that match a pattern.
     Text {
         min: usize,
@@ -25,24 +27,25 @@ pub(super) enum Rule {
     ArnOrEmpty(&'static str),
     /// The ARN of a resource of any kind.
     AnyArn,
+    TagKey,
 }
 
 /// Of channels, key pairs and recording configurations.
-pub(super) const NAME: Rule = Rule::Text {
+pub(crate) const NAME: Rule = Rule::Text {
     min: 0,
     max: 128,
     pattern: "^[a-zA-Z0-9-_]*$",
     matches: |text| text.bytes().all(is_name),
 };
 
-pub(super) const NEXT_TOKEN: Rule = Rule::Text {
+pub(crate) const NEXT_TOKEN: Rule = Rule::Text {
     min: 0,
     max: 1024,
     pattern: "^[a-zA-Z0-9+/=_-]*$",
     matches: |text| text.bytes().all(|b| is_name(b) || b"+/=".contains(&b)),
 };
 
-pub(super) const BUCKET: Rule = Rule::Text {
+pub(crate) const BUCKET: Rule = Rule::Text {
     min: 3,
     max: 63,
     pattern: "^[a-z0-9-.]+$",
@@ -52,7 +55,7 @@ pub(super) const BUCKET: Rule = Rule::Text {
     },
 };
 
-pub(super) const STREAM_ID: Rule = Rule::Text {
+pub(crate) const STREAM_ID: Rule = Rule::Text {
     min: 26,
     max: 26,
     pattern: "^st-[a-zA-Z0-9]+$",
@@ -62,14 +65,10 @@ pub(super) const STREAM_ID: Rule = Rule::Text {
     },
 };
 
-pub(super) const TAG_KEY: Rule = Rule::Text {
-    min: 1,
-    max: 128,
-    pattern: r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]+)$",
-    matches: |text| !text.is_empty() && text.chars().all(is_tag),
-};
+/// Keys that begin with `aws:`, in any case, are AWS's own.
+pub(crate) const TAG_KEY: Rule = Rule::TagKey;
 
-pub(super) const TAG_VALUE: Rule = Rule::Text {
+pub(crate) const TAG_VALUE: Rule = Rule::Text {
     min: 0,
     max: 256,
     pattern: r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$",
@@ -88,10 +87,24 @@ fn is_tag(c: char) -> bool {
 }
 
 impl Rule {
+    /// The constraints that a value breaks, in words.
+    pub(super) fn broken(self, value: &str) -> Vec<String> {
+        let constraints = self.constraints(value).into_iter();
+        constraints
+            .filter_map(|(rule, holds)| (!holds).then_some(rule))
+            .collect()
+    }
+
     /// Every constraint in words, and whether the value holds it.
-    pub(super) fn constraints(self, value: &str) -> Vec<(String, bool)> {
+    pub(crate) fn constraints(self, value: &str) -> Vec<(String, bool)> {
         match self {
             Self::Any => Vec::new(),
+            Self::NotEmpty => vec![at_least(1, value)],
+            Self::Length(min, max) => {
+                let mut constraints = vec![at_most(max, value)];
+                constraints.extend((min > 0).then(|| at_least(min, value)));
+                constraints
+            }
             Self::Text {
                 min,
                 max,
@@ -120,6 +133,16 @@ impl Rule {
                 let matches = value.is_empty() || is_arn(value, Some(kind));
                 text(value, 0, MAX_ARN_LENGTH, &pattern, matches)
             }
+            Self::TagKey => {
+                let pattern = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]+)$";
+                let matches = !value.is_empty() && value.chars().all(is_tag);
+                let mut constraints = text(value, 1, 128, pattern, matches);
+                let is_reserved = value
+                    .get(..4)
+                    .is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
+                constraints.push(("Member must not begin with aws:".to_owned(), !is_reserved));
+                constraints
+            }
             Self::AnyArn => {
                 let pattern = arn_pattern("[a-z-]+");
                 text(value, 1, MAX_ARN_LENGTH, &pattern, is_arn(value, None))
@@ -130,22 +153,22 @@ impl Rule {
 
 /// Lengths are in characters, as patterns are.
 fn text(value: &str, min: usize, max: usize, pattern: &str, matches: bool) -> Vec<(String, bool)> {
-    let length = value.chars().count();
-    let mut constraints = vec![(
-        format!("Member must have length less than or equal to {max}"),
-        length <= max,
-    )];
-    if min > 0 {
-        constraints.push((
-            format!("Member must have length greater than or equal to {min}"),
-            length >= min,
-        ));
-    }
+    let mut constraints = Rule::Length(min, max).constraints(value);
     constraints.push((
         format!("Member must satisfy regular expression pattern: {pattern}"),
         matches,
     ));
     constraints
+}
+
+fn at_most(max: usize, value: &str) -> (String, bool) {
+    let rule = format!("Member must have length less than or equal to {max}");
+    (rule, value.chars().count() <= max)
+}
+
+fn at_least(min: usize, value: &str) -> (String, bool) {
+    let rule = format!("Member must have length greater than or equal to {min}");
+    (rule, value.chars().count() >= min)
 }
 
 fn arn_pattern(kind: &str) -> String {
@@ -159,29 +182,6 @@ fn is_arn(value: &str, kind: Option<&str>) -> bool {
         None => value,
     };
     ResourceArn::parse(cut).is_some_and(|arn| kind.is_none_or(|kind| arn.kind() == kind))
-}
-
-/// The words for a member out of its bounds; the value is left out when it is long.
-pub(super) fn violation(member: &str, value: Option<&str>, rule: &str) -> String {
-    /// The longest value that is repeated to the caller.
-    const SHOWN: usize = 256;
-    let value = value
-        .filter(|value| value.chars().count() <= SHOWN)
-        .map_or_else(String::new, |value| format!("'{value}' "));
-    format!("Value {value}at '{member}' failed to satisfy constraint: {rule}")
-}
-
-/// One message of all violations; `None` if there is none.
-pub(super) fn message(violations: &[String]) -> Option<String> {
-    match violations {
-        [] => None,
-        [one] => Some(format!("1 validation error detected: {one}")),
-        all => Some(format!(
-            "{} validation errors detected: {}",
-            all.len(),
-            all.join("; ")
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,214 @@
+//! Resources that are little more than what their maker said of them: kept by kind and ARN,
+//! within a quota, and not deleted while a channel refers to them.
+//!
+//! What a kind has of its own is a [`Kind`]; the API's families have theirs.
+
+use super::regional::{Listed, Paging, Regional, Rejection, list};
+use super::resources::Tags;
+use super::settings::Settings;
+use crate::arn::ResourceArn;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A resource: its members are the API's, but for those that all kinds have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Document {
+    pub(crate) arn: Arc<str>,
+    #[serde(default)]
+    created_us: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    updated_us: Option<u64>,
+    /// It could not be made, because `/_local/` said so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    failed: bool,
+    #[serde(default)]
+    pub(crate) tags: Tags,
+    #[serde(flatten)]
+    pub(crate) members: Map<String, Value>,
+}
+
+/// By ARN.
+pub(crate) type Documents = BTreeMap<Arc<str>, Arc<Document>>;
+
+static NONE: Documents = BTreeMap::new();
+
+/// What is a kind's own.
+pub(crate) struct Kind {
+    /// In its ARNs: `ad-configuration`.
+    pub(crate) arn: &'static str,
+    /// In messages: `ad configurations`.
+    pub(crate) words: &'static str,
+    /// The most of an account in a region.
+    pub(crate) quota: usize,
+    /// A member that no two have alike, and the words for an attempt.
+    pub(crate) unique: Option<(&'static str, &'static str)>,
+    /// The ARN by which a channel refers to one.
+    pub(crate) used: Option<fn(&Settings) -> &str>,
+    pub(crate) states: Option<States>,
+}
+
+/// The states that a resource goes through by itself.
+pub(crate) struct States {
+    pub(crate) creating: &'static str,
+    pub(crate) ready: &'static str,
+    /// For a kind that can be updated.
+    pub(crate) updating: Option<&'static str>,
+    pub(crate) failed: &'static str,
+    /// How long it is creating or updating, in microseconds.
+    pub(crate) takes_us: u64,
+}
+
+impl Kind {
+    /// The state of a document at a time, for a kind that has states.
+    pub(crate) fn state(&self, document: &Document, now_us: u64) -> Option<&'static str> {
+        let states = self.states.as_ref()?;
+        let is_recent = |since: u64| now_us.saturating_sub(since) < states.takes_us;
+        Some(match (document.updated_us, states.updating) {
+            _ if document.failed => states.failed,
+            _ if is_recent(document.created_us) => states.creating,
+            (Some(updated_us), Some(updating)) if is_recent(updated_us) => updating,
+            _ => states.ready,
+        })
+    }
+
+    fn check_settled(&self, document: &Document, now_us: u64) -> Result<(), Rejection> {
+        let (Some(states), Some(state)) = (&self.states, self.state(document, now_us)) else {
+            return Ok(());
+        };
+        if state == states.creating || Some(state) == states.updating {
+            return Err(Rejection::Conflict(format!(
+                "Resource: {} is {state}: wait until it is {}",
+                document.arn, states.ready
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Regional<'_> {
+    pub(crate) fn create(
+        &mut self,
+        kind: &Kind,
+        members: &Map<String, Value>,
+        tags: &Tags,
+    ) -> Result<Arc<Document>, Rejection> {
+        let there = self.of_kind(kind.arn);
+        if let Some((member, words)) = kind.unique {
+            let is_same = |it: &&Arc<Document>| it.members.get(member) == members.get(member);
+            if let Some(same) = there.values().find(is_same) {
+                return Err(Rejection::Conflict(format!("{words}: {}", same.arn)));
+            }
+        }
+        if there.len() >= kind.quota {
+            return Err(Rejection::QuotaExceeded(format!(
+                "Quota exceeded: an account has at most {} {} in a region",
+                kind.quota, kind.words
+            )));
+        }
+        let arn = self.new_arn(kind.arn, |region, arn| {
+            let there = region.documents.get(kind.arn);
+            there.is_some_and(|there| there.contains_key(arn))
+        })?;
+        let document = Arc::new(Document {
+            arn: Arc::clone(&arn),
+            created_us: self.now_us,
+            updated_us: None,
+            failed: false,
+            tags: tags.clone(),
+            members: members.clone(),
+        });
+        let there = self.region().documents.entry(kind.arn.to_owned());
+        there.or_default().insert(arn, Arc::clone(&document));
+        self.state.touch();
+        Ok(document)
+    }
+
+    pub(crate) fn document(&mut self, kind: &Kind, arn: &str) -> Result<Arc<Document>, Rejection> {
+        let found = self.of_kind(kind.arn).get(arn);
+        found.map(Arc::clone).ok_or_else(|| not_found(arn))
+    }
+
+    pub(crate) fn documents(&mut self, kind: &Kind, paging: &Paging) -> Listed<Arc<Document>> {
+        list(self.of_kind(kind.arn), paging, |_| true, Arc::clone)
+    }
+
+    /// Replaces the members that are given; `complete` checks the result.
+    pub(crate) fn update(
+        &mut self,
+        kind: &Kind,
+        arn: &str,
+        members: &Map<String, Value>,
+        complete: fn(&mut Map<String, Value>) -> Result<(), String>,
+    ) -> Result<Arc<Document>, Rejection> {
+        let now_us = self.now_us;
+        let document = self.document(kind, arn)?;
+        kind.check_settled(&document, now_us)?;
+        let mut new = document.members.clone();
+        new.extend(members.clone());
+        complete(&mut new).map_err(Rejection::Invalid)?;
+        self.change(arn, |document| {
+            document.members = new;
+            document.updated_us = Some(now_us);
+            document.failed = false;
+        })?;
+        self.document(kind, arn)
+    }
+
+    pub(crate) fn delete(&mut self, kind: &Kind, arn: &str) -> Result<(), Rejection> {
+        let document = self.document(kind, arn)?;
+        kind.check_settled(&document, self.now_us)?;
+        if let Some(used) = kind.used {
+            let mut channels = self.region().channels.values();
+            if let Some(user) = channels.find(|channel| used(&channel.settings) == arn) {
+                return Err(Rejection::Conflict(format!(
+                    "Resource: {arn} is used by channel {}",
+                    user.settings.arn
+                )));
+            }
+        }
+        if let Some(there) = self.region().documents.get_mut(kind.arn) {
+            there.remove(arn);
+        }
+        self.state.touch();
+        Ok(())
+    }
+
+    /// The document of an ARN of whatever kind.
+    pub(super) fn any_document(&mut self, arn: &str) -> Result<Arc<Document>, Rejection> {
+        self.region().document(arn).ok_or_else(|| not_found(arn))
+    }
+
+    /// Changes a document of whatever kind. What a session or a save still holds of it stays as
+    /// it was.
+    pub(super) fn change(
+        &mut self,
+        arn: &str,
+        change: impl FnOnce(&mut Document),
+    ) -> Result<(), Rejection> {
+        let parsed = ResourceArn::parse(arn).ok_or_else(|| not_found(arn))?;
+        let there = self.region().documents.get_mut(parsed.kind());
+        let document = there.and_then(|there| there.get_mut(arn));
+        change(Arc::make_mut(document.ok_or_else(|| not_found(arn))?));
+        self.state.touch();
+        Ok(())
+    }
+
+    fn of_kind(&mut self, kind: &str) -> &Documents {
+        self.region().documents.get(kind).unwrap_or(&NONE)
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn not_found(arn: &str) -> Rejection {
+    Rejection::NotFound(arn.to_owned())
+}
