@@ -373,7 +373,7 @@ async fn losses_are_summed_over_channels() {
     assert_eq!(body["refused"], json!({"queue_full": 7}));
     assert_eq!(body["lost"]["expired"], 3);
     let dead = body["lost"]["dead_lettered"].as_object().expect("reasons");
-    assert_eq!(dead.len(), engine::DeadLetter::ALL.len());
+    assert_eq!(dead.len(), engine::DeadLetterReason::ALL.len());
     assert_eq!(dead.values().filter_map(Value::as_u64).sum::<u64>(), 30);
     let channels = ask(admin_of(Gateway::default()), Method::GET, "/admin/channels").await;
     assert_eq!(channels.body, "channels");

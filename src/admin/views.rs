@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
-use engine::DeadLetter;
+use engine::DeadLetterReason;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -77,7 +77,7 @@ impl Losses {
             lost.evicted += channel.ledger.evicted;
             lost.cancelled += channel.ledger.cancelled;
         }
-        let dead = DeadLetter::ALL.iter().zip(snapshot.dead_lettered());
+        let dead = DeadLetterReason::ALL.iter().zip(snapshot.dead_lettered());
         lost.dead_lettered = dead.map(|(reason, count)| (reason.name(), count)).collect();
         Self {
             refused,

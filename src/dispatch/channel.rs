@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use engine::{ChannelId, ChannelOutlook, Health, Ledger, Link, Payload, Queue, Time};
+use engine::{ChannelCondition, ChannelId, ChannelOutlook, Health, Ledger, Payload, Queue, Time};
 use tokio::sync::broadcast;
 
 use super::account::Account;
@@ -227,8 +227,8 @@ impl Channel {
         let mut state = self.lock_state();
         state.follow(&shared.clock);
         let account = self.account.outlook();
-        let link = Link::of(shared.clock.now(), &state.outlook, &account);
-        state.queue.set_link(link);
+        let link = ChannelCondition::of(shared.clock.now(), &state.outlook, &account);
+        state.queue.set_condition(link);
         Locked {
             channel: self,
             shared,

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::{Data, Dead, Event, Merge, Priority};
+use engine::{Data, DeadLetter, Event, Merge, Priority};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -152,7 +152,7 @@ pub struct LetterEvent {
 
 impl LetterEvent {
     /// None: its data is no JSON, which no accepted event's is.
-    fn of(dead: &Dead) -> Option<Self> {
+    fn of(dead: &DeadLetter) -> Option<Self> {
         let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
         let data = match &dead.data {
             Data::Json(text) => RawValue::from_string(text.to_string()),
@@ -250,7 +250,7 @@ impl DeadLetters {
     pub(super) fn add(
         &self,
         channel: &str,
-        dead: &[Dead],
+        dead: &[DeadLetter],
         error: Option<&LastError>,
         now: &Moment,
     ) {
@@ -470,12 +470,12 @@ fn text(thing: &impl Serialize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::DeadLetter;
+    use engine::DeadLetterReason;
 
     use crate::clock::manual::Machine;
 
-    fn dead(data: &str) -> Dead {
-        Dead {
+    fn dead(data: &str) -> DeadLetter {
+        DeadLetter {
             data: Data::Json(data.into()),
             kind: Some("t".into()),
             id: None,
@@ -483,7 +483,7 @@ mod tests {
             merge: Some(Merge::Sum),
             priority: Priority::High,
             due: engine::Time::ZERO,
-            reason: DeadLetter::AccessDenied,
+            reason: DeadLetterReason::AccessDenied,
             n: Some(7),
         }
     }
@@ -532,7 +532,7 @@ mod tests {
     #[test]
     fn the_oldest_make_room() {
         let letters = DeadLetters::default();
-        let many: Vec<Dead> = (0..LETTERS_MAX + 5).map(|n| dead(&n.to_string())).collect();
+        let many: Vec<DeadLetter> = (0..LETTERS_MAX + 5).map(|n| dead(&n.to_string())).collect();
         letters.add("a", &many, None, &moment());
         assert_eq!(letters.len(), LETTERS_MAX);
         let first = letters.list(&LetterFilter::default(), None, 1);
@@ -626,7 +626,7 @@ mod tests {
 
     #[test]
     fn a_string_of_an_aws_client_stays_as_it_is() {
-        let verbatim = Dead {
+        let verbatim = DeadLetter {
             data: Data::Verbatim("  \"é\n".into()),
             ..dead("")
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::{DeadLetter, Envelope, Ledger, Time};
+use engine::{DeadLetterReason, Envelope, Ledger, Time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -88,7 +88,7 @@ pub struct Totals {
 
 impl Totals {
     fn of(ledger: &Ledger) -> Self {
-        let dead = DeadLetter::ALL.iter().zip(ledger.dead_lettered);
+        let dead = DeadLetterReason::ALL.iter().zip(ledger.dead_lettered);
         Self {
             accepted: ledger.accepted,
             recovered: ledger.recovered,

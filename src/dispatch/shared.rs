@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use engine::{Dead, DeadLetter, Span, Time};
+use engine::{DeadLetter, DeadLetterReason, Span, Time};
 
 use super::aggregate::Aggregates;
 use super::channel::LastError;
@@ -94,10 +94,10 @@ impl Shared {
     }
 
     /// Keeps the dead letters of a channel.
-    pub(super) fn bury(&self, channel: &str, dead: &[Dead], error: Option<&LastError>) {
-        let kept: Vec<Dead> = dead
+    pub(super) fn bury(&self, channel: &str, dead: &[DeadLetter], error: Option<&LastError>) {
+        let kept: Vec<DeadLetter> = dead
             .iter()
-            .filter(|dead| dead.reason != DeadLetter::Offline)
+            .filter(|dead| dead.reason != DeadLetterReason::Offline)
             .cloned()
             .collect();
         if !kept.is_empty() {

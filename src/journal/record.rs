@@ -10,7 +10,9 @@
 
 use std::collections::HashSet;
 
-use engine::{Change, Data, DeadLetter, End, Fate, Kept, Merge, Priority, Scheduled, Time, Wall};
+use engine::{
+    Change, Data, DeadLetterReason, End, Fate, Merge, Priority, QueuedEvent, Scheduled, Time, Wall,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
@@ -99,13 +101,13 @@ const ENDS: [End; 12] = [
     End::Expired,
     End::Cancelled,
     End::Evicted,
-    End::DeadLettered(DeadLetter::Offline),
-    End::DeadLettered(DeadLetter::AccessDenied),
-    End::DeadLettered(DeadLetter::NoSuchChannel),
-    End::DeadLettered(DeadLetter::Validation),
-    End::DeadLettered(DeadLetter::TooLarge),
-    End::DeadLettered(DeadLetter::Expired),
-    End::DeadLettered(DeadLetter::Unknown),
+    End::DeadLettered(DeadLetterReason::Offline),
+    End::DeadLettered(DeadLetterReason::AccessDenied),
+    End::DeadLettered(DeadLetterReason::NoSuchChannel),
+    End::DeadLettered(DeadLetterReason::Validation),
+    End::DeadLettered(DeadLetterReason::TooLarge),
+    End::DeadLettered(DeadLetterReason::Expired),
+    End::DeadLettered(DeadLetterReason::Unknown),
 ];
 
 impl EndCode {
@@ -255,7 +257,7 @@ fn record<'a>(
     })
 }
 
-fn event<'a>(kept: &'a Kept, from: &impl Fn(Time) -> i64) -> Event<'a, Option<Moments>> {
+fn event<'a>(kept: &'a QueuedEvent, from: &impl Fn(Time) -> i64) -> Event<'a, Option<Moments>> {
     Event {
         seq: kept.seq,
         place_seq: kept.place_seq,
@@ -398,12 +400,12 @@ fn kept<S>(
     event: &Event<'_, S>,
     time: &impl Fn(i64) -> Time,
     scheduled: Option<Scheduled>,
-) -> Result<Kept, Unreadable> {
+) -> Result<QueuedEvent, Unreadable> {
     let merge = match event.merge {
         None => None,
         Some(name) => Some(Merge::from_name(name).ok_or(Unreadable::Word)?),
     };
-    Ok(Kept {
+    Ok(QueuedEvent {
         seq: event.seq,
         place_seq: event.place_seq,
         due: time(event.due),

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine::DeadLetter;
+use engine::DeadLetterReason;
 use metrics::{Counter, Gauge};
 
 use super::labels::OTHER_ACCOUNTS;
@@ -18,7 +18,7 @@ use super::snapshot::{AccountSnapshot, Snapshot};
 pub(super) struct Scrape {
     registry: Arc<Registry>,
     accounts: HashMap<(String, String), AccountSeries>,
-    dead_lettered: [Counter; DeadLetter::ALL.len()],
+    dead_lettered: [Counter; DeadLetterReason::ALL.len()],
     queue_bytes: Gauge,
     journal_bytes: Gauge,
     journal_errors: Counter,
@@ -38,7 +38,7 @@ impl Scrape {
         let r = &*registry;
         let mut scrape = Self {
             accounts: HashMap::new(),
-            dead_lettered: DeadLetter::ALL
+            dead_lettered: DeadLetterReason::ALL
                 .map(|why| r.counter(&names::EVENTS_DEAD_LETTERED, &[why.name()])),
             queue_bytes: r.gauge(&names::QUEUE_BYTES, &[]),
             journal_bytes: r.gauge(&names::JOURNAL_BYTES, &[]),

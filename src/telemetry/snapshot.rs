@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use engine::{DeadLetter, Ledger};
+use engine::{DeadLetterReason, Ledger};
 
 use super::labels::{ChannelState, OTHER_CHANNELS};
 
@@ -86,8 +86,8 @@ pub struct AccountSnapshot {
 impl Snapshot {
     /// Dead letters of all channels, by [`DeadLetter::ALL`].
     #[must_use]
-    pub fn dead_lettered(&self) -> [u64; DeadLetter::ALL.len()] {
-        let mut sum = [0; DeadLetter::ALL.len()];
+    pub fn dead_lettered(&self) -> [u64; DeadLetterReason::ALL.len()] {
+        let mut sum = [0; DeadLetterReason::ALL.len()];
         for channel in &self.channels {
             for (sum, count) in sum.iter_mut().zip(channel.ledger.dead_lettered) {
                 *sum += count;

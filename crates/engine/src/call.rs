@@ -113,7 +113,7 @@ pub enum Entry {
 /// What the scheduler knows of a channel and its queue needs: for the policies of an
 /// offline stream, for `would_expire` and for the ETA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct ChannelCondition {
     /// The state of the channel.
     pub health: Health,
     /// What is let through while it is offline.

@@ -19,14 +19,17 @@ mod scheduler;
 mod time;
 
 pub use account::{Account, Call, Look, Queues, Step, View};
-pub use call::{CallId, ChannelId, Demand, Entry, Health, Link, Outcome, Rejection, ThrottleScope};
+pub use call::{
+    CallId, ChannelCondition, ChannelId, Demand, Entry, Health, Outcome, Rejection, ThrottleScope,
+};
 pub use event::{Data, Event, Merge, Priority, Producer};
 pub use policy::{
     AccountPolicy, ChannelPolicy, Envelope, EnvelopeFields, Offline, OnUnknown, Overflow, Pacing,
 };
 pub use queue::{
-    Admission, Cancelled, Change, Dead, DeadLetter, Depth, End, Ended, EventState, Fate, Kept,
-    Ledger, Payload, PayloadId, Queue, Rebuild, Refusal, Replaced, Scheduled, Settled, Unusable,
+    Admission, Cancelled, Change, DeadLetter, DeadLetterReason, Depth, End, Ended, EventState,
+    Fate, Ledger, Payload, PayloadId, Queue, QueuedEvent, Rebuild, Refusal, Replaced, Scheduled,
+    Settled, Unusable,
 };
 pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus};
 pub use time::{Span, Time, Wall};

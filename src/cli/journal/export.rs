@@ -4,7 +4,7 @@
 //! Most are events of the house's own form. A string of `POST /PutMetadata` says that it leaves as
 //! it is. An identity that only a `CloudEvent` can have is written as one.
 
-use engine::{Data, Kept, Merge};
+use engine::{Data, Merge, QueuedEvent};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -55,7 +55,7 @@ struct CloudEvent<'a> {
 }
 
 /// The line of an event; none: it has expired by now, and would be refused.
-pub(super) fn line(channel: &str, kept: &Kept, clock: &Clock) -> Option<String> {
+pub(super) fn line(channel: &str, kept: &QueuedEvent, clock: &Clock) -> Option<String> {
     let (now, origin) = (clock.now(), clock.wall_origin());
     let (due, deadline) = kept.placed(now, origin);
     let ttl_ms = deadline.since(due.max(now)).micros() / 1000;

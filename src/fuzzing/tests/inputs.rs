@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::ops::Range;
 
-use engine::{Change, Data, End, Fate, Kept, Merge, Priority, Scheduled, Time, Wall};
+use engine::{Change, Data, End, Fate, Merge, Priority, QueuedEvent, Scheduled, Time, Wall};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::collection::vec;
@@ -349,7 +349,7 @@ fn scheduled() -> impl Strategy<Value = Option<Scheduled>> {
     option::of(scheduled)
 }
 
-fn kept() -> impl Strategy<Value = Kept> {
+fn kept() -> impl Strategy<Value = QueuedEvent> {
     let text = || option::of("[a-c]{1,2}".prop_map(|text| text.as_str().into()));
     let priority = || select(vec![Priority::Low, Priority::Normal, Priority::High]);
     let data = prop_oneof![
@@ -374,7 +374,7 @@ fn kept() -> impl Strategy<Value = Kept> {
             let (seq, place_seq, due, deadline, ttl_ms, dedup_until) = numbers;
             let (kind, id, key, priority, level) = texts;
             #[rustfmt::skip] // every field has its name
-            let kept = Kept {
+            let kept = QueuedEvent {
                 seq, place_seq, due, scheduled, deadline, ttl_ms, data, kind, id, key, merge,
                 priority, level, rises, dedup_until, sent,
             };

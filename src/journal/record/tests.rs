@@ -43,7 +43,7 @@ fn entries(block: &[u8], clock: &Clock) -> Result<Vec<Entry>, Unreadable> {
 fn version_1_is_read() {
     let clock = Machine::new().start();
     let after = |seconds: u64| clock.now() + Span::SECOND.times(seconds);
-    let kept = Kept {
+    let kept = QueuedEvent {
         seq: 7,
         place_seq: 6,
         due: after(60),
@@ -95,7 +95,7 @@ fn version_1_is_read() {
 
 #[test]
 fn every_end_of_an_event_with_an_id_is_kept() {
-    let dead = DeadLetter::ALL.map(End::DeadLettered);
+    let dead = DeadLetterReason::ALL.map(End::DeadLettered);
     let ends = [
         End::Delivered,
         End::Merged,

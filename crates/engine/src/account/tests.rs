@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Account, Call, Look, Queues, Step, View};
-use crate::call::{ChannelId, Link, Outcome, Rejection, ThrottleScope};
+use crate::call::{ChannelCondition, ChannelId, Outcome, Rejection, ThrottleScope};
 use crate::event::{Data, Event};
 use crate::policy::{AccountPolicy, ChannelPolicy};
 use crate::queue::{Payload, PayloadId, Queue, Settled};
@@ -204,7 +204,7 @@ fn a_channel_that_was_idle_goes_by_the_present_pace() {
         ms += 100;
         assert!(ms < 60_000, "drained");
     }
-    let link = Link::of(at(ms), &known, &world.account.outlook());
+    let link = ChannelCondition::of(at(ms), &known, &world.account.outlook());
     assert!(link.interval <= Span::from_millis(210), "{link:?}");
 }
 
@@ -215,7 +215,7 @@ fn a_probe_that_is_due_is_due_for_a_moment_read_before_the_link() {
     let known = world.account.view(at(0), A).channel;
     let account = world.account.outlook();
     // The wait before the first probe is at most a second.
-    let link = Link::of(at(1500), &known, &account);
+    let link = ChannelCondition::of(at(1500), &known, &account);
     assert_eq!(link.health, crate::call::Health::Offline);
     assert!(link.next_call <= at(1000), "{link:?}");
 }

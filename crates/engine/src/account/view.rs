@@ -1,6 +1,6 @@
 //! What a queue is told of its channel and account, and what it answers.
 
-use crate::call::{Demand, Link, Outcome};
+use crate::call::{ChannelCondition, Demand, Outcome};
 use crate::queue::{PayloadId, Queue, Settled};
 use crate::scheduler::{AccountOutlook, ChannelOutlook};
 use crate::time::Time;
@@ -11,7 +11,7 @@ pub struct View {
     /// The moment.
     pub now: Time,
     /// The channel itself. An embedder that keeps it can tell the queue the present pace at any
-    /// time, with the account's outlook of then: [`Link::of`].
+    /// time, with the account's outlook of then: [`ChannelCondition::of`].
     pub channel: ChannelOutlook,
     /// The account.
     pub account: AccountOutlook,
@@ -45,7 +45,7 @@ impl View {
     }
 
     fn tell(&self, queue: &mut Queue) {
-        queue.set_link(Link::of(self.now, &self.channel, &self.account));
+        queue.set_condition(ChannelCondition::of(self.now, &self.channel, &self.account));
         if queue.payload_max() != self.payload_max {
             let policy = std::sync::Arc::clone(queue.policy());
             queue.set_policy(policy, self.payload_max);

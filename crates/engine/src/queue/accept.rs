@@ -15,9 +15,9 @@ use crate::queue::ends::Ending;
 use crate::queue::gate::Gate;
 use crate::queue::item::Seat;
 use crate::queue::item::{Item, Place, Stage};
-use crate::queue::ledger::{DeadLetter, End, Fate};
+use crate::queue::lazy::Lazy;
+use crate::queue::ledger::{DeadLetterReason, End, Fate};
 use crate::queue::order::Order;
-use crate::queue::part::Part;
 use crate::queue::scheduled::Scheduled;
 use crate::time::{Span, Time};
 
@@ -181,8 +181,8 @@ impl Queue {
         // It is no item at any time; its id ends before anybody could look for one.
         let until = self.remember(event.id.as_ref(), seq, u32::MAX, now);
         let due = self.due(event, now);
-        self.keep_dead_on_arrival(event, due, DeadLetter::Offline);
-        let end = End::DeadLettered(DeadLetter::Offline);
+        self.keep_dead_on_arrival(event, due, DeadLetterReason::Offline);
+        let end = End::DeadLettered(DeadLetterReason::Offline);
         self.record_end(&Ending {
             id: event.id.as_ref(),
             seq,
@@ -262,7 +262,7 @@ impl Queue {
                 scheduled.latest_at = event.at;
                 scheduled.latest_accepted = arriving.now;
             }
-            item.hurry(arriving.now);
+            item.reschedule_rise(arriving.now);
             item.measure(&policy);
         });
         self.bytes = self.bytes - earlier.3 + self.order.items[index].bytes();
@@ -427,7 +427,7 @@ impl Queue {
     fn victim(&mut self, levels: usize) -> Option<u32> {
         if levels > Priority::High.index() {
             let candidate = self.order.oldest().map(|(_, index)| index);
-            let other = |order: &mut Part<Order>| Some(order.get_mut()?.first_other()?.1);
+            let other = |order: &mut Lazy<Order>| Some(order.get_mut()?.first_other()?.1);
             return candidate.or_else(|| other(&mut self.order));
         }
         let level = [Priority::Low, Priority::Normal]

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::Queue;
-use super::kept::Kept;
 use super::ledger::Fate;
+use super::queued_event::QueuedEvent;
 use crate::time::Time;
 
 /// What must be kept so that a queue can be built again.
@@ -16,10 +16,10 @@ use crate::time::Time;
 pub enum Change {
     /// An event was accepted and is queued. A merge ends the earlier event ([`End::Merged`](super::End::Merged))
     /// and queues what the two make under the later one's number, at the earlier one's place.
-    Queued(Kept),
+    Queued(QueuedEvent),
     /// The event of that number ended. (One dropped while offline was never queued.)
     Ended {
-        /// [`Kept::seq`].
+        /// [`QueuedEvent::seq`].
         seq: u64,
         /// How it ended.
         fate: Fate,
@@ -31,7 +31,7 @@ pub enum Change {
         n: u64,
         /// The metadata.
         text: Arc<str>,
-        /// The events in it: their [`Kept::seq`], as they stand in the payload.
+        /// The events in it: their [`QueuedEvent::seq`], as they stand in the payload.
         seqs: Vec<u64>,
     },
     /// The payload was certainly not taken and waits to be sent again. Recorded only where an
@@ -84,14 +84,14 @@ impl Queue {
     /// that are remembered, in the order they will be forgotten in.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Change> {
-        let mut events: Vec<Kept> = self
+        let mut events: Vec<QueuedEvent> = self
             .order
             .items
             .iter()
             .map(|(_, item)| {
                 let id = item.id.as_deref();
                 let until = id.and_then(|id| self.ids.until(id, item.id_seq));
-                Kept::of(item, until)
+                QueuedEvent::of(item, until)
             })
             .collect();
         // As they were accepted: the later event of an id has it.
@@ -128,7 +128,7 @@ impl Queue {
             return;
         }
         if let Some(item) = self.order.item(index) {
-            let kept = Kept::of(item, dedup_until.filter(|_| item.id.is_some()));
+            let kept = QueuedEvent::of(item, dedup_until.filter(|_| item.id.is_some()));
             self.record(Change::Queued(kept));
         }
     }

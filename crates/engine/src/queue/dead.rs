@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::Queue;
 use super::item::Item;
-use super::ledger::DeadLetter;
+use super::ledger::DeadLetterReason;
 use crate::event::{Data, Event, Merge, Priority};
 use crate::time::Time;
 
 /// An event that can never be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dead {
+pub struct DeadLetter {
     /// What the players would have got.
     pub data: Data,
     /// `type`.
@@ -26,7 +26,7 @@ pub struct Dead {
     /// `max(accepted, at)`.
     pub due: Time,
     /// Why.
-    pub reason: DeadLetter,
+    pub reason: DeadLetterReason,
     /// The number of the payload it died in, if it was in one.
     pub n: Option<u64>,
 }
@@ -40,12 +40,12 @@ impl Queue {
 
     /// The events that became dead letters since this was last asked. Nothing else bounds
     /// them: whoever drives the queue takes them every time.
-    pub fn take_dead(&mut self) -> Vec<Dead> {
+    pub fn take_dead(&mut self) -> Vec<DeadLetter> {
         std::mem::take(&mut self.dead)
     }
 
-    pub(super) fn keep_dead(&mut self, item: &Item, reason: DeadLetter, n: Option<u64>) {
-        self.dead.push(Dead {
+    pub(super) fn keep_dead(&mut self, item: &Item, reason: DeadLetterReason, n: Option<u64>) {
+        self.dead.push(DeadLetter {
             data: item.data.clone(),
             kind: item.kind.clone(),
             id: item.id.clone(),
@@ -59,8 +59,13 @@ impl Queue {
     }
 
     /// One that was never queued.
-    pub(super) fn keep_dead_on_arrival(&mut self, event: &Event, due: Time, reason: DeadLetter) {
-        self.dead.push(Dead {
+    pub(super) fn keep_dead_on_arrival(
+        &mut self,
+        event: &Event,
+        due: Time,
+        reason: DeadLetterReason,
+    ) {
+        self.dead.push(DeadLetter {
             data: event.data.clone(),
             kind: event.kind.clone(),
             id: event.id.clone(),

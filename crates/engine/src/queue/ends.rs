@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::changes::Change;
 use super::ids::{FORGET_MAX, Whereabouts};
 use super::item::{Item, Stage};
-use super::ledger::{DeadLetter, End, Fate};
+use super::ledger::{DeadLetterReason, End, Fate};
 use super::order::Over;
 use super::shares::Left;
 use super::{Cancelled, Ended, Queue};
@@ -69,9 +69,9 @@ impl Queue {
         {
             let was_sent = self.order.items[index].sent;
             let end = match over {
-                Over::Expired if was_sent => End::DeadLettered(DeadLetter::Expired),
+                Over::Expired if was_sent => End::DeadLettered(DeadLetterReason::Expired),
                 Over::Expired => End::Expired,
-                Over::TurnedAway => End::DeadLettered(DeadLetter::Offline),
+                Over::TurnedAway => End::DeadLettered(DeadLetterReason::Offline),
             };
             self.end_held(index, end);
         }

@@ -11,7 +11,7 @@ use std::num::NonZeroI64;
 use std::sync::{Arc, LazyLock};
 
 use crate::queue::items::touch;
-use crate::queue::part::Empty;
+use crate::queue::lazy::Empty;
 use crate::queue::{End, Fate};
 use crate::time::{Span, Time, Wall};
 

@@ -170,7 +170,7 @@ impl Item {
 
     /// After a merge: the item rises with whichever event of it would rise first, and does
     /// so before a deadline that came nearer.
-    pub(super) fn hurry(&mut self, now: Time) {
+    pub(super) fn reschedule_rise(&mut self, now: Time) {
         if self.level != Priority::High {
             self.rises = self.rises.min(self.halfway(self.place.due.max(now)));
         }

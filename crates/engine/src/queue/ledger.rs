@@ -9,7 +9,7 @@ use crate::time::Wall;
 
 /// Why events became dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeadLetter {
+pub enum DeadLetterReason {
     /// The stream was not live, and the policy is to drop, or the event was accepted before
     /// a `reject` channel was known to be offline.
     Offline,
@@ -27,7 +27,7 @@ pub enum DeadLetter {
     Unknown,
 }
 
-impl DeadLetter {
+impl DeadLetterReason {
     /// Every reason, in the order of [`Ledger::dead_lettered`].
     pub const ALL: [Self; 7] = [
         Self::Offline,
@@ -68,7 +68,7 @@ pub enum End {
     /// The full queue gave its place to another.
     Evicted,
     /// It can never be delivered.
-    DeadLettered(DeadLetter),
+    DeadLettered(DeadLetterReason),
 }
 
 /// How an event ended, as it is remembered with its id.
@@ -114,8 +114,8 @@ pub struct Ledger {
     pub cancelled: u64,
     /// Ends.
     pub evicted: u64,
-    /// Ends, by [`DeadLetter::ALL`].
-    pub dead_lettered: [u64; DeadLetter::ALL.len()],
+    /// Ends, by [`DeadLetterReason::ALL`].
+    pub dead_lettered: [u64; DeadLetterReason::ALL.len()],
 }
 
 impl Ledger {

@@ -24,11 +24,11 @@ mod gate;
 mod ids;
 mod item;
 mod items;
-mod kept;
+mod lazy;
 mod ledger;
 mod order;
 mod pack;
-mod part;
+mod queued_event;
 mod rebuild;
 mod replace;
 mod scheduled;
@@ -41,17 +41,17 @@ mod trial;
 
 use std::sync::Arc;
 
-use crate::call::{Demand, Entry, Health, Link};
+use crate::call::{ChannelCondition, Demand, Entry, Health};
 use crate::event::Event;
 use crate::policy::ChannelPolicy;
 use crate::time::{Span, Time, Wall};
 
 pub use accept::{Admission, Refusal};
 pub use changes::Change;
-pub use dead::Dead;
-pub use kept::Kept;
-pub use ledger::{DeadLetter, End, Fate, Ledger};
+pub use dead::DeadLetter;
+pub use ledger::{DeadLetterReason, End, Fate, Ledger};
 pub use pack::{Payload, PayloadId, Settled};
+pub use queued_event::QueuedEvent;
 pub use rebuild::{Rebuild, Unusable};
 pub use replace::Replaced;
 pub use scheduled::Scheduled;
@@ -59,9 +59,9 @@ pub use state::EventState;
 
 use ids::Ids;
 use item::Stage;
+use lazy::Lazy;
 use order::Order;
-use pack::Out;
-use part::Part;
+use pack::InFlightPayload;
 use shares::Shares;
 use trial::Trial;
 
@@ -120,14 +120,14 @@ pub struct Queue {
     policy: Arc<ChannelPolicy>,
     /// Most bytes of a payload: about a thousand.
     payload_max: u32,
-    order: Part<Order>,
-    outs: Vec<Out>,
-    ids: Part<Ids>,
+    order: Lazy<Order>,
+    outs: Vec<InFlightPayload>,
+    ids: Lazy<Ids>,
     ledger: Ledger,
-    link: Link,
+    link: ChannelCondition,
     /// Bytes of everything queued, as `queue_max_bytes` counts them.
     bytes: usize,
-    shares: Part<Shares>,
+    shares: Lazy<Shares>,
     /// What takes the latest events back, between [`Queue::begin`] and the end of the trial.
     trial: Option<Box<Trial>>,
     /// The latest moment anybody told.
@@ -138,7 +138,7 @@ pub struct Queue {
     next_n: u64,
     next_payload: u64,
     ended: Vec<Ended>,
-    dead: Vec<Dead>,
+    dead: Vec<DeadLetter>,
     /// What changed since it was last taken; `None`: nothing is recorded.
     changes: Option<Vec<Change>>,
     /// The demand the scheduler knows of.
@@ -163,18 +163,18 @@ impl Queue {
         Self {
             policy,
             payload_max: small(payload_max),
-            order: Part::NONE,
+            order: Lazy::NONE,
             outs: Vec::new(),
-            ids: Part::NONE,
+            ids: Lazy::NONE,
             ledger: Ledger::default(),
-            link: Link {
+            link: ChannelCondition {
                 health: Health::Live,
                 entry: Entry::Open,
                 next_call: Time::ZERO,
                 interval,
             },
             bytes: 0,
-            shares: Part::NONE,
+            shares: Lazy::NONE,
             trial: None,
             now: Time::ZERO,
             wall_origin: Wall::default(),
@@ -210,12 +210,12 @@ impl Queue {
 
     /// What the scheduler last said of this channel.
     #[must_use]
-    pub const fn link(&self) -> Link {
+    pub const fn link(&self) -> ChannelCondition {
         self.link
     }
 
     /// Tells the queue where its channel stands.
-    pub const fn set_link(&mut self, link: Link) {
+    pub const fn set_condition(&mut self, link: ChannelCondition) {
         self.link = link;
     }
 

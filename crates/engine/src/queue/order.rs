@@ -18,7 +18,7 @@ pub(super) use timers::Over;
 
 use super::item::{Item, Place, Seat, Stage};
 use super::items::Items;
-use super::part::Empty;
+use super::lazy::Empty;
 use super::totals::Totals;
 use crate::event::Priority;
 use crate::policy::ChannelPolicy;

@@ -9,7 +9,7 @@ use crate::call::{Outcome, Rejection};
 use crate::policy::{Offline, OnUnknown};
 use crate::queue::changes::Change;
 use crate::queue::item::Stage;
-use crate::queue::ledger::{DeadLetter, End};
+use crate::queue::ledger::{DeadLetterReason, End};
 use crate::queue::order::Order;
 use crate::queue::{Queue, small};
 use crate::time::{Span, Time};
@@ -48,7 +48,7 @@ pub struct Settled {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Out {
+pub(super) struct InFlightPayload {
     pub id: PayloadId,
     pub n: u64,
     text: Arc<str>,
@@ -63,7 +63,7 @@ pub(super) struct Out {
     pub returned: bool,
 }
 
-impl Out {
+impl InFlightPayload {
     /// A payload in flight with these items, which are in it already.
     pub(super) fn new(
         id: PayloadId,
@@ -141,8 +141,8 @@ impl Queue {
             let item = &self.order.items[index];
             // Rules that changed since it was accepted may leave it without a payload.
             let reason = match item.size_alone(&self.policy) {
-                0 => Some(DeadLetter::Validation),
-                size if size > self.payload_max() => Some(DeadLetter::TooLarge),
+                0 => Some(DeadLetterReason::Validation),
+                size if size > self.payload_max() => Some(DeadLetterReason::TooLarge),
                 _ => None,
             };
             if let Some(reason) = reason {
@@ -215,7 +215,7 @@ impl Queue {
             text: Arc::clone(&text),
             events: items.len(),
         };
-        let out = Out::new(id, n, text, items, &self.order);
+        let out = InFlightPayload::new(id, n, text, items, &self.order);
         if self.is_recording() {
             let packed = out.packed(&self.order);
             self.record(packed);
@@ -245,15 +245,15 @@ impl Queue {
                 self.outs[position].again = true;
                 Settled::default()
             }
-            Outcome::Unknown => self.bury(position, DeadLetter::Unknown),
+            Outcome::Unknown => self.bury(position, DeadLetterReason::Unknown),
             Outcome::Offline => self.go_offline(position),
             Outcome::TooLarge => self.shrink(position),
             Outcome::Rejected(rejection) => self.bury(
                 position,
                 match rejection {
-                    Rejection::AccessDenied => DeadLetter::AccessDenied,
-                    Rejection::NoSuchChannel => DeadLetter::NoSuchChannel,
-                    Rejection::Validation => DeadLetter::Validation,
+                    Rejection::AccessDenied => DeadLetterReason::AccessDenied,
+                    Rejection::NoSuchChannel => DeadLetterReason::NoSuchChannel,
+                    Rejection::Validation => DeadLetterReason::Validation,
                 },
             ),
         };
@@ -296,13 +296,13 @@ impl Queue {
         Settled::default()
     }
 
-    pub(super) fn bury(&mut self, position: usize, reason: DeadLetter) -> Settled {
+    pub(super) fn bury(&mut self, position: usize, reason: DeadLetterReason) -> Settled {
         let out = self.outs.remove(position);
         self.end_packed(&out, End::DeadLettered(reason));
         Settled::default()
     }
 
-    fn end_packed(&mut self, out: &Out, end: End) {
+    fn end_packed(&mut self, out: &InFlightPayload, end: End) {
         for &index in &out.items {
             let item = self.order.remove_packed(index);
             self.end_item(&item, end, Some(out.n));
@@ -315,8 +315,8 @@ impl Queue {
         if self.policy.offline == Offline::Hold {
             return self.send_back(position);
         }
-        self.bury(position, DeadLetter::Offline);
-        self.end_where(End::DeadLettered(DeadLetter::Offline), |item| {
+        self.bury(position, DeadLetterReason::Offline);
+        self.end_where(End::DeadLettered(DeadLetterReason::Offline), |item| {
             item.stage != Stage::Scheduled
         });
         Settled::default()
@@ -325,7 +325,7 @@ impl Queue {
     /// The API found it too large: between 1001 and 1024 bytes it is packed anew, smaller.
     fn shrink(&mut self, position: usize) -> Settled {
         if self.outs[position].text.len() <= KILOBYTE {
-            return self.bury(position, DeadLetter::TooLarge);
+            return self.bury(position, DeadLetterReason::TooLarge);
         }
         let out = self.outs.remove(position);
         self.order.restore(&out.items, &self.policy);
@@ -349,7 +349,7 @@ impl Queue {
             .iter()
             .position(|out| out.again && out.deadline <= now)
         {
-            self.bury(position, DeadLetter::Expired);
+            self.bury(position, DeadLetterReason::Expired);
         }
     }
 }

@@ -13,10 +13,10 @@ use serde::de::IgnoredAny;
 use super::changes::Change;
 use super::ids::Ids;
 use super::item::{Item, Place, Stage};
-use super::kept::Kept;
-use super::ledger::{DeadLetter, Fate};
-use super::pack::Out;
-use super::part::Part;
+use super::lazy::Lazy;
+use super::ledger::{DeadLetterReason, Fate};
+use super::pack::InFlightPayload;
+use super::queued_event::QueuedEvent;
 use super::scheduled::Scheduled;
 use super::{NUMBERS, Queue};
 use crate::event::Data;
@@ -29,7 +29,7 @@ const TTL_MAX_MS: u32 = 86_400_000;
 /// Changes added up: what a queue held when the last of them was written.
 #[derive(Clone, Debug, Default)]
 pub struct Rebuild {
-    /// By [`Kept::seq`].
+    /// By [`QueuedEvent::seq`].
     events: HashMap<u64, Held>,
     /// By `n`.
     payloads: BTreeMap<u64, Packed>,
@@ -68,7 +68,7 @@ pub enum Unusable {
 
 #[derive(Clone, Debug)]
 struct Held {
-    kept: Kept,
+    kept: QueuedEvent,
     /// The payload it is in.
     payload: Option<u64>,
 }
@@ -111,8 +111,8 @@ impl Rebuild {
 
     /// The events still queued, by their places.
     #[must_use]
-    pub fn events(&self) -> Vec<&Kept> {
-        let mut events: Vec<&Kept> = self.events.values().map(|held| &held.kept).collect();
+    pub fn events(&self) -> Vec<&QueuedEvent> {
+        let mut events: Vec<&QueuedEvent> = self.events.values().map(|held| &held.kept).collect();
         events.sort_unstable_by_key(|kept| kept.place());
         events
     }
@@ -137,7 +137,7 @@ impl Rebuild {
         possible
     }
 
-    fn queued(&mut self, kept: Kept) -> Result<(), Unusable> {
+    fn queued(&mut self, kept: QueuedEvent) -> Result<(), Unusable> {
         let seq = kept.seq;
         for number in [seq, kept.place_seq] {
             if !self.saw(number) {
@@ -260,7 +260,7 @@ impl Queue {
         queue.now = now;
         queue.wall_origin = wall_origin;
         queue.next_seq = rebuild.next_seq;
-        queue.ids = Part::new(rebuild.ids);
+        queue.ids = Lazy::new(rebuild.ids);
         queue.ids.clamp(now + queue.policy.dedup_window);
         queue.ids.tidy(now);
         queue.ledger.recovered = rebuild.events.len() as u64;
@@ -279,21 +279,21 @@ impl Queue {
             let index = |seq: u64| packed.get(&seq).copied();
             let items = payload.seqs.into_iter().filter_map(index).collect();
             let id = queue.take_payload_id();
-            let mut out = Out::new(id, n, payload.text, items, &queue.order);
+            let mut out = InFlightPayload::new(id, n, payload.text, items, &queue.order);
             out.again = true;
             out.returned = payload.returned;
             queue.outs.push(out);
         }
         if queue.policy.on_unknown == OnUnknown::Drop {
             while let Some(position) = queue.outs.iter().position(|out| !out.returned) {
-                queue.bury(position, DeadLetter::Unknown);
+                queue.bury(position, DeadLetterReason::Unknown);
             }
         }
         queue
     }
 
     /// An event as it was, at its place.
-    fn put_back(&mut self, kept: Kept) -> u32 {
+    fn put_back(&mut self, kept: QueuedEvent) -> u32 {
         let mut item = kept.into_item(self.now, self.wall_origin);
         item.measure(&self.policy);
         self.bytes += item.bytes();
@@ -306,7 +306,7 @@ impl Queue {
     }
 }
 
-impl Kept {
+impl QueuedEvent {
     const fn place(&self) -> (u64, u64) {
         (self.place_seq, self.seq)
     }
@@ -362,7 +362,7 @@ impl Kept {
         };
         item.place_anew(now, wall_origin);
         item.deadline = item.deadline.min(item.place.due.max(now) + life);
-        item.hurry(now);
+        item.reschedule_rise(now);
         item
     }
 }

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
 use super::items::Items;
-use super::part::Empty;
+use super::lazy::Empty;
 use super::totals::Totals;
 use crate::event::Producer;
 use crate::policy::ChannelPolicy;

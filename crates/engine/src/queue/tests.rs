@@ -51,7 +51,7 @@ enum Step {
     Purge(Option<&'static str>, Option<&'static str>, usize),
     /// The waiters told since this was last asked.
     Ends(Vec<(u64, End)>),
-    Link(Health, u64, u64),
+    ChannelCondition(Health, u64, u64),
     Policy(ChannelPolicy, usize),
     /// The wall clock is set: it was so many ms at 0.
     WallOrigin(i64),
@@ -207,12 +207,14 @@ impl Run {
                     .collect();
                 assert_eq!(ended, expected);
             }
-            Link(health, next_call, interval) => queue.set_link(crate::call::Link {
-                health,
-                entry: crate::call::Entry::ProbeFrom(ms(next_call)),
-                next_call: ms(next_call),
-                interval: Span::from_millis(interval),
-            }),
+            ChannelCondition(health, next_call, interval) => {
+                queue.set_condition(crate::call::ChannelCondition {
+                    health,
+                    entry: crate::call::Entry::ProbeFrom(ms(next_call)),
+                    next_call: ms(next_call),
+                    interval: Span::from_millis(interval),
+                });
+            }
             Policy(policy, payload_max) => queue.set_policy(Arc::new(policy), payload_max),
             WallOrigin(ms) => {
                 queue.set_wall_origin(now, Wall::from_micros(ms * 1000));

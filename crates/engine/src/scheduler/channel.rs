@@ -7,9 +7,9 @@ use super::backoff::Condition;
 use super::bucket::Bucket;
 use super::pacing::{self, Moment};
 use super::ready;
-use super::rules::Rules;
 use super::steady::Pace;
 use super::throttle::Throttle;
+use super::timing::Timing;
 use crate::call::{Demand, Health};
 use crate::policy::Pacing;
 use crate::time::{Span, Time};
@@ -59,7 +59,7 @@ pub(super) struct Channel {
 
 impl Channel {
     /// When it may call, now that ended leases are forgotten.
-    pub(super) fn prospect(&mut self, now: Time, rules: &Rules) -> Prospect {
+    pub(super) fn prospect(&mut self, now: Time, rules: &Timing) -> Prospect {
         self.bucket.purge(now);
         let Some(demand) = self.demand else {
             return self.idle();
@@ -90,7 +90,7 @@ impl Channel {
     }
 
     /// A call is made now, and has taken what the queue had.
-    pub(super) fn call(&mut self, now: Time, rules: &Rules) {
+    pub(super) fn call(&mut self, now: Time, rules: &Timing) {
         self.demand = None;
         self.last_sent = now;
         self.in_flight += 1;
@@ -110,7 +110,7 @@ impl Channel {
     }
 
     /// The API throttled the channel; the floor is one call in 2 s.
-    pub(super) fn throttled(&mut self, now: Time, rules: &Rules) {
+    pub(super) fn throttled(&mut self, now: Time, rules: &Timing) {
         let (full, floor) = (rules.channel_interval(), super::throttle::CHANNEL_FLOOR);
         match &mut self.throttle {
             Some(throttle) if throttle.over() > now => throttle.again(now, full, floor),
@@ -157,7 +157,7 @@ impl Channel {
     }
 
     /// When tokens and pacing allow the call; `NEVER`: only an answer can free a token.
-    fn token_allows(&self, now: Time, demand: Demand, rules: &Rules) -> Time {
+    fn token_allows(&self, now: Time, demand: Demand, rules: &Timing) -> Time {
         let (tokens, out) = (rules.channel_tokens(), self.bucket.kept());
         if out >= tokens {
             return self.bucket.next_return(now);

@@ -22,7 +22,6 @@
 //! - `outlook`: what queues get to know.
 //! - `report`: what operators and tests get to see.
 
-mod agenda;
 mod backoff;
 mod bucket;
 mod channel;
@@ -30,12 +29,13 @@ mod circuit;
 mod outcome;
 mod outlook;
 mod pacing;
+mod placement;
 mod ready;
 mod report;
-mod rules;
 mod signs;
 mod steady;
 mod throttle;
+mod timing;
 
 #[cfg(test)]
 mod tests;
@@ -44,14 +44,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::BuildHasherDefault;
 
-use self::agenda::{Agenda, Settled};
 use self::backoff::Condition;
 use self::bucket::{Bucket, Lease, Stamp};
 use self::channel::Channel;
 use self::circuit::Circuit;
+use self::placement::{Placement, Settled};
 use self::ready::Turns;
-use self::rules::Rules;
 use self::throttle::{Throttle, Unnamed};
+use self::timing::Timing;
 use crate::call::{CallId, ChannelId, Demand, Health};
 use crate::policy::AccountPolicy;
 use crate::time::Time;
@@ -78,14 +78,14 @@ pub(crate) enum Next {
 /// tokens home take no memory.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
-    rules: Rules,
+    rules: Timing,
     /// All tokens count as out until then: what an unclean end may have left in flight.
     hold_until: Time,
     /// The latest time we were told.
     seen: Time,
     /// std's hasher with fixed keys: the ids are our own, and runs must be repeatable.
     channels: HashMap<ChannelId, Channel, BuildHasherDefault<DefaultHasher>>,
-    agenda: Agenda,
+    agenda: Placement,
     turns: Turns,
     account: Bucket,
     in_flight: u32,
@@ -105,11 +105,11 @@ impl Scheduler {
     pub(crate) fn new(policy: AccountPolicy, hold_until: Time) -> Self {
         Self {
             turns: Turns::new(policy.fair_share),
-            rules: Rules::new(policy),
+            rules: Timing::new(policy),
             hold_until,
             seen: Time::ZERO,
             channels: HashMap::default(),
-            agenda: Agenda::default(),
+            agenda: Placement::default(),
             account: Bucket::default(),
             in_flight: 0,
             throttle: None,

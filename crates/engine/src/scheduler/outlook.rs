@@ -2,12 +2,12 @@
 //! for `would_expire` and for the ETA. Reads only.
 //!
 //! Two values, because the account's changes while an idle channel's does not: an embedder keeps
-//! the channel's, and puts it together with the account's of the moment ([`Link::of`]).
+//! the channel's, and puts it together with the account's of the moment ([`ChannelCondition::of`]).
 
 use super::Scheduler;
 use super::channel::Channel;
 use super::signs;
-use crate::call::{ChannelId, Entry, Health, Link};
+use crate::call::{ChannelCondition, ChannelId, Entry, Health};
 use crate::time::{Span, Time};
 
 /// How a channel stands, without the others.
@@ -45,7 +45,7 @@ pub struct AccountOutlook {
     pace: Option<(Span, Time)>,
 }
 
-impl Link {
+impl ChannelCondition {
     /// What a queue goes by at `now`.
     ///
     /// `interval` is the greatest of: L/K; L*R/A with R busy channels; the widened pace of
@@ -119,8 +119,8 @@ impl Scheduler {
 
     /// What the channel's queue goes by.
     #[cfg(test)]
-    pub(crate) fn link(&self, now: Time, channel: ChannelId) -> Link {
-        Link::of(
+    pub(crate) fn link(&self, now: Time, channel: ChannelId) -> ChannelCondition {
+        ChannelCondition::of(
             now,
             &self.channel_outlook(now, channel),
             &self.account_outlook(),
@@ -130,7 +130,7 @@ impl Scheduler {
     /// Not before this moment will the channel call.
     pub(super) fn next_call(&self, now: Time, channel: ChannelId) -> Time {
         let channel = self.channel_outlook(now, channel);
-        Link::of(now, &channel, &self.account_outlook())
+        ChannelCondition::of(now, &channel, &self.account_outlook())
             .next_call
             .max(now)
     }

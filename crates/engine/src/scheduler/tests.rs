@@ -4,5 +4,5 @@
 
 mod invariants;
 mod network;
-mod rules;
+mod timing;
 mod world;

@@ -213,7 +213,10 @@ fn would_expire() {
     check(
         "nor while offline",
         array(),
-        vec![Link(Health::Offline, 5000, 200), Put(event("1").ttl(1))],
+        vec![
+            ChannelCondition(Health::Offline, 5000, 200),
+            Put(event("1").ttl(1)),
+        ],
     );
     let oldest = ChannelPolicy {
         overflow: DropOldest,
@@ -228,9 +231,9 @@ fn would_expire() {
         "the pace counts",
         array(),
         vec![
-            Link(Health::Live, 0, 1000),
+            ChannelCondition(Health::Live, 0, 1000),
             Refuse(event("1").ttl(1500), refusal(2000, 1500)),
-            Link(Health::Failing, 0, 10),
+            ChannelCondition(Health::Failing, 0, 10),
             Put(event("1").ttl(21)),
         ],
     );
@@ -250,7 +253,7 @@ fn would_expire() {
 fn the_time_that_a_backlog_takes() {
     let check = |next_call_ms: u64, is_sent: bool, expected_ms: (u64, u64)| {
         let mut queue = Queue::new(Arc::new(array()), 1024, 1, Span::ZERO);
-        queue.set_link(crate::call::Link {
+        queue.set_condition(crate::call::ChannelCondition {
             health: Health::Failing,
             entry: crate::call::Entry::Open,
             next_call: ms(next_call_ms),

@@ -298,7 +298,7 @@ fn whoever_drives_the_queue_hears_of_ids() {
         ..window(1000, 10)
     };
     let mut queue = Queue::new(Arc::new(policy), 1024, 1, Span::ZERO);
-    queue.set_link(crate::call::Link {
+    queue.set_condition(crate::call::ChannelCondition {
         health: Health::Offline,
         entry: crate::call::Entry::ProbeFrom(ms(9000)),
         next_call: ms(9000),

@@ -1,7 +1,7 @@
 //! TTL and `at`: an event leaves between its moment and its deadline, or has expired.
 
 use super::*;
-use crate::queue::DeadLetter;
+use crate::queue::DeadLetterReason;
 
 #[test]
 fn ttl() {
@@ -70,7 +70,7 @@ fn ttl() {
 
 #[test]
 fn payloads_past_their_events_deadlines() {
-    let dead = End::DeadLettered(DeadLetter::Expired);
+    let dead = End::DeadLettered(DeadLetterReason::Expired);
     check(
         "sent again until the last of its events has lived",
         vec![
@@ -113,7 +113,7 @@ fn payloads_past_their_events_deadlines() {
             Settle(Outcome::TooLarge),
             Ends(vec![]),
             Nothing,
-            Ends(vec![(1, End::DeadLettered(DeadLetter::TooLarge))]),
+            Ends(vec![(1, End::DeadLettered(DeadLetterReason::TooLarge))]),
         ],
     );
     let wide = || format!("\"{}\"", "x".repeat(500));

@@ -8,7 +8,7 @@ use crash::Journal;
 
 use super::reference::Reference;
 use super::*;
-use crate::call::{Entry, Link, Rejection, ThrottleScope};
+use crate::call::{ChannelCondition, Entry, Rejection, ThrottleScope};
 use crate::policy::{EnvelopeFields, Offline, OnUnknown, Overflow};
 use crate::queue::{Ledger, Replaced};
 
@@ -155,7 +155,7 @@ impl Pair {
     fn new(seed: u64, verbose: bool) -> Self {
         let mut random = Random(seed);
         let (policy, payload_max) = (Arc::new(policy(&mut random)), payload_max(&mut random));
-        let link = Link {
+        let link = ChannelCondition {
             health: Health::Live,
             entry: Entry::Open,
             next_call: Time::ZERO,
@@ -163,7 +163,7 @@ impl Pair {
         };
         let n = random.pick(&[1, 1_800_000_000_000, (1 << 53) - 10_000]);
         let mut queue = Queue::new(Arc::clone(&policy), payload_max, n, link.interval);
-        queue.set_link(link);
+        queue.set_condition(link);
         let journal = (seed % 2 == 1).then(|| {
             queue.keep_changes();
             Journal::default()
@@ -217,7 +217,7 @@ impl Pair {
             }
             96..98 => {
                 let from = self.now + Span::from_millis(self.random.below(300));
-                let link = Link {
+                let link = ChannelCondition {
                     entry: self.random.pick(&[Entry::Open, Entry::ProbeFrom(from)]),
                     health: self
                         .random
@@ -225,7 +225,7 @@ impl Pair {
                     next_call: self.now + Span::from_millis(self.random.below(300)),
                     interval: Span::from_millis(self.random.pick(&[0, 10, 200])),
                 };
-                self.queue.set_link(link);
+                self.queue.set_condition(link);
                 self.model.link = link;
             }
             98 => self.journal_step(),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::policy::{EnvelopeFields, Offline, OnUnknown};
-use crate::queue::DeadLetter;
+use crate::queue::DeadLetterReason;
 
 #[test]
 fn the_envelope_changes_under_queued_events() {
@@ -69,7 +69,7 @@ fn the_envelope_changes_under_queued_events() {
             Put(event("2")),
             Policy(raw, 1024),
             Take("2"),
-            Ends(vec![(1, End::DeadLettered(DeadLetter::Validation))]),
+            Ends(vec![(1, End::DeadLettered(DeadLetterReason::Validation))]),
         ],
     );
 }
@@ -130,7 +130,7 @@ fn limits_change_under_queued_events() {
             Take(format!("[{}]", wide(100)).leak()),
             Settle(Outcome::Delivered),
             Take("[3]"),
-            Ends(vec![(2, End::DeadLettered(DeadLetter::TooLarge))]),
+            Ends(vec![(2, End::DeadLettered(DeadLetterReason::TooLarge))]),
         ],
     );
     let small = ChannelPolicy {
@@ -157,8 +157,8 @@ fn limits_change_under_queued_events() {
 #[test]
 fn offline() {
     let of = |offline| ChannelPolicy { offline, ..array() };
-    let dead = End::DeadLettered(DeadLetter::Offline);
-    let down = || Link(Health::Offline, 3000, 200);
+    let dead = End::DeadLettered(DeadLetterReason::Offline);
+    let down = || ChannelCondition(Health::Offline, 3000, 200);
     check_with(
         "hold",
         of(Offline::Hold),
@@ -173,7 +173,7 @@ fn offline() {
             Take("[1]"),
             Settle(Outcome::Offline),
             Now(1900),
-            Ends(vec![(1, End::DeadLettered(DeadLetter::Expired))]),
+            Ends(vec![(1, End::DeadLettered(DeadLetterReason::Expired))]),
             Take("[2]"),
         ],
     );
@@ -200,7 +200,7 @@ fn offline() {
             Take("[5]"),
             down(),
             Settle(Outcome::Delivered),
-            Link(Health::Live, 0, 200),
+            ChannelCondition(Health::Live, 0, 200),
             Put(event("6")),
             Take("[6]"),
         ],
@@ -226,20 +226,20 @@ fn offline() {
 #[test]
 fn offline_and_scheduled() {
     let of = |offline| ChannelPolicy { offline, ..array() };
-    let dead = End::DeadLettered(DeadLetter::Offline);
+    let dead = End::DeadLettered(DeadLetterReason::Offline);
     for policy in [Offline::Drop, Offline::Reject] {
         check_with(
             &format!("{policy:?}, and back in time"),
             of(policy),
             1024,
             vec![
-                Link(Health::Offline, 3000, 200),
+                ChannelCondition(Health::Offline, 3000, 200),
                 Put(event("1").at(2000).waiter(1)),
                 Put(event("2").at(1999).key("k").waiter(2)),
                 Holds(2, 3),
                 Timer(Some(1999)),
                 Now(1998),
-                Link(Health::Live, 0, 200),
+                ChannelCondition(Health::Live, 0, 200),
                 Now(2000),
                 Ends(vec![]),
                 Take("[2,1]"),
@@ -250,7 +250,7 @@ fn offline_and_scheduled() {
             of(policy),
             1024,
             vec![
-                Link(Health::Offline, 3000, 200),
+                ChannelCondition(Health::Offline, 3000, 200),
                 Put(event("1").at(2000).waiter(1)),
                 Put(event("2").at(1500).waiter(2)),
                 Put(event("3").at(3000).waiter(3)),
@@ -272,7 +272,7 @@ fn offline_and_scheduled() {
         of(Offline::Hold),
         1024,
         vec![
-            Link(Health::Offline, 3000, 200),
+            ChannelCondition(Health::Offline, 3000, 200),
             Put(event("1").at(2000).waiter(1)),
             Now(2000),
             Ends(vec![]),
@@ -284,7 +284,7 @@ fn offline_and_scheduled() {
         of(Offline::Reject),
         1024,
         vec![
-            Link(Health::Offline, 3000, 200),
+            ChannelCondition(Health::Offline, 3000, 200),
             Refuse(event("1").at(1000), Refusal::Offline),
             Refuse(event("1").at(5), Refusal::Offline),
         ],
@@ -323,7 +323,7 @@ fn unknown_outcomes() {
             Put(event("1").waiter(1)),
             Take(text),
             Settle(Outcome::Unknown),
-            Ends(vec![(1, End::DeadLettered(DeadLetter::Unknown))]),
+            Ends(vec![(1, End::DeadLettered(DeadLetterReason::Unknown))]),
             Nothing,
             SettleNth(0, Outcome::Delivered),
             Ends(vec![]),

@@ -4,7 +4,7 @@
 use super::*;
 use crate::call::ThrottleScope;
 use crate::policy::{Offline, OnUnknown};
-use crate::queue::{Change, Dead, DeadLetter, Kept, Rebuild, Unusable};
+use crate::queue::{Change, DeadLetter, DeadLetterReason, QueuedEvent, Rebuild, Unusable};
 
 fn rebuilt(
     policy: ChannelPolicy,
@@ -170,7 +170,7 @@ fn payloads_that_were_out_go_again() {
         &[Nothing, Holds(0, 0)],
     );
     assert_eq!(
-        queue.ledger().dead_lettered[DeadLetter::Expired as usize],
+        queue.ledger().dead_lettered[DeadLetterReason::Expired as usize],
         1
     );
 }
@@ -200,7 +200,7 @@ fn a_dissolved_payload_is_packed_anew() {
     );
     // The second was sent before, in vain; the third was not.
     assert_eq!(
-        queue.ledger().dead_lettered[DeadLetter::Expired as usize],
+        queue.ledger().dead_lettered[DeadLetterReason::Expired as usize],
         1
     );
     assert_eq!(queue.ledger().expired, 1);
@@ -212,7 +212,7 @@ fn an_unknown_outcome_ends_events_where_the_policy_says_so() {
         on_unknown: OnUnknown::Drop,
         ..array()
     };
-    let unknown = DeadLetter::Unknown as usize;
+    let unknown = DeadLetterReason::Unknown as usize;
     let sent = [Put(event("1").id("a")), Take("[1]")];
     let queue = check_crash("in flight", &at_most_once, &sent, 1000, &[Nothing]);
     assert_eq!(queue.ledger().dead_lettered[unknown], 1);
@@ -234,7 +234,7 @@ fn an_unknown_outcome_ends_events_where_the_policy_says_so() {
     let dead = queue.take_dead();
     assert_eq!(
         (dead[0].n, dead[0].reason),
-        (Some(100), DeadLetter::Unknown)
+        (Some(100), DeadLetterReason::Unknown)
     );
 }
 
@@ -385,7 +385,7 @@ fn ids_are_remembered() {
         "dropped while offline",
         &dropping,
         &[
-            Link(Health::Offline, 9000, 200),
+            ChannelCondition(Health::Offline, 9000, 200),
             Put(event("1").id("a").waiter(7)),
             Put(event("2")),
         ],
@@ -424,7 +424,7 @@ fn limits_that_fell_meanwhile_keep_what_is_queued() {
     let dead = second.queue.take_dead();
     assert_eq!(
         dead,
-        [Dead {
+        [DeadLetter {
             data: Data::Json("22222222".into()),
             kind: None,
             id: Some("22222222".into()),
@@ -432,7 +432,7 @@ fn limits_that_fell_meanwhile_keep_what_is_queued() {
             merge: None,
             priority: Priority::Normal,
             due: ms(1000),
-            reason: DeadLetter::TooLarge,
+            reason: DeadLetterReason::TooLarge,
             n: None,
         }]
     );
@@ -440,7 +440,7 @@ fn limits_that_fell_meanwhile_keep_what_is_queued() {
 
 #[test]
 fn what_fits_nothing_is_ignored() {
-    let kept = |seq: u64, data: &str| Kept {
+    let kept = |seq: u64, data: &str| QueuedEvent {
         seq,
         place_seq: seq,
         due: ms(1000),
@@ -569,7 +569,7 @@ fn what_cannot_be_used_is_told() {
     let Some(Change::Queued(kept)) = changes.pop() else {
         panic!("it is queued");
     };
-    let with = |change: fn(&mut Kept)| {
+    let with = |change: fn(&mut QueuedEvent)| {
         let mut kept = kept.clone();
         change(&mut kept);
         Change::Queued(kept)

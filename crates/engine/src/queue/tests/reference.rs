@@ -8,10 +8,10 @@ mod accept;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::call::{Entry as Through, Health, Link, Outcome};
+use crate::call::{ChannelCondition, Entry as Through, Health, Outcome};
 use crate::event::{Data, Event, Merge, Priority};
 use crate::policy::{ChannelPolicy, Envelope, Offline, OnUnknown};
-use crate::queue::{Cancelled, Dead, DeadLetter, End, EventState, Fate, Ledger};
+use crate::queue::{Cancelled, DeadLetter, DeadLetterReason, End, EventState, Fate, Ledger};
 use crate::time::{Span, Time, Wall};
 
 #[derive(Clone, Debug)]
@@ -37,9 +37,9 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn dead(&self, reason: DeadLetter) -> Dead {
+    fn dead(&self, reason: DeadLetterReason) -> DeadLetter {
         let event = self.event.clone();
-        Dead {
+        DeadLetter {
             data: event.data,
             kind: event.kind,
             id: event.id,
@@ -54,7 +54,7 @@ impl Entry {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Out {
+pub(super) struct InFlightPayload {
     pub n: u64,
     pub text: String,
     entries: Vec<Entry>,
@@ -74,7 +74,7 @@ struct Known {
 pub(super) struct Reference {
     pub policy: Arc<ChannelPolicy>,
     pub payload_max: usize,
-    pub link: Link,
+    pub link: ChannelCondition,
     /// The wall clock at 0.
     origin: Wall,
     /// A batch is tried: no id makes room for another before all of it was accepted.
@@ -85,8 +85,8 @@ pub(super) struct Reference {
     looked: Time,
     pub ledger: Ledger,
     pub ended: Vec<(u64, End)>,
-    pub dead: Vec<Dead>,
-    pub outs: Vec<Out>,
+    pub dead: Vec<DeadLetter>,
+    pub outs: Vec<InFlightPayload>,
     /// Everything in no payload, as accepted.
     waiting: Vec<Entry>,
     /// Queued ids, and behind them settled ones in the order they ended.
@@ -96,14 +96,19 @@ pub(super) struct Reference {
 }
 
 /// How what was scheduled ends if it is not let through when it becomes due.
-const END_OF_WAIT: End = End::DeadLettered(DeadLetter::Offline);
+const END_OF_WAIT: End = End::DeadLettered(DeadLetterReason::Offline);
 
 fn midway(from: Time, to: Time) -> Time {
     from + Span::from_micros(to.since(from).micros() / 2)
 }
 
 impl Reference {
-    pub(super) fn new(policy: Arc<ChannelPolicy>, payload_max: usize, n: u64, link: Link) -> Self {
+    pub(super) fn new(
+        policy: Arc<ChannelPolicy>,
+        payload_max: usize,
+        n: u64,
+        link: ChannelCondition,
+    ) -> Self {
         Self {
             policy,
             payload_max,
@@ -221,7 +226,7 @@ impl Reference {
             .iter()
             .position(|out| out.again && out.entries.iter().all(|entry| entry.deadline <= now))
         {
-            self.bury(now, at, End::DeadLettered(DeadLetter::Expired));
+            self.bury(now, at, End::DeadLettered(DeadLetterReason::Expired));
         }
         self.ids
             .retain(|known| known.fate.is_none() || known.until > now);
@@ -248,7 +253,7 @@ impl Reference {
             let end = if !self.has_come(entry, released) && entry.due <= entry.deadline {
                 (entry.due, END_OF_WAIT)
             } else if entry.sent {
-                (entry.deadline, End::DeadLettered(DeadLetter::Expired))
+                (entry.deadline, End::DeadLettered(DeadLetterReason::Expired))
             } else {
                 (entry.deadline, End::Expired)
             };
@@ -457,8 +462,8 @@ impl Reference {
                 .cloned();
             let Some(entry) = next else { break };
             let reason = match self.size(&[&entry.event]) {
-                0 => Some(DeadLetter::Validation),
-                size if size > self.payload_max => Some(DeadLetter::TooLarge),
+                0 => Some(DeadLetterReason::Validation),
+                size if size > self.payload_max => Some(DeadLetterReason::TooLarge),
                 _ => None,
             };
             if let Some(reason) = reason {
@@ -504,7 +509,7 @@ impl Reference {
         }
         let events: Vec<&Event> = picked.iter().map(|entry| &entry.event).collect();
         let text = self.payload_text(&events, self.n);
-        self.outs.push(Out {
+        self.outs.push(InFlightPayload {
             n: self.n,
             text: text.clone(),
             entries: picked,
@@ -519,10 +524,10 @@ impl Reference {
             match outcome {
                 Outcome::Delivered => self.bury(now, at, End::Delivered),
                 Outcome::Unknown if self.policy.on_unknown == OnUnknown::Drop => {
-                    self.bury(now, at, End::DeadLettered(DeadLetter::Unknown));
+                    self.bury(now, at, End::DeadLettered(DeadLetterReason::Unknown));
                 }
                 Outcome::Offline if self.policy.offline != Offline::Hold => {
-                    let end = End::DeadLettered(DeadLetter::Offline);
+                    let end = End::DeadLettered(DeadLetterReason::Offline);
                     self.bury(now, at, end);
                     // As it was when time was last looked at.
                     self.take_back(now, end, |entry| entry.packed || entry.due <= now);
@@ -534,9 +539,11 @@ impl Reference {
                     self.waiting.sort_by_key(|entry| entry.seq);
                     self.payload_max = self.payload_max.min(1000);
                 }
-                Outcome::TooLarge => self.bury(now, at, End::DeadLettered(DeadLetter::TooLarge)),
+                Outcome::TooLarge => {
+                    self.bury(now, at, End::DeadLettered(DeadLetterReason::TooLarge));
+                }
                 Outcome::Rejected(_) => {
-                    self.bury(now, at, End::DeadLettered(DeadLetter::Validation));
+                    self.bury(now, at, End::DeadLettered(DeadLetterReason::Validation));
                 }
                 _ => self.outs[at].again = true,
             }

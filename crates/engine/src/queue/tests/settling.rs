@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::call::{Rejection, ThrottleScope};
-use crate::queue::DeadLetter;
+use crate::queue::DeadLetterReason;
 
 #[test]
 fn outcomes() {
@@ -14,18 +14,18 @@ fn outcomes() {
         (Outcome::Refused, None),
         (Outcome::Unknown, None),
         (Outcome::Offline, None),
-        (Outcome::TooLarge, dead(DeadLetter::TooLarge)),
+        (Outcome::TooLarge, dead(DeadLetterReason::TooLarge)),
         (
             Outcome::Rejected(Rejection::AccessDenied),
-            dead(DeadLetter::AccessDenied),
+            dead(DeadLetterReason::AccessDenied),
         ),
         (
             Outcome::Rejected(Rejection::NoSuchChannel),
-            dead(DeadLetter::NoSuchChannel),
+            dead(DeadLetterReason::NoSuchChannel),
         ),
         (
             Outcome::Rejected(Rejection::Validation),
-            dead(DeadLetter::Validation),
+            dead(DeadLetterReason::Validation),
         ),
     ] {
         let mut steps = vec![

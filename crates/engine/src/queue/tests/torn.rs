@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::call::Rejection;
 use crate::policy::OnUnknown;
-use crate::queue::{Change, DeadLetter, Kept, Rebuild, Scheduled};
+use crate::queue::{Change, DeadLetterReason, QueuedEvent, Rebuild, Scheduled};
 
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![
@@ -64,14 +64,14 @@ fn merge() -> impl Strategy<Value = Option<Merge>> {
     ]
 }
 
-fn kept() -> impl Strategy<Value = Kept> {
+fn kept() -> impl Strategy<Value = QueuedEvent> {
     let numbers = (number(), number(), any::<u32>());
     let times = (time(), time(), time(), proptest::option::of(time()));
     let flags = (scheduled(), any::<bool>(), any::<bool>());
     let words = (text(), short(), short(), short());
     let kinds = (merge(), priority(), priority());
     (numbers, times, flags, words, kinds).prop_map(
-        |(numbers, times, flags, (text, kind, id, key), kinds)| Kept {
+        |(numbers, times, flags, (text, kind, id, key), kinds)| QueuedEvent {
             seq: numbers.0,
             place_seq: numbers.1,
             ttl_ms: numbers.2,
@@ -116,7 +116,7 @@ fn end() -> impl Strategy<Value = End> {
         Just(End::Delivered),
         Just(End::Cancelled),
         Just(End::Merged),
-        Just(End::DeadLettered(DeadLetter::Unknown))
+        Just(End::DeadLettered(DeadLetterReason::Unknown))
     ]
 }
 

@@ -125,7 +125,7 @@ impl Pair {
             self.origin,
             rebuild,
         );
-        queue.set_link(self.queue.link());
+        queue.set_condition(self.queue.link());
         queue
     }
 }

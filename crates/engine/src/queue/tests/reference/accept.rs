@@ -6,7 +6,7 @@ use super::{Entry, Known, Reference, midway};
 use crate::call::{Entry as Through, Health};
 use crate::event::{Data, Event, Priority};
 use crate::policy::{Envelope, Offline, Overflow};
-use crate::queue::{Admission, DeadLetter, End, Refusal, Replaced};
+use crate::queue::{Admission, DeadLetterReason, End, Refusal, Replaced};
 use crate::time::{Span, Time};
 
 impl Reference {
@@ -126,7 +126,7 @@ impl Reference {
         }
         if offline && self.policy.offline == Offline::Drop {
             self.took(now, &entry);
-            self.end(now, &entry, End::DeadLettered(DeadLetter::Offline));
+            self.end(now, &entry, End::DeadLettered(DeadLetterReason::Offline));
             return Ok(Admission::Accepted);
         }
         if let Some((due, seq)) = seat {

@@ -9,7 +9,7 @@ use crate::time::{Time, Wall};
 
 /// A queued event, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct QueuedEvent {
     /// Its number: each acceptance has its own, later ones have greater ones; below 2^53.
     pub seq: u64,
     /// The number that gives it its place: its own, or that of the first event merged in it.
@@ -45,7 +45,7 @@ pub struct Kept {
     pub sent: bool,
 }
 
-impl Kept {
+impl QueuedEvent {
     pub(super) fn of(item: &Item, dedup_until: Option<Time>) -> Self {
         Self {
             seq: item.id_seq,

@@ -7,13 +7,13 @@ use crate::time::{Span, Time};
 
 /// What all channels of the account go by.
 #[derive(Clone, Debug)]
-pub(super) struct Rules {
+pub(super) struct Timing {
     pub(super) policy: AccountPolicy,
     /// Smoothed round trip, none before the first answer.
     round_trip: Option<Span>,
 }
 
-impl Rules {
+impl Timing {
     /// The rules before the first call.
     pub(super) const fn new(policy: AccountPolicy) -> Self {
         Self {

@@ -4,16 +4,16 @@
 use std::ops::{Deref, DerefMut};
 
 /// A part in memory of its own, made at the first change and given back by
-/// [`Part::release`]. Read while it is not there, it is empty.
+/// [`Lazy::release`]. Read while it is not there, it is empty.
 #[derive(Clone, Debug)]
-pub(super) struct Part<T>(Option<Box<T>>);
+pub(super) struct Lazy<T>(Option<Box<T>>);
 
 /// What a part is while it is not there.
 pub(super) trait Empty: Default + 'static {
     fn empty() -> &'static Self;
 }
 
-impl<T> Part<T> {
+impl<T> Lazy<T> {
     pub(super) const NONE: Self = Self(None);
 
     pub(super) fn new(part: T) -> Self {
@@ -32,7 +32,7 @@ impl<T> Part<T> {
     }
 }
 
-impl<T: Empty> Deref for Part<T> {
+impl<T: Empty> Deref for Lazy<T> {
     type Target = T;
     #[inline]
     fn deref(&self) -> &T {
@@ -43,7 +43,7 @@ impl<T: Empty> Deref for Part<T> {
     }
 }
 
-impl<T: Empty> DerefMut for Part<T> {
+impl<T: Empty> DerefMut for Lazy<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         self.0.get_or_insert_with(made)

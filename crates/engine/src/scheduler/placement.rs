@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::channel::{Channel, Place, Prospect};
 use super::ready::{self, Ready};
-use super::rules::Rules;
+use super::timing::Timing;
 use crate::call::ChannelId;
 use crate::time::Time;
 
@@ -24,7 +24,7 @@ pub(super) enum Settled {
 
 /// The channels by what they wait for.
 #[derive(Debug, Default)]
-pub(super) struct Agenda {
+pub(super) struct Placement {
     /// Those that could call now.
     pub(super) ready: Ready,
     /// Live channels with something to send or in flight.
@@ -35,7 +35,7 @@ pub(super) struct Agenda {
     leaving: BTreeSet<(Time, ChannelId)>,
 }
 
-impl Agenda {
+impl Placement {
     /// The next moment at which a channel may become ready.
     pub(super) fn next_timer(&self) -> Time {
         self.timers.first().map_or(Time::NEVER, |(at, _)| *at)
@@ -57,7 +57,7 @@ impl Agenda {
         now: Time,
         channel: ChannelId,
         state: &mut Channel,
-        rules: &Rules,
+        rules: &Timing,
     ) -> Settled {
         let prospect = state.prospect(now, rules);
         let busy = state.is_busy(now);
