@@ -7,6 +7,7 @@ scenarios of clients/scenarios.json, and what arrived at the emulator is compare
 - a step `driver` is done to the gateway: `kill` and `drain` (and started again), `stop` (and not started
   again), `freeze`, `thaw`; with `meanwhile` beside the next steps, until `settle`.
 - `server`, `channel`, `keys`: more lines of the gateway's configuration, and its API keys.
+- `tls`: the gateway is behind https://, with an authority of its own in `ca.pem`.
 - `answers`: no gateway, but these answers, one for each connection; `gaps_ms` between them, at least.
 - `arrived`: the data that came to the emulator, once each and in this order."""
 
@@ -130,11 +131,12 @@ class Home:
         self.ivs, self.stream = ivs, f"{CHANNEL}{next(self.numbers)}"
         ivs.emulator.stream(self.stream, "live")
         self.addresses = Addresses()
-        self.url = f"http://{self.addresses.producers}"
+        self.url = f"http{'s' if scenario.get('tls') else ''}://{self.addresses.producers}"
         self.config = pathlib.Path(self.directory.name) / "cuegate.toml"
         self.config.write_text(
             f'[upstream]\nmode = "aws"\nregion = "us-west-2"\nendpoint_url = "{self.ivs.url}"\n'
             f'[server]\ndrain_timeout_ms = 200\n{scenario.get("server", "")}'
+            f'{self.certificate() if scenario.get("tls") else ""}'
             "[tuning]\nrestart_hold_ms = 1000\nabandon_ms = 100\n"
             '[channel_defaults]\nenvelope = "array"\nttl_ms = 600000\n'
             f'[[channel]]\nname = "{CHANNEL}"\narn = "{programs.arn(self.stream)}"\n{scenario.get("channel", "")}\n'
@@ -144,6 +146,18 @@ class Home:
             )
         )
         self.start()
+
+    def certificate(self):
+        """Makes one, and returns the lines of the configuration for it."""
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        extension = "subjectAltName=IP:127.0.0.1"
+        for command in [
+            ["req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Authority", "-addext", "keyUsage=keyCertSign"],
+            ["req", *key, "-keyout", "key.pem", "-out", "asked.pem", "-subj", "/CN=Gateway", "-addext", extension],
+            ["x509", "-req", "-in", "asked.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-out", "cert.pem", "-copy_extensions", "copy"],
+        ]:
+            subprocess.run(["openssl", *command], cwd=self.directory.name, check=True, capture_output=True, timeout=STEP_S)
+        return f'tls_cert = "{self.directory.name}/cert.pem"\ntls_key = "{self.directory.name}/key.pem"\n'
 
     def start(self):
         self.gateway = Process(
@@ -260,6 +274,8 @@ class Play:
             self.drive(step, there)
             return
         asked = {name: value for name, value in step.items() if name != "expect"}
+        if asked.get("ca") == "ca.pem":
+            asked["ca"] = f"{there.directory.name}/ca.pem"
         got = runner.do({"channel": CHANNEL, **expanded(asked)})
         if "expect" in step:
             wrong = differs(step["expect"], got)
@@ -312,6 +328,8 @@ class Scenarios(unittest.TestCase):
         cls.addClassCleanup(cls.ivs.close)
 
     def play(self, name):
+        if SCENARIOS[name].get("tls") and not shutil.which("openssl"):
+            self.skipTest("there is no openssl to make a certificate with")
         number = seed()
         with ThreadPoolExecutor(8) as pool:
             plays = {
@@ -325,6 +343,20 @@ class Scenarios(unittest.TestCase):
 
 for each in SCENARIOS:
     setattr(Scenarios, f"test_{each.replace(' ', '_')}", functools.partialmethod(Scenarios.play, each))
+
+
+class Bench(unittest.TestCase):
+    def test_figures_come_out(self):
+        """No figure is asserted: machines differ."""
+        ended = subprocess.run(
+            [sys.executable, CLIENTS / "bench.py", "--events", "20000", "--node", typescript()],
+            env=environment(), capture_output=True, text=True, timeout=STEP_S,
+        )
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        names = re.findall(r"^(.+?) +[\d,]+ events/s", ended.stdout, re.MULTILINE)
+        self.assertEqual(names, [
+            "python, floor: a socket", "python, asyncio -> sink", "python, plain -> sink", "node -> sink", "node, floor: a socket",
+        ])
 
 
 class Package(unittest.TestCase):

@@ -71,7 +71,7 @@ class Runner:
 
     async def do_client(self, step):
         self.client.close()
-        self.client = self.kind(step.get("url", self.url), key=step.get("key"))
+        self.client = self.kind(step.get("url", self.url), key=step.get("key"), ca=step.get("ca"))
 
     async def do_sleep(self, step):
         await asyncio.sleep(step["ms"] / 1000)

@@ -64,6 +64,9 @@ impl Runner {
                 if let Some(key) = step["key"].as_str() {
                     builder = builder.key(key);
                 }
+                if let Some(file) = step["ca"].as_str() {
+                    builder = builder.ca(file);
+                }
                 self.client = builder.build()?;
             }
             "sleep" => tokio::time::sleep(millis(step, "ms").unwrap_or_default()).await,
