@@ -1,6 +1,7 @@
 """Stream state changes as an HTTP endpoint behind EventBridge gets them from the emulator."""
 
 import collections
+import datetime
 import http.server
 import json
 import re
@@ -10,9 +11,19 @@ import time
 import unittest
 
 import programs
-from local_ivs_api import Api, arn
+from local_ivs_api import Api, arn, quoted
 from wire import RFC3339, UUID
 
+# Every event there is, by type.
+KINDS = {
+    "IVS Stream State Change": [
+        "Session Created", "Session Ended", "Stream Start", "Stream End", "Stream Failure", "Stream Takeover",
+        "Stream Takeover Failure",
+    ],
+    "IVS Stream Health Change": ["Starvation Start", "Starvation End"],
+    "IVS Limit Breach": ["Ingest Bitrate", "Ingest Resolution", "Concurrent Broadcasts", "Concurrent Viewers"],
+    "IVS Recording State Change": ["Recording Start", "Recording End", "Recording Start Failure", "Recording End Failure"],
+}
 LIFE = ["Session Created", "Stream Start", "Stream End", "Session Ended"]
 
 
@@ -134,6 +145,75 @@ class Events(unittest.TestCase):
         events = self.receiver.wait_for(7)[2:]
         self.assertEqual(names(events), [*LIFE[:2], "Stream Failure", *LIFE[2:]])
         self.assertEqual({event["resources"][0] for event in events}, {channel})
+
+    def test_life_takes_the_time_that_is_set(self):
+        """Session Created, and later Stream Start; the session may end before its stream."""
+        api = self.start("--events-url", self.receiver.url)
+        self.receiver.wait_for(2)
+        life = {"stream_start_ms": 1500, "end_ms": 1200, "session_ended_first": True}
+        self.assertEqual(api.local("POST", "life", life), life)
+        channel, key = api.channel()
+        api.ingest(key["value"])
+        self.assertEqual(api.error("GetStream", channelArn=channel)[0], "ChannelNotBroadcasting")
+        self.assertEqual(api.error("UpdateChannel", arn=channel, name="x")[0], "ConflictException")
+        is_live = lambda: api.error("GetStream", channelArn=channel) is None
+        programs.wait_until("it is live", is_live)
+        api.call("StopStream", channelArn=channel)
+        self.assertFalse(is_live())
+        events = self.receiver.wait_for(6)[2:]
+        self.assertEqual(names(events), ["Session Created", "Stream Start", "Session Ended", "Stream End"])
+        times = [datetime.datetime.fromisoformat(event["time"]).timestamp() for event in events]
+        self.assertGreaterEqual(times[1] - times[0], 1)
+        self.assertGreaterEqual(times[3] - times[2], 1)
+        api.local("DELETE", "life")
+        self.assertEqual(api.local("GET", "life"), {"stream_start_ms": 0, "end_ms": 0, "session_ended_first": False})
+
+    def test_every_kind_of_event(self):
+        """Those that happen by themselves, and any other on demand; the session remembers them."""
+        api = self.start("--events-url", self.receiver.url)
+        self.receiver.wait_for(2)
+        channel, key = api.channel(name="vod", recordingConfigurationArn=api.recording())
+        api.ingest(key["value"])
+        api.ingest(key["value"], health="STARVING")
+        api.ingest(key["value"], health="HEALTHY")
+        api.ingest(key["value"], priority=2)
+        api.ingest(key["value"], priority=1, expect=409)
+        api.call("StopStream", channelArn=channel)
+        events = self.receiver.wait_for(12)[2:]
+        said = lambda event: event["detail"].get("event_name") or event["detail"]["recording_status"]
+        self.assertEqual([said(event) for event in events], [
+            "Session Created", "Stream Start", "Recording Start", "Starvation Start", "Starvation End", "Stream Takeover",
+            "Stream Takeover Failure", "Stream End", "Recording End", "Session Ended",
+        ])
+        stream = events[0]["detail"]["stream_id"]
+        for event in events:
+            self.assertEqual((event["resources"], event["detail"]["channel_name"], event["detail"]["stream_id"]), ([channel], "vod", stream))
+        self.assertEqual(events[6]["detail"]["code"], "StreamTakeoverInvalidPriority")
+        self.assertEqual({event["detail-type"] for event in events[3:5]}, {"IVS Stream Health Change"})
+        recorded = events[8]
+        self.assertEqual(recorded["detail-type"], "IVS Recording State Change")
+        self.assertEqual(recorded["detail"]["recording_session_stream_ids"], [stream])
+        self.assertEqual(recorded["detail"]["recording_s3_bucket_name"], "recordings")
+        identifier = channel.rsplit("/", 1)[1]
+        self.assertRegex(recorded["detail"]["recording_s3_key_prefix"], rf"^ivs/v1/{programs.ACCOUNT}/{identifier}/\d{{4}}(/\d+){{4}}/\w+$")
+        session = api.call("GetStreamSession", channelArn=channel)["streamSession"]
+        self.assertEqual([event["name"] for event in session["truncatedEvents"]], [said(event) for event in reversed(events)])
+        self.assertEqual([event["type"] for event in session["truncatedEvents"]], [event["detail-type"] for event in reversed(events)])
+
+        number = 12
+        for kind, each in KINDS.items():
+            for name in each:
+                body = {"type": kind, "name": name, "code": "Why", "detail": {"limit_value": 1}}
+                api.local("POST", f"channels/{quoted(channel)}/events", body)
+                number += 1
+        posted = self.receiver.wait_for(number)[12:]
+        member = {"IVS Limit Breach": "limit_name", "IVS Recording State Change": "recording_status"}
+        got = [(event["detail-type"], event["detail"][member.get(event["detail-type"], "event_name")]) for event in posted]
+        self.assertEqual(got, [(kind, name) for kind, each in KINDS.items() for name in each])
+        for event in posted:
+            is_accounts = event["detail"].get("limit_name", "").startswith("Concurrent")
+            self.assertEqual(event["resources"], [] if is_accounts else [channel])
+            self.assertEqual((event["detail"]["code"], event["detail"]["limit_value"]), ("Why", 1))
 
     def test_a_stream_whose_process_was_killed(self):
         """Nobody could tell then; the next start does."""

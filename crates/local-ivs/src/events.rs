@@ -6,7 +6,7 @@
 //!
 //! | room | what it holds |
 //! |---|---|
-//! | `body` | a change as `EventBridge` writes it |
+//! | `body` | an event as `EventBridge` writes it |
 //! | `settings` | where to and how badly: as it is written, as it is checked |
 //! | `schedule` | which posts become of an event, when, and when again; draws no breath of I/O |
 //! | `deliver` | the task that carries the schedule out |
@@ -21,53 +21,89 @@ mod settings;
 use crate::limits::MAX_QUEUED_EVENTS;
 pub(crate) use deliver::deliver;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use settings::Settings;
 pub use settings::{EventsError, EventsTarget};
 pub(crate) use settings::{Listed, Raw};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
-/// A change of a channel's stream, as "IVS Stream State Change" reports it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StateChange {
-    /// When it happened, in microseconds since the Unix epoch on the server's clock.
-    pub(crate) time_us: u64,
-    pub(crate) channel_arn: Arc<str>,
-    pub(crate) channel_name: String,
-    /// `st-` and 23 more characters.
-    pub(crate) stream_id: String,
-    pub(crate) kind: StreamEvent,
-}
+/// The types of events, as `detail-type` has them.
+pub(crate) const STATE: &str = "IVS Stream State Change";
+pub(crate) const HEALTH: &str = "IVS Stream Health Change";
+pub(crate) const LIMIT: &str = "IVS Limit Breach";
+pub(crate) const RECORDING: &str = "IVS Recording State Change";
 
-/// What happened. A stream that goes well is told as `SessionCreated`, `StreamStart`,
-/// `StreamEnd`, `SessionEnded`, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StreamEvent {
-    SessionCreated,
-    StreamStart,
-    StreamFailure,
-    StreamEnd,
-    SessionEnded,
-}
+/// All events, by type. IVS user guide, "Using Amazon `EventBridge` with IVS".
+pub(crate) const KINDS: [(&str, &[&str]); 4] = [
+    (
+        STATE,
+        &[
+            "Session Created",
+            "Session Ended",
+            "Stream Start",
+            "Stream End",
+            "Stream Failure",
+            "Stream Takeover",
+            "Stream Takeover Failure",
+        ],
+    ),
+    (HEALTH, &["Starvation Start", "Starvation End"]),
+    (
+        LIMIT,
+        &[
+            "Ingest Bitrate",
+            "Ingest Resolution",
+            "Concurrent Broadcasts",
+            "Concurrent Viewers",
+        ],
+    ),
+    (
+        RECORDING,
+        &[
+            "Recording Start",
+            "Recording End",
+            "Recording Start Failure",
+            "Recording End Failure",
+        ],
+    ),
+];
 
-impl StreamEvent {
-    /// As `detail.event_name` has it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::SessionCreated => "Session Created",
-            Self::StreamStart => "Stream Start",
-            Self::StreamFailure => "Stream Failure",
-            Self::StreamEnd => "Stream End",
-            Self::SessionEnded => "Session Ended",
-        }
+/// Limits of an account: these events name no channel.
+pub(crate) const ACCOUNT_LIMITS: [&str; 2] = ["Concurrent Broadcasts", "Concurrent Viewers"];
+
+/// The member of `detail` that has the name of an event.
+pub(crate) fn name_member(kind: &str) -> &'static str {
+    match kind {
+        LIMIT => "limit_name",
+        RECORDING => "recording_status",
+        _ => "event_name",
     }
 }
 
-/// A change, and where it goes: the settings that held when it was told, not those that hold
+/// Something that happened to a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// When it happened, in microseconds since the Unix epoch on the server's clock.
+    pub(crate) time_us: u64,
+    pub(crate) channel_arn: Arc<str>,
+    /// Its type.
+    pub(crate) kind: &'static str,
+    pub(crate) detail: Map<String, Value>,
+}
+
+impl Event {
+    fn name(&self) -> &str {
+        let name = self.detail.get(name_member(self.kind));
+        name.and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// An event, and where it goes: the settings that held when it was told, not those that hold
 /// when it is read, so that a place that is set gets what happens from then on and nothing else.
 #[derive(Debug)]
 pub(crate) struct News {
-    pub(crate) change: StateChange,
+    pub(crate) event: Event,
     settings: Option<Arc<Settings>>,
 }
 
@@ -82,14 +118,14 @@ pub(crate) struct EventSender {
 pub(crate) type EventReceiver = mpsc::Receiver<News>;
 
 impl EventSender {
-    /// Queues a change. The newest is lost when the queue is full, as `EventBridge`, too, only
+    /// Queues an event. The newest is lost when the queue is full, as `EventBridge`, too, only
     /// does its best.
-    pub(crate) fn tell(&self, change: StateChange) {
+    pub(crate) fn tell(&self, event: Event) {
         let settings = self.settings.borrow().clone();
         if let Err(mpsc::error::TrySendError::Full(lost)) =
-            self.news.try_send(News { change, settings })
+            self.news.try_send(News { event, settings })
         {
-            tracing::warn!(change = ?lost.change, "too many events wait: one is lost");
+            tracing::warn!(event = ?lost.event, "too many events wait: one is lost");
         }
     }
 }
@@ -105,7 +141,7 @@ pub(crate) struct Bus {
 /// What became of events since the books were opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct EventsTally {
-    /// Stream state changes while there was somewhere to post them.
+    /// Events while there was somewhere to post them.
     pub events: u64,
     /// Posts that were answered with a 2xx; an event that is repeated has two.
     pub posted: u64,

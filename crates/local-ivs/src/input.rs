@@ -43,6 +43,8 @@ pub(crate) enum Shape {
     /// Up to 50 tags.
     Tags,
     Structure(&'static [Member]),
+    /// Any JSON object.
+    Object,
 }
 
 /// A member of a structure.

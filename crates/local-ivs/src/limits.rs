@@ -71,6 +71,18 @@ pub(crate) const MAX_REMEMBERED: usize = 1_000;
 /// each, so 40 MB for 5,000 channels that come and go all the time.
 pub(crate) const MAX_SESSIONS: usize = 50;
 
+/// Events that a session remembers, the oldest forgotten first; of the service model.
+pub(crate) const MAX_SESSION_EVENTS: usize = 500;
+
+/// The greatest priority of an encoder. IVS user guide, "Stream Takeover".
+pub(crate) const MAX_PRIORITY: u32 = 2_147_483_647;
+
+/// Takeovers of a stream. AWS has a limit and does not publish it; a test of it ends soon with this.
+pub(crate) const MAX_TAKEOVERS: u32 = 100;
+
+/// The longest that a step of a stream's life can be asked to take.
+pub(crate) const MAX_LIFE_MS: u64 = 600_000;
+
 /// Accounts and regions with a rate of their own; AWS has about 35 regions.
 pub(crate) const MAX_REGIONS: usize = 1_024;
 

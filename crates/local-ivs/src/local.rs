@@ -165,12 +165,13 @@ fn route(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Result<Response<Bo
         },
         "faults" => faults(shared, parts, body),
         "events" => events::answer(shared, parts, body),
+        "life" => events::life(shared, parts, body),
         "ingest" => match parts.method {
             Method::POST => ingest::answer(shared, body),
             _ => Err(LocalError::method("POST")),
         },
         _ => Err(LocalError::not_found(format!(
-            "no such endpoint; there are {PREFIX}report, {PREFIX}reset, {PREFIX}limits, {PREFIX}faults, {PREFIX}events, {PREFIX}ingest, {PREFIX}channels/{{arn}}/metadata and {PREFIX}channels/{{arn}}/stream"
+            "no such endpoint; there are {PREFIX}report, {PREFIX}reset, {PREFIX}limits, {PREFIX}faults, {PREFIX}events, {PREFIX}life, {PREFIX}ingest, {PREFIX}channels/{{arn}}/metadata and {PREFIX}channels/{{arn}}/stream"
         ))),
     }
 }
@@ -255,11 +256,12 @@ fn channel(
     match (resource, &parts.method) {
         ("metadata", &Method::GET) => metadata::answer(shared, parts, &parsed),
         ("stream", &Method::POST) => set_stream(shared, &parsed, body),
-        ("stream", _) => Err(LocalError::method("POST")),
+        ("events", &Method::POST) => events::post(shared, &parsed, body),
+        ("stream" | "events", _) => Err(LocalError::method("POST")),
         ("revocations", &Method::GET) => revocations(shared, &parsed),
         ("metadata" | "revocations", _) => Err(LocalError::method("GET")),
         _ => Err(LocalError::not_found(
-            "a channel has /metadata, /stream and /revocations",
+            "a channel has /metadata, /stream, /events and /revocations",
         )),
     }
 }

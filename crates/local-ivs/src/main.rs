@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 /// Beside the API, at the same address and without credentials: `GET /_local/report`,
 /// `POST /_local/reset`, `POST /_local/limits`, `GET|POST|DELETE /_local/faults`,
 /// `GET|POST|DELETE /_local/events`, `POST /_local/ingest` `{"streamKey": "sk_..."}`,
+/// `GET|POST|DELETE /_local/life`, `POST /_local/channels/{arn}/events`,
 /// `POST /_local/channels/{arn}/stream` `{"state": "live"|"offline"}`,
 /// `GET /_local/channels/{arn}/revocations` and
 /// `GET /_local/channels/{arn}/metadata?after=SEQ`, as JSON or as server-sent events.
@@ -64,7 +65,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
 
-    /// Where stream state changes are posted as an API destination of `EventBridge` would get
+    /// Where events of channels are posted as an API destination of `EventBridge` would get
     /// them: `http://HOST[:PORT][/PATH]`, without TLS
     #[arg(long, value_name = "URL")]
     events_url: Option<String>,

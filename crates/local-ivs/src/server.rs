@@ -135,6 +135,7 @@ impl Server {
         let mut parts = JoinSet::new();
         let bus = Arc::clone(&self.shared.events);
         let events = parts.spawn(events::deliver(self.events, bus));
+        let life = parts.spawn(Arc::clone(&self.shared.state).live());
         let (stop_saving, stopped) = oneshot::channel::<()>();
         if let Some(saver) = self.saver {
             parts.spawn(saver.run(async {
@@ -176,6 +177,7 @@ impl Server {
         connections.shutdown().await;
         drop(stop_saving);
         events.abort();
+        life.abort();
         while let Some(ended) = parts.join_next().await {
             if let Err(error) = ended
                 && error.is_panic()

@@ -10,6 +10,7 @@
 //! | `region`, `channel` | one account in one region, one channel |
 //! | `regional` | a region while an operation is at work; pages |
 //! | `channels`, `stream_keys`, `streams`, `tags` | what operations do, by family |
+//! | `life` | what becomes of a stream when, and how that is told |
 //! | `documents` | resources of any other kind |
 //! | `settings`, `resources` | the resources as the API shows them |
 //! | `snapshot` | all that a restart must not lose, as one value |
@@ -20,6 +21,7 @@ mod channel;
 mod channels;
 mod documents;
 mod emulator_state;
+mod life;
 mod region;
 mod regional;
 mod report;
@@ -32,24 +34,29 @@ mod tags;
 
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
-use crate::events::EventSender;
-use crate::limits::{MAX_CHANNELS, MAX_REGIONS};
+use crate::events::{Event, EventSender};
+use crate::limits::{MAX_CHANNELS, MAX_PRIORITY, MAX_REGIONS};
 use crate::options::Rates;
 use books::Books;
 pub(crate) use books::Outcome;
 pub use books::{OperationTally, Tally};
+use channel::Channel;
 pub(crate) use channel::Page;
 pub(crate) use channels::ChannelFilter;
 pub(crate) use documents::{Document, Kind, States};
 use emulator_state::EmulatorState;
+pub(crate) use life::Life;
 pub(crate) use regional::{Paging, Regional, Rejection};
 pub use report::{ChannelReport, Report};
 pub(crate) use resources::{Health, Session, StreamKey, Tags};
+use serde_json::{Map, Value};
 pub(crate) use settings::{ChannelChange, Settings};
 pub(crate) use snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
 
 /// Why a call that was signed, allowed and valid did not put metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +80,19 @@ pub(crate) enum IngestError {
     Live(Arc<str>),
     #[error("the channel {0} has no live stream")]
     Offline(Arc<str>),
+    #[error("the stream of the channel {0} cannot be taken over: {1}")]
+    TakeoverRefused(Arc<str>, &'static str),
+    #[error("priority must be 1 to {MAX_PRIORITY}")]
+    Priority,
 }
 
 /// What an encoder does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ingest {
-    /// It connects.
-    Begin(Health),
+    /// It connects; with a priority, it takes a live stream over. 0 is none.
+    Begin { health: Health, priority: u32 },
+    /// What it sends is better or worse now; it connects if it was not.
+    Health(Health),
     /// It disconnects.
     End,
     /// Its stream fails.
@@ -101,15 +114,20 @@ pub enum ChannelError {
 /// The emulator's state; shared by all connections.
 pub struct State {
     clock: Arc<dyn Clock>,
-    state: Mutex<EmulatorState>,
+    inner: Mutex<EmulatorState>,
+    /// A step of a stream may be due at another time than before.
+    planned: Arc<Notify>,
 }
 
 impl State {
     pub(crate) fn new(clock: Arc<dyn Clock>, rates: Rates, seed: u64, events: EventSender) -> Self {
         let now_us = clock.now_us();
+        let planned = Arc::new(Notify::new());
+        let wake = Arc::clone(&planned);
         Self {
             clock,
-            state: Mutex::new(EmulatorState::new(rates, seed, events, now_us)),
+            inner: Mutex::new(EmulatorState::new(rates, seed, events, now_us, wake)),
+            planned,
         }
     }
 
@@ -147,18 +165,72 @@ impl State {
         let (mut state, _) = self.lock();
         let arn = state.key_values.get(key).ok_or(IngestError::UnknownKey)?;
         let arn = ChannelArn::parse(arn).ok_or(IngestError::UnknownKey)?;
-        let (home, text) = (arn.home(), arn.as_str());
+        let is_connected = state.channel(&arn).is_some_and(Channel::is_connected);
+        let offline = IngestError::Offline(arn.shared());
         match ingest {
-            Ingest::Begin(health) if !state.begin_stream(home, text, health) => {
-                Err(IngestError::Live(arn.shared()))
+            Ingest::Begin { priority, .. } if is_connected && priority > 0 => {
+                let taken = state.take_over(&arn, priority);
+                taken.map_err(|code| IngestError::TakeoverRefused(arn.shared(), code))?;
             }
-            Ingest::End if !state.end_stream(home, text, false) => {
-                Err(IngestError::Offline(arn.shared()))
+            Ingest::Begin { .. } if is_connected => return Err(IngestError::Live(arn.shared())),
+            Ingest::Begin { priority, .. } if priority > MAX_PRIORITY => {
+                return Err(IngestError::Priority);
             }
-            Ingest::Fail if !state.end_stream(home, text, true) => {
-                Err(IngestError::Offline(arn.shared()))
+            Ingest::Health(health) if is_connected => drop(state.set_health(&arn, health)),
+            Ingest::Begin { health, priority } => {
+                state.begin_stream(&arn, health, priority);
             }
-            _ => Ok(arn.shared()),
+            Ingest::Health(health) => {
+                state.begin_stream(&arn, health, 0);
+            }
+            Ingest::End if !state.end_stream(&arn, false) => return Err(offline),
+            Ingest::Fail if !state.end_stream(&arn, true) => return Err(offline),
+            Ingest::End | Ingest::Fail => {}
+        }
+        Ok(arn.shared())
+    }
+
+    /// Tells an event of a channel that nobody but `/_local/` knows of; gives it, or `None` if
+    /// there is no such channel.
+    pub(crate) fn post_event(
+        &self,
+        arn: &ChannelArn,
+        kind: &'static str,
+        name: &str,
+        code: Option<String>,
+        detail: Map<String, Value>,
+    ) -> Option<Event> {
+        let (mut state, _) = self.lock();
+        state.post(arn, kind, name, code, detail)
+    }
+
+    pub(crate) fn life(&self) -> Life {
+        self.lock().0.life
+    }
+
+    /// Holds for what happens from now on.
+    pub(crate) fn set_life(&self, life: Life) {
+        self.lock().0.life = life;
+    }
+
+    /// Runs the steps of streams at their times, whether or not anybody looks. Ends never.
+    pub(crate) async fn live(self: Arc<Self>) {
+        loop {
+            let next = {
+                let (state, now_us) = self.lock();
+                let next = state.due.keys().next();
+                next.map(|(at_us, _)| Duration::from_micros(at_us.saturating_sub(now_us)))
+            };
+            let wait = async {
+                match next {
+                    Some(wait) => sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = wait => {}
+                () = self.planned.notified() => {}
+            }
         }
     }
 
@@ -293,9 +365,9 @@ impl State {
         state.make_channel(now_us, &arn)?;
         // Whether that was a change is of no interest here.
         if live {
-            state.begin_stream(arn.home(), arn.as_str(), Health::default());
+            state.begin_stream(&arn, Health::default(), 0);
         } else {
-            state.end_stream(arn.home(), arn.as_str(), false);
+            state.end_stream(&arn, false);
         }
         Ok(())
     }
@@ -303,8 +375,9 @@ impl State {
     /// The whole state, and the time, which never goes back.
     fn lock(&self) -> (MutexGuard<'_, EmulatorState>, u64) {
         // A panic under the lock leaves nothing half done that the next call would trip over.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         state.now_us = state.now_us.max(self.clock.now_us());
+        state.run_due();
         let now_us = state.now_us;
         (state, now_us)
     }

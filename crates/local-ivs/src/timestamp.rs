@@ -13,6 +13,21 @@ pub(crate) fn iso8601(time_us: u64) -> String {
         .unwrap_or_else(|| "9999-12-31T23:59:59Z".to_owned())
 }
 
+/// A time as the keys of recordings have it: `2026/1/2/3/4`.
+pub(crate) fn path(time_us: u64) -> String {
+    let nanos = i128::from(time_us) * 1_000;
+    let time = OffsetDateTime::from_unix_timestamp_nanos(nanos);
+    let time = time.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    format!(
+        "{}/{}/{}/{}/{}",
+        time.year(),
+        u8::from(time.month()),
+        time.day(),
+        time.hour(),
+        time.minute()
+    )
+}
+
 /// Microseconds since the Unix epoch; `None` if it is no such time, or before that.
 pub(crate) fn parse(text: &str) -> Option<u64> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -21,7 +36,7 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{iso8601, parse};
+    use super::{iso8601, parse, path};
 
     #[test]
     fn times_are_whole_seconds_of_utc() {
@@ -33,6 +48,7 @@ mod tests {
         ] {
             assert_eq!(iso8601(us), expected, "{us}");
         }
+        assert_eq!(path(1_767_323_045_999_999), "2026/1/2/3/4");
         for (text, expected) in [
             ("1970-01-01T00:00:00Z", Some(0)),
             ("2026-01-02T04:04:05.5+01:00", Some(1_767_323_045_500_000)),

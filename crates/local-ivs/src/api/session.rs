@@ -8,8 +8,6 @@ use crate::state::Session;
 use crate::timestamp::iso8601;
 use serde_json::{Value, json};
 
-const STATE_CHANGE: &str = "IVS Stream State Change";
-
 pub(super) fn summary(session: &Session) -> Value {
     let mut shown = json!({
         "streamId": session.stream_id,
@@ -49,37 +47,18 @@ pub(super) fn whole(session: &Session, now_us: u64) -> Value {
 
 /// The latest first.
 fn events(session: &Session) -> Vec<Value> {
-    let start = iso8601(session.start_us);
-    let event =
-        |name: &str, time: &str| json!({ "name": name, "type": STATE_CHANGE, "eventTime": time });
-    let mut events = vec![
-        event("Session Created", &start),
-        event("Stream Start", &start),
-    ];
-    if session.recording.is_some() {
-        events.push(json!({
-            "name": "Recording Start",
-            "type": "IVS Recording State Change",
-            "eventTime": start,
-        }));
-    }
-    if let Some(end_us) = session.end_us {
-        let end = iso8601(end_us);
-        if session.failed {
-            events.push(event("Stream Failure", &end));
+    let shown = session.events.iter().rev().map(|event| {
+        let mut shown = json!({
+            "name": event.name,
+            "type": event.kind,
+            "eventTime": iso8601(event.time_us),
+        });
+        if let Some(code) = &event.code {
+            shown["code"] = code.as_str().into();
         }
-        events.push(event("Stream End", &end));
-        if session.recording.is_some() {
-            events.push(json!({
-                "name": "Recording End",
-                "type": "IVS Recording State Change",
-                "eventTime": end,
-            }));
-        }
-        events.push(event("Session Ended", &end));
-    }
-    events.reverse();
-    events
+        shown
+    });
+    shown.collect()
 }
 
 /// What a usual encoder sends: 1080p30 H.264.

@@ -102,18 +102,13 @@ fn renew(round: &mut Option<Round>, settings: &mut watch::Receiver<Option<Arc<Se
 }
 
 fn take(news: &News, number: u64, round: Option<&mut Round>, bus: &Bus, now: Duration) {
-    let change = &news.change;
-    tracing::debug!(
-        event = change.kind.name(),
-        channel = %change.channel_arn,
-        stream = change.stream_id,
-        "stream state change"
-    );
+    let event = &news.event;
+    tracing::debug!(event = event.name(), channel = %event.channel_arn, "{}", event.kind);
     let told_under = news.settings.as_ref().map(Arc::as_ptr);
     let Some(round) = round.filter(|round| Some(round.of()) == told_under) else {
         return;
     };
-    let is_posted = round.schedule.take(now, &body::render(change, number));
+    let is_posted = round.schedule.take(now, &body::render(event, number));
     let mut books = bus.books();
     books.events += 1;
     books.dropped += u64::from(!is_posted);
@@ -130,18 +125,18 @@ async fn wait(started: Instant, due: Option<Duration>) {
 #[cfg(test)]
 mod tests {
     use super::deliver;
-    use crate::events::{Bus, EventSender, StateChange, StreamEvent};
+    use crate::events::{Bus, Event, EventSender, STATE};
     use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    fn tell(events: &EventSender, stream: String) {
-        events.tell(StateChange {
+    fn tell(events: &EventSender, stream: &str) {
+        let detail = serde_json::json!({ "event_name": "Stream Start", "stream_id": stream });
+        events.tell(Event {
             time_us: 1,
             channel_arn: "arn:aws:ivs:us-west-2:000000000000:channel/c".into(),
-            channel_name: String::new(),
-            stream_id: stream,
-            kind: StreamEvent::StreamStart,
+            kind: STATE,
+            detail: detail.as_object().expect("an object").clone(),
         });
     }
 
@@ -173,10 +168,10 @@ mod tests {
         for number in 0..32 {
             let place = &places[number % 2];
             let addr = place.local_addr().expect("an address");
-            tell(&events, format!("before-{number}"));
+            tell(&events, &format!("before-{number}"));
             let settings = format!(r#"{{"url":"http://{addr}/"}}"#);
             bus.set(settings.as_bytes()).expect("a place");
-            tell(&events, format!("after-{number}"));
+            tell(&events, &format!("after-{number}"));
             let body = next(place).await;
             assert!(body.contains(&format!("after-{number}\"")), "{body}");
         }

@@ -107,7 +107,10 @@ impl Reader {
             }
             Shape::Flag if !value.is_boolean() => return self.wrong(&value, Expected::Flag, at),
             Shape::Real if !value.is_number() => return self.wrong(&value, Expected::Real, at),
-            Shape::Flag | Shape::Real => {}
+            Shape::Object if !value.is_object() => {
+                return self.wrong(&value, Expected::Structure, at);
+            }
+            Shape::Flag | Shape::Real | Shape::Object => {}
             Shape::Whole(least, most) => self.whole(&value, least, most, at)?,
             Shape::Time => {
                 if value.as_str().and_then(timestamp::parse).is_none() {

@@ -73,7 +73,7 @@ impl Channel {
     pub(crate) fn stream(&self) -> Option<&Session> {
         self.sessions
             .back()
-            .filter(|session| session.end_us.is_none())
+            .filter(|session| session.end_us.is_none() && !session.starting)
     }
 
     pub(crate) fn is_live(&self) -> bool {

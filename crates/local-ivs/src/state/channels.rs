@@ -123,7 +123,7 @@ impl Regional<'_> {
     }
 
     fn check_offline(&mut self, arn: &str) -> Result<(), Rejection> {
-        if self.channel_entry(arn)?.is_live() {
+        if self.channel_entry(arn)?.is_connected() {
             return Err(Rejection::Conflict(format!(
                 "Channel: {arn} is live: stop its stream first"
             )));

@@ -4,6 +4,7 @@
 use super::Refusal;
 use super::books::{Books, BusiestSecond, Outcome};
 use super::channel::Channel;
+use super::life::{Due, Life};
 use super::region::Region;
 use super::settings::{ChannelChange, Settings};
 use super::{ChannelError, OperationTally};
@@ -14,7 +15,7 @@ use crate::limits::{MAX_CHANNELS, MAX_REGIONS, MAX_RETAINED_PAYLOADS};
 use crate::options::Rates;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub(crate) struct EmulatorState {
     pub(super) rates: Rates,
@@ -33,6 +34,13 @@ pub(crate) struct EmulatorState {
     pub(super) operations: BTreeMap<&'static str, OperationBooks>,
     /// Which channel took each retained payload, oldest first.
     pub(super) retained: VecDeque<(Arc<str>, u64)>,
+    pub(super) life: Life,
+    /// The steps of streams that wait for their time, in its order and in theirs.
+    pub(super) due: BTreeMap<(u64, u64), Due>,
+    /// Steps so far.
+    pub(super) planned: u64,
+    /// Wakes whoever waits for the next step.
+    pub(super) wake: Arc<Notify>,
     /// Counts the changes of what a restart must not lose.
     pub(super) changes: watch::Sender<u64>,
 }
@@ -50,7 +58,13 @@ impl OperationBooks {
 }
 
 impl EmulatorState {
-    pub(super) fn new(rates: Rates, seed: u64, events: EventSender, now_us: u64) -> Self {
+    pub(super) fn new(
+        rates: Rates,
+        seed: u64,
+        events: EventSender,
+        now_us: u64,
+        wake: Arc<Notify>,
+    ) -> Self {
         Self {
             rates,
             ids: Ids::new(seed),
@@ -63,6 +77,10 @@ impl EmulatorState {
             books: Books::default(),
             operations: BTreeMap::new(),
             retained: VecDeque::new(),
+            life: Life::default(),
+            due: BTreeMap::new(),
+            planned: 0,
+            wake,
             changes: watch::Sender::new(0),
         }
     }

@@ -26,7 +26,10 @@ pub(crate) struct Session {
     /// Counts the channel's sessions from 1.
     pub(crate) number: u64,
     pub(crate) stream_id: Arc<str>,
+    /// When it went live; while it is starting, when its encoder connected.
     pub(crate) start_us: u64,
+    /// Its encoder is connected, and it is not live yet.
+    pub(crate) starting: bool,
     /// `None` while it is live.
     pub(crate) end_us: Option<u64>,
     /// It ended by a failure.
@@ -36,6 +39,22 @@ pub(crate) struct Session {
     pub(crate) channel: Arc<Settings>,
     pub(crate) recording: Option<Arc<Document>>,
     pub(crate) slate: Option<Arc<Document>>,
+    /// What happened to it, the latest last.
+    pub(crate) events: Vec<SessionEvent>,
+    /// Of the encoder that streams; 0 if it gave none.
+    pub(crate) priority: u32,
+    pub(crate) takeovers: u32,
+}
+
+/// Something that happened to a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SessionEvent {
+    pub(crate) time_us: u64,
+    /// The type of the event.
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<String>,
 }
 
 /// What the service thinks of the incoming video.

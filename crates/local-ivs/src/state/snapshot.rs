@@ -8,7 +8,7 @@ use super::State;
 use super::channel::Channel;
 use super::documents::Document;
 use super::emulator_state::EmulatorState;
-use super::resources::{Health, Session, StreamKey};
+use super::resources::{Health, Session, SessionEvent, StreamKey};
 use super::settings::Settings;
 use crate::arn::{ChannelArn, ResourceArn};
 use crate::ids::Ids;
@@ -58,6 +58,11 @@ struct SavedSession {
     recording: Option<Arc<Document>>,
     #[serde(default)]
     slate: Option<Arc<Document>>,
+    #[serde(default)]
+    starting: bool,
+    /// None in format 1: what must have happened follows from the rest.
+    #[serde(default)]
+    events: Vec<SessionEvent>,
 }
 
 impl State {
@@ -118,7 +123,7 @@ impl EmulatorState {
                 let region = self.region_or_made(&home);
                 let limiter = region.limiter_for(&arn, &rates);
                 let channel = load(channel, limiter);
-                if channel.is_live() {
+                if channel.is_connected() {
                     live.push(arn.clone());
                 }
                 if region.channels.insert(arn.shared(), channel).is_none() {
@@ -148,7 +153,7 @@ impl EmulatorState {
             }
         }
         for arn in live {
-            self.end_stream(arn.home(), arn.as_str(), false);
+            self.end_stream(&arn, false);
         }
         Ok(())
     }
@@ -171,6 +176,8 @@ fn save(channel: &Channel) -> SavedChannel {
         channel: (session.channel != channel.settings).then(|| Arc::clone(&session.channel)),
         recording: session.recording.clone(),
         slate: session.slate.clone(),
+        starting: session.starting,
+        events: session.events.clone(),
     });
     SavedChannel {
         settings: Arc::clone(&channel.settings),
@@ -192,8 +199,16 @@ fn load(saved: SavedChannel, limiter: crate::window::Limiter) -> Channel {
         channel: session.channel.unwrap_or_else(|| Arc::clone(&settings)),
         recording: session.recording,
         slate: session.slate,
+        starting: session.starting,
+        events: session.events,
+        // An encoder's connection does not outlive the server.
+        priority: 0,
+        takeovers: 0,
     });
-    for session in sessions {
+    for mut session in sessions {
+        if session.events.is_empty() {
+            session.recall_events();
+        }
         channel.begin(session);
     }
     channel.started = channel.started.max(saved.started);

@@ -2,9 +2,11 @@
 
 use super::channel::Channel;
 use super::emulator_state::EmulatorState;
+use super::life::Step;
 use super::regional::{Listed, Paging, Regional, Rejection, list};
 use super::resources::{Health, Session};
-use crate::events::{EventSender, StateChange, StreamEvent};
+use crate::arn::ChannelArn;
+use crate::limits::{MAX_PRIORITY, MAX_TAKEOVERS};
 use std::sync::Arc;
 
 impl Regional<'_> {
@@ -36,8 +38,9 @@ impl Regional<'_> {
     /// Disconnects the encoder, which may come back at once.
     pub(crate) fn stop_stream(&mut self, channel_arn: &str) -> Result<(), Rejection> {
         self.stream(channel_arn)?;
-        let Self { state, home, .. } = self;
-        state.end_stream(home, channel_arn, false);
+        if let Some(arn) = ChannelArn::parse(channel_arn) {
+            self.state.end_stream(&arn, false);
+        }
         Ok(())
     }
 
@@ -122,86 +125,121 @@ impl Regional<'_> {
 }
 
 impl EmulatorState {
-    /// Begins a stream; `false` if there is no such channel or it is live already.
-    pub(super) fn begin_stream(&mut self, home: &str, arn: &str, health: Health) -> bool {
+    /// An encoder connects; `false` if there is no such channel or it has one.
+    pub(super) fn begin_stream(&mut self, arn: &ChannelArn, health: Health, priority: u32) -> bool {
         let Self {
             regions,
             ids,
-            events,
             now_us,
+            life,
             ..
         } = self;
-        let Some(region) = regions.get_mut(home) else {
+        let Some(region) = regions.get_mut(arn.home()) else {
             return false;
         };
-        let Some(channel) = region.channels.get(arn).filter(|it| !it.is_live()) else {
+        let channel = region.channels.get(arn.as_str());
+        let Some(channel) = channel.filter(|channel| !channel.is_connected()) else {
             return false;
         };
         let settings = Arc::clone(&channel.settings);
         let recording = region.document(&settings.recording_configuration_arn);
         let slate = region.document(&settings.failover_slate_configuration_arn);
-        let Some(channel) = region.channels.get_mut(arn) else {
+        let Some(channel) = region.channels.get_mut(arn.as_str()) else {
             return false;
         };
         channel.begin(Session {
             number: channel.started + 1,
             stream_id: ids.stream().into(),
             start_us: *now_us,
+            starting: true,
             end_us: None,
             failed: false,
             health,
             channel: settings,
             recording,
             slate,
+            events: Vec::new(),
+            priority,
+            takeovers: 0,
         });
-        tell(
-            events,
-            *now_us,
-            channel,
-            &[StreamEvent::SessionCreated, StreamEvent::StreamStart],
-        );
-        self.touch();
+        let (created_us, delay_us) = (*now_us, life.stream_start_ms.saturating_mul(1_000));
+        self.plan(arn, created_us, Step::SessionCreated);
+        self.plan(arn, created_us.saturating_add(delay_us), Step::StreamStart);
         true
     }
 
-    /// Ends a stream, by a failure or not; `false` if there is none.
-    pub(super) fn end_stream(&mut self, home: &str, arn: &str, failed: bool) -> bool {
-        let Self {
-            regions,
-            events,
-            now_us,
-            ..
-        } = self;
-        let channel = regions
-            .get_mut(home)
-            .and_then(|region| region.channels.get_mut(arn));
-        let Some(channel) = channel.filter(|channel| channel.is_live()) else {
+    /// The encoder disconnects, by a failure or not; `false` if there is none.
+    pub(super) fn end_stream(&mut self, arn: &ChannelArn, failed: bool) -> bool {
+        let now_us = self.now_us;
+        let Some(channel) = self.connected(arn) else {
             return false;
         };
-        channel.end(*now_us, failed);
-        let kinds = [
-            StreamEvent::StreamFailure,
-            StreamEvent::StreamEnd,
-            StreamEvent::SessionEnded,
-        ];
-        tell(events, *now_us, channel, &kinds[usize::from(!failed)..]);
-        self.touch();
+        let was_live = channel.is_live();
+        channel.end(now_us, failed);
+        if failed {
+            self.plan(arn, now_us, Step::StreamFailure);
+        }
+        let later_us = now_us.saturating_add(self.life.end_ms.saturating_mul(1_000));
+        let (stream_us, session_us) = if self.life.session_ended_first {
+            (later_us, now_us)
+        } else {
+            (now_us, later_us)
+        };
+        // Of what happens at once, too, the first is told first.
+        if self.life.session_ended_first || !was_live {
+            self.plan(arn, session_us, Step::SessionEnded);
+        }
+        if was_live {
+            self.plan(arn, stream_us, Step::StreamEnd);
+        }
+        if !self.life.session_ended_first && was_live {
+            self.plan(arn, session_us, Step::SessionEnded);
+        }
         true
     }
-}
 
-/// Tells what happened to the latest stream of a channel.
-fn tell(events: &EventSender, time_us: u64, channel: &Channel, kinds: &[StreamEvent]) {
-    let Some(session) = channel.sessions.back() else {
-        return;
-    };
-    for &kind in kinds {
-        events.tell(StateChange {
-            time_us,
-            channel_arn: Arc::clone(&channel.settings.arn),
-            channel_name: session.channel.name.clone(),
-            stream_id: session.stream_id.to_string(),
-            kind,
-        });
+    /// What comes in is better or worse now; `false` if nothing does.
+    pub(super) fn set_health(&mut self, arn: &ChannelArn, health: Health) -> bool {
+        let now_us = self.now_us;
+        if self.connected(arn).is_none() {
+            return false;
+        }
+        self.plan(arn, now_us, Step::Health(health));
+        true
+    }
+
+    /// A second encoder wants to take the stream over; gives why it may not. IVS user guide,
+    /// "Stream Takeover": its priority must be greater than that of the first.
+    pub(super) fn take_over(
+        &mut self,
+        arn: &ChannelArn,
+        priority: u32,
+    ) -> Result<(), &'static str> {
+        let now_us = self.now_us;
+        let session = self
+            .connected(arn)
+            .and_then(|channel| channel.sessions.back_mut());
+        let Some(session) = session else {
+            return Ok(());
+        };
+        let refused = if session.takeovers >= MAX_TAKEOVERS {
+            Some("StreamTakeoverLimitBreached")
+        } else if priority <= session.priority || priority > MAX_PRIORITY {
+            Some("StreamTakeoverInvalidPriority")
+        } else {
+            session.takeovers += 1;
+            session.priority = priority;
+            None
+        };
+        let step = refused.map_or(Step::Takeover, Step::TakeoverFailure);
+        self.plan(arn, now_us, step);
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// A channel whose encoder is connected.
+    fn connected(&mut self, arn: &ChannelArn) -> Option<&mut Channel> {
+        let region = self.regions.get_mut(arn.home())?;
+        let channel = region.channels.get_mut(arn.as_str())?;
+        channel.is_connected().then_some(channel)
     }
 }

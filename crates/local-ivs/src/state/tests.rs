@@ -1,10 +1,10 @@
 use super::{
-    ChannelChange, ChannelError, Health, Ingest, IngestError, Kind, Paging, Refusal, Rejection,
-    Snapshot, State, Tags,
+    ChannelChange, ChannelError, Ingest, IngestError, Kind, Paging, Refusal, Rejection, Snapshot,
+    State, Tags,
 };
 use crate::arn::{ChannelArn, ResourceArn};
 use crate::clock::ManualClock;
-use crate::events::{Bus, News};
+use crate::events::Bus;
 use crate::faults::SplitMix64;
 use crate::limits::{
     MAX_REGIONS, MAX_RETAINED_PAYLOADS, MAX_SESSIONS, MAX_UNKNOWN_CHANNELS, QUOTA_CHANNELS,
@@ -67,55 +67,6 @@ fn the_oldest_payloads_are_forgotten_first() {
     assert_eq!(state.put_metadata(HOME, &quiet, "a"), Ok(2));
     let page = state.metadata_after(&quiet, 1, 9);
     assert_eq!(page.map(|page| page.metadata.len()), Some(1));
-}
-
-/// What is told of a channel that is made, goes live twice, is stopped and fails.
-#[test]
-fn every_change_of_a_stream_is_told_in_order() {
-    let clock = Arc::new(ManualClock::new(1_000_000));
-    let (events, mut told) = silent().queue();
-    let state = State::new(Arc::clone(&clock) as _, Rates::default(), 0, events);
-    let channel = channel(0);
-    let text = channel.as_str();
-    assert_eq!(state.set_offline(text), Ok(()));
-    assert_eq!(state.set_live(text), Ok(()));
-    assert_eq!(state.set_live(text), Ok(()));
-    clock.advance_us(7);
-    let stopped = state
-        .enter(HOME, "ivs:StopStream", 5)
-        .map(|mut ivs| ivs.stop_stream(text));
-    assert_eq!(stopped, Ok(Ok(())));
-    assert_eq!(state.set_offline(text), Ok(()));
-    let key = state.stream_key(text).unwrap_or_else(|| panic!("no key"));
-    let begin = Ingest::Begin(Health::default());
-    assert_eq!(state.ingest(&key, begin), Ok(channel.shared()));
-    let live = Err(IngestError::Live(channel.shared()));
-    assert_eq!(state.ingest(&key, begin), live);
-    assert_eq!(state.ingest(&key, Ingest::Fail), Ok(channel.shared()));
-    let mut seen = Vec::new();
-    while let Ok(News { change, .. }) = told.try_recv() {
-        assert_eq!((&*change.channel_arn, &*change.channel_name), (text, "c0"));
-        seen.push((change.time_us, change.stream_id, change.kind));
-    }
-    let kinds: Vec<_> = seen
-        .iter()
-        .map(|(at, _, kind)| (*at, kind.name()))
-        .collect();
-    let expected = [
-        (1_000_000, "Session Created"),
-        (1_000_000, "Stream Start"),
-        (1_000_007, "Stream End"),
-        (1_000_007, "Session Ended"),
-        (1_000_007, "Session Created"),
-        (1_000_007, "Stream Start"),
-        (1_000_007, "Stream Failure"),
-        (1_000_007, "Stream End"),
-        (1_000_007, "Session Ended"),
-    ];
-    assert_eq!(kinds, expected);
-    assert!(seen[..4].iter().all(|(_, id, _)| *id == seen[0].1));
-    assert!(seen[4..].iter().all(|(_, id, _)| *id == seen[4].1));
-    assert_ne!(seen[0].1, seen[4].1);
 }
 
 #[test]

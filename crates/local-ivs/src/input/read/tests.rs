@@ -15,6 +15,7 @@ const MEMBERS: &[Member] = &[
     optional("m", Shape::List(&Shape::Structure(INNER), 0, 2)),
     optional("t", Shape::Tags),
     optional("s", Shape::Structure(INNER)),
+    optional("o", Shape::Object),
 ];
 
 /// Reads one of everything; `Ok` is what is left of it, `Err` a part of what is wrong.
@@ -31,7 +32,7 @@ fn check(body: &str, expected: Result<&str, &str>) {
 #[test]
 fn types_come_before_rules() {
     check(r#"{"a":"","z":1}"#, Ok(r#"{"a":""}"#));
-    let all = r#"{"a":"x","b":true,"l":["X"],"m":[{"a":""}],"n":100,"r":0.5,"s":{"a":"y"},"t":{"k":"v"},"w":"2026-01-02T03:04:05Z"}"#;
+    let all = r#"{"a":"x","b":true,"l":["X"],"m":[{"a":""}],"n":100,"o":{"p":[1]},"r":0.5,"s":{"a":"y"},"t":{"k":"v"},"w":"2026-01-02T03:04:05Z"}"#;
     check(all, Ok(all));
     check(
         r#"{"a":"x","b":null,"n":null,"l":null,"t":null,"s":null}"#,
@@ -60,6 +61,7 @@ fn types_come_before_rules() {
         (r#"{"a":"x","s":["y"]}"#, "s must be an object, not an array"),
         (r#"{"a":"x","r":"1"}"#, "r must be a number"),
         (r#"{"a":"x","w":"yesterday"}"#, "w must be a time"),
+        (r#"{"a":"x","o":[]}"#, "o must be an object"),
         (r#"{"a":"x y"}"#, "a must satisfy regular expression pattern: ^[a-zA-Z0-9-_]*$"),
         (r#"{"a":"x","n":0}"#, "n must have value greater than or equal to 1"),
         (r#"{"a":"x","n":-9}"#, "n must have value greater than or equal to 1"),
@@ -87,7 +89,7 @@ fn unknown_members_are_refused_where_they_are_a_mistake() {
     assert_eq!(
         text.as_deref(),
         Some(
-            "there is no member 's.b', only a; there is no member 'z', only a, b, n, r, w, l, m, t, s"
+            "there is no member 's.b', only a; there is no member 'z', only a, b, n, r, w, l, m, t, s, o"
         )
     );
 }
