@@ -4,12 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::client::Client;
-use crate::error::Error;
 use crate::limits::{ANSWER_TIME, CONNECT_TIME};
-use crate::transport::Transport;
 
-/// What a [`Client`] needs to know.
+/// What a [`Client`](crate::Client) needs to know.
 #[derive(Clone)]
 #[must_use]
 pub struct Builder {
@@ -64,13 +61,5 @@ impl Builder {
     pub const fn timeout(mut self, time: Duration) -> Self {
         self.answer_time = time;
         self
-    }
-
-    /// The client. It connects with its first request.
-    ///
-    /// # Errors
-    /// [`Error::Usage`]: the address, the key or the file of authorities cannot be used.
-    pub fn build(&self) -> Result<Client, Error> {
-        Ok(Client::over(Transport::new(self)?))
     }
 }

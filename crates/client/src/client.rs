@@ -14,13 +14,22 @@ use crate::error::Error;
 use crate::event::{Body, Event};
 use crate::payloads::Payloads;
 use crate::refusal::Rejected;
-use crate::session::SessionBuilder;
 use crate::transport::{Payload, Transport, channel_path, segment};
 
 /// A producer's client of one gateway. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Client {
     transport: Transport,
+}
+
+impl Builder {
+    /// The client. It connects with its first request.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: the address, the key or the file of authorities cannot be used.
+    pub fn build(&self) -> Result<Client, Error> {
+        Ok(Client::over(Transport::new(self)?))
+    }
 }
 
 impl Client {
@@ -139,16 +148,6 @@ impl Client {
     /// `unknown_channel`, and what any request can fail with.
     pub async fn payloads(&self, channel: &str, after: Option<u64>) -> Result<Payloads, Error> {
         Payloads::open(&self.transport, channel, after).await
-    }
-
-    /// A WebSocket session for a channel; open it with [`SessionBuilder::open`].
-    pub fn session(&self, channel: &str) -> SessionBuilder {
-        SessionBuilder::new(self.clone(), channel_path(channel, "/ws"))
-    }
-
-    /// A WebSocket session for events that name their channels.
-    pub fn session_to_many(&self) -> SessionBuilder {
-        SessionBuilder::new(self.clone(), "/v1/ws".to_owned())
     }
 
     /// Calls an endpoint that has no method here, as those for operators below `/admin`, and returns

@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::ids::Ids;
 use crate::limits::{ACK_TIME, GIVE_UP_AFTER, MESSAGE_MAX_BYTES, WINDOW_BYTES, WINDOW_MESSAGES};
+use crate::transport::channel_path;
 use driver::{Command, Driver, Ticket};
 use link::Link;
 use outbox::Outbox;
@@ -42,8 +43,20 @@ pub struct SessionBuilder {
     give_up_after: Duration,
 }
 
+impl Client {
+    /// A WebSocket session for a channel; open it with [`SessionBuilder::open`].
+    pub fn session(&self, channel: &str) -> SessionBuilder {
+        SessionBuilder::new(self.clone(), channel_path(channel, "/ws"))
+    }
+
+    /// A WebSocket session for events that name their channels.
+    pub fn session_to_many(&self) -> SessionBuilder {
+        SessionBuilder::new(self.clone(), "/v1/ws".to_owned())
+    }
+}
+
 impl SessionBuilder {
-    pub(crate) const fn new(client: Client, path: String) -> Self {
+    const fn new(client: Client, path: String) -> Self {
         Self {
             client,
             path,
