@@ -23,10 +23,17 @@ def arn(name):
     return f"arn:aws:ivs:us-west-2:{ACCOUNT}:channel/{name}"
 
 
+GIVEN = set()
+
+
 def free_port():
-    """Below the range that outgoing connections take their ports from."""
+    """Below the range that outgoing connections take their ports from; never the same twice, because a
+    program that is started again comes back to its own."""
     while True:
         port = random.randrange(10_000, 32_000)
+        if port in GIVEN:
+            continue
+        GIVEN.add(port)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
