@@ -24,9 +24,20 @@ class Crate:
     """The modules of a crate, and what each takes from the others."""
 
     def __init__(self, source: Path):
-        self.modules: dict[Module, str] = {}
+        self._link(read(source))
+
+    @classmethod
+    def of(cls, texts: dict[Module, str]) -> "Crate":
+        """A crate of these modules' texts."""
+        crate = cls.__new__(cls)
+        crate._link(texts)
+        return crate
+
+    def _link(self, texts: dict[Module, str]) -> None:
+        self.modules = {
+            module: without_tests(COMMENT_OR_TEXT.sub(" ", text)) for module, text in texts.items()
+        }
         self.exports: dict[Module, dict[str, Module]] = defaultdict(dict)
-        self._read(source)
         uses = {module: list(self._uses(module)) for module in self.modules}
         for module, found in uses.items():
             for public, path, name in found:
@@ -46,13 +57,13 @@ class Crate:
         for importer, imported in self.imports.items():
             for module in imported:
                 shared = 0
-                while importer[: shared + 1] == module[: shared + 1]:
-                    if shared == min(len(importer), len(module)):
+                for one, other in zip(importer, module):
+                    if one != other:
                         break
                     shared += 1
                 if shared < min(len(importer), len(module)):
-                    parent = importer[:shared]
-                    arrows[parent][importer[: shared + 1]].add(module[: shared + 1])
+                    siblings = arrows[importer[:shared]]
+                    siblings[importer[: shared + 1]].add(module[: shared + 1])
         return [circle for graph in arrows.values() for circle in loops(graph)]
 
     def why(self, circle: set[Module]) -> list[str]:
@@ -66,14 +77,6 @@ class Crate:
             and importer[:depth] in circle
             and module[:depth] in circle
         )
-
-    def _read(self, source: Path) -> None:
-        for file in sorted(source.rglob("*.rs")):
-            parts = file.relative_to(source).with_suffix("").parts
-            if "tests" in parts or "bin" in parts or parts == ("main",):
-                continue
-            module = tuple(part for part in parts if part not in ("mod", "lib"))
-            self.modules[module] = without_tests(COMMENT_OR_TEXT.sub(" ", file.read_text("utf-8")))
 
     def _uses(self, module: Module):
         text = self.modules[module]
@@ -112,6 +115,16 @@ class Crate:
                 return module
             path = self.exports[module][rest[0]] + rest[1:]
         return module
+
+
+def read(source: Path) -> dict[Module, str]:
+    """The text of every module below a folder, but tests and programs."""
+    texts = {}
+    for file in sorted(source.rglob("*.rs")):
+        parts = file.relative_to(source).with_suffix("").parts
+        if "tests" not in parts and "bin" not in parts and parts != ("main",):
+            texts[tuple(part for part in parts if part not in ("mod", "lib"))] = file.read_text("utf-8")
+    return texts
 
 
 def leaves(tree: str) -> list[str]:
