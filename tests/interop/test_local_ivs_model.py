@@ -11,7 +11,7 @@ import botocore.exceptions
 import keys
 import programs
 import wire
-from local_ivs_api import OPERATIONS, Api
+from local_ivs_api import OPERATIONS, Api, quoted
 from local_ivs_inputs import RIGHT
 
 
@@ -36,7 +36,7 @@ class EveryAnswer(unittest.TestCase):
 
     def test_every_operation_and_every_member(self):
         api = self.api
-        wire.seen.clear(), wire.walked.clear()
+        wire.seen.clear(), wire.walked.clear(), wire.told.clear()
         recording = api.recording(
             name="vod",
             tags={"a": "b"},
@@ -109,6 +109,7 @@ class EveryAnswer(unittest.TestCase):
             api.call("TagResource", resourceArn=resource, tags={"c": "d"})
             api.call("ListTagsForResource", resourceArn=resource)
             api.call("UntagResource", resourceArn=resource, tagKeys=["c"])
+        self.every_enumeration(api)
         api.call("DeleteStreamKey", arn=key["arn"])
         api.call("CreateStreamKey", channelArn=channel, tags={"a": "b"})
         api.call("DeleteChannel", arn=channel)
@@ -117,11 +118,39 @@ class EveryAnswer(unittest.TestCase):
         self.assertEqual(emulated, set(OPERATIONS), "the tests' list is not what the emulator has")
         self.assertEqual(wire.walked, emulated, "each of them answered here")
         silent = {(shape, name) for shape, name in wire.members_of(emulated) - wire.seen}
+        untold = wire.enumerations_of(emulated) - wire.told
+        # What is offline has no stream to be told of.
+        self.assertEqual(untold, {("StreamState", "OFFLINE")}, "values that the emulator never tells")
         # A batch's error has a code, whatever streams do.
         self.assertLessEqual({("BatchError", "code"), ("BatchError", "arn"), ("BatchError", "message")}, wire.seen)
         # A channel has one stream key, so there is no second page of them.
         silent.discard(("ListStreamKeysResponse", "nextToken"))
         self.assertEqual(silent, set(), "members that the emulator never tells")
+
+    def every_enumeration(self, api):
+        """What the walk has not met of the model's enumerations."""
+        for kind, more in [("BASIC", {}), ("STANDARD", {}), ("ADVANCED_SD", {}), ("ADVANCED_HD", {"preset": "HIGHER_BANDWIDTH_DELIVERY"})]:
+            api.channel(type=kind, latencyMode="LOW", containerFormat="TS", **more)
+        for policy, resolution in [("ALLOW", "SD"), ("REQUIRE", "FULL_HD")]:
+            tracks = {"enabled": True, "policy": policy, "maximumResolution": resolution}
+            api.channel(multitrackInputConfiguration=tracks, containerFormat="FRAGMENTED_MP4")
+        channel, key = api.channel()
+        for health in ("STARVING", "UNKNOWN"):
+            api.ingest(key["value"], health=health)
+            api.call("GetStream", channelArn=channel)
+        for mode, storage, selection, rendition in [
+            ("INTERVAL", ["LATEST"], "ALL", "SD"), ("DISABLED", ["SEQUENTIAL"], "NONE", "HD"), ("INTERVAL", [], "CUSTOM", "LOWEST_RESOLUTION"),
+            ("INTERVAL", [], "CUSTOM", "FULL_HD"),
+        ]:
+            made = api.recording(
+                thumbnailConfiguration={"recordingMode": mode, "resolution": rendition, "storage": storage},
+                renditionConfiguration={"renditionSelection": selection, "renditions": [rendition]},
+            )
+        api.local("POST", f"resources/{quoted(made)}", {"state": "CREATE_FAILED"})
+        api.call("GetRecordingConfiguration", arn=made)
+        slate = api.slate()
+        api.local("POST", f"resources/{quoted(slate)}", {"state": "CREATE_FAILED"})
+        api.call("GetFailoverSlateConfiguration", arn=slate)
 
     def test_every_operations_errors(self):
         """Wrong input, a wrong signature, nothing there: the same form for all."""
@@ -155,12 +184,22 @@ class EveryAnswer(unittest.TestCase):
         return {}
 
 
+# The headers of every error of the model.
+SECURITY = {
+    name: "x"
+    for name in (
+        "access-control-allow-origin", "access-control-expose-headers", "cache-control", "content-security-policy",
+        "strict-transport-security", "x-content-type-options", "x-frame-options",
+    )
+}
+
+
 class TheCheckItself(unittest.TestCase):
     """What the walk above would see: each fault of an answer is found, and a right one has none."""
 
     RIGHT = {
         "status_code": 200,
-        "headers": {"x-amzn-requestid": "0f0f0f0f-0000-4000-8000-000000000000", "content-type": "application/json"},
+        "headers": {"x-amzn-requestid": "0f0f0f0f-0000-4000-8000-000000000000", "content-type": "application/json", **SECURITY},
         "body": {
             "stream": {
                 "channelArn": "arn:aws:ivs:us-west-2:000000000000:channel/a", "streamId": "st-" + "a" * 23, "state": "LIVE",
@@ -223,6 +262,7 @@ class TheCheckItself(unittest.TestCase):
             lambda answer: answer.update(body={"exceptionMessage": ""}),
             lambda answer: answer["headers"].update({"x-amzn-errortype": "ConflictException"}),
             lambda answer: answer["headers"].pop("x-amzn-errortype"),
+            lambda answer: answer["headers"].pop("x-frame-options"),
         ]:
             self.assertNotEqual(self.faults(change, base=right), [])
 

@@ -87,6 +87,8 @@ def faults_of(value, shape, path):
         return [] if RFC3339.fullmatch(value) else [f"{path}: {value!r} is not a timestamp"]
     assert kind == "string", f"{path}: the model has a new kind of shape, {kind}"
     found = bounds(len(value), shape, path)
+    if shape.enum:
+        told.add((shape.name, value))
     if shape.enum and value not in shape.enum:
         found.append(f"{path}: {value!r} is none of {shape.enum}")
     pattern = pattern_of(shape)
@@ -125,12 +127,13 @@ def faults_of_answer(operation, answer):
     except ValueError as error:
         return found + [f"no JSON: {error}: {body!r}"]
     if status < 300:
+        found += headers_missing(operation.output_shape, headers)
         return found + faults_of(value, operation.output_shape, operation.name)
     code = headers.get("x-amzn-errortype")
     modelled = {shape.name: shape for shape in operation.error_shapes}
     if code in modelled:
         expected = modelled[code].metadata["error"]["httpStatusCode"]
-        found += faults_of(value, modelled[code], code)
+        found += faults_of(value, modelled[code], code) + headers_missing(modelled[code], headers)
     else:
         expected = COMMON_ERRORS.get(code)
     if status != expected:
@@ -142,12 +145,29 @@ def faults_of_answer(operation, answer):
     return found
 
 
+def headers_missing(shape, headers):
+    """The headers that the model says an answer has."""
+    names = [member.serialization["name"].lower() for member in shape.members.values() if member.serialization.get("location") == "header"]
+    present = {name.lower() for name in headers}
+    return [f"{shape.name}: no header {name}" for name in names if name not in present]
+
+
 seen = set()
 walked = set()
+# Values of enumerations.
+told = set()
 
 
-def members_of(operations):
+def enumerations_of(operations):
+    """Every value of every enumeration that the answers of these operations can hold."""
+    shapes = {}
+    members_of(operations, shapes)
+    return {(name, value) for name, shape in shapes.items() for value in getattr(shape, "enum", None) or []}
+
+
+def members_of(operations, shapes=None):
     """Every member of every shape that the answers of these operations can hold."""
+    shapes = {} if shapes is None else shapes
     members, queue = set(), [MODEL.operation_model(name).output_shape for name in operations]
     visited = set()
     while queue:
@@ -155,6 +175,7 @@ def members_of(operations):
         if shape is None or shape.name in visited:
             continue
         visited.add(shape.name)
+        shapes[shape.name] = shape
         if shape.type_name == "structure":
             members |= {(shape.name, name) for name in body_members(shape)}
             queue += body_members(shape).values()

@@ -53,8 +53,18 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FaultError {
     pub(crate) status: u16,
-    /// `None`: neither code nor body, as a load balancer answers.
-    pub(crate) code_and_message: Option<(String, String)>,
+    pub(crate) answer: FaultAnswer,
+}
+
+/// Who answers in the place of the call's own answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FaultAnswer {
+    /// The API, with a code and a message.
+    Api(String, String),
+    /// Neither code nor body, as a load balancer answers.
+    Bare,
+    /// The network before the API, without any of its headers.
+    CloudFront,
 }
 
 /// The rules in force. Each draws from a stream of its own, so that what one channel does

@@ -9,7 +9,7 @@ mod events;
 mod ingest;
 mod metadata;
 
-use crate::arn::ChannelArn;
+use crate::arn::{ChannelArn, ResourceArn};
 use crate::context::{Body, BodyError, Shared};
 use crate::events::EventsTally;
 use crate::guard::Foreign;
@@ -145,6 +145,12 @@ fn route(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Result<Response<Bo
     {
         return channel(shared, parts, body, arn, resource);
     }
+    if let Some(arn) = path.strip_prefix("resources/") {
+        return match parts.method {
+            Method::POST => resource(shared, arn, body),
+            _ => Err(LocalError::method("POST")),
+        };
+    }
     match path {
         "report" => match parts.method {
             Method::GET => Ok(report(shared)),
@@ -171,7 +177,7 @@ fn route(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Result<Response<Bo
             _ => Err(LocalError::method("POST")),
         },
         _ => Err(LocalError::not_found(format!(
-            "no such endpoint; there are {PREFIX}report, {PREFIX}reset, {PREFIX}limits, {PREFIX}faults, {PREFIX}events, {PREFIX}life, {PREFIX}ingest, {PREFIX}channels/{{arn}}/metadata and {PREFIX}channels/{{arn}}/stream"
+            "no such endpoint; there are {PREFIX}report, {PREFIX}reset, {PREFIX}limits, {PREFIX}faults, {PREFIX}events, {PREFIX}life, {PREFIX}ingest, {PREFIX}resources/{{arn}}, and {PREFIX}channels/{{arn}}/ with metadata, stream, events and revocations"
         ))),
     }
 }
@@ -277,6 +283,35 @@ fn revocations(shared: &Shared, arn: &ChannelArn) -> Result<Response<Body>, Loca
     Ok(json(
         StatusCode::OK,
         &serde_json::json!({ "revocations": revoked }),
+    ))
+}
+
+/// Makes a resource that has states one that could not be made.
+fn resource(shared: &Shared, arn: &str, body: &[u8]) -> Result<Response<Body>, LocalError> {
+    const RESOURCE: &[Member] = &[required(
+        "state",
+        Shape::Text(Rule::OneOf(&["CREATE_FAILED"])),
+    )];
+    const WITH_STATES: [&str; 2] = ["recording-configuration", "failover-slate-configuration"];
+    #[derive(Deserialize)]
+    struct Resource {
+        state: String,
+    }
+    let Resource { state } = read(body, RESOURCE)?;
+    let text = percent_decode_str(arn).decode_utf8_lossy();
+    let arn = ResourceArn::parse(&text).filter(|arn| WITH_STATES.contains(&arn.kind()));
+    let arn = arn.ok_or_else(|| {
+        LocalError::bad_request(format!(
+            "only resources of these kinds have states: {}",
+            WITH_STATES.join(", ")
+        ))
+    })?;
+    if !shared.state.fail_resource(&arn) {
+        return Err(LocalError::not_found(format!("no {}", arn.as_str())));
+    }
+    Ok(json(
+        StatusCode::OK,
+        &serde_json::json!({ "arn": arn.as_str(), "state": state }),
     ))
 }
 

@@ -3,9 +3,11 @@
 //! | room | what it holds |
 //! |---|---|
 //! | `request` | the way of one request; carries out what `faults` drew |
+//! | `headers` | what all answers of the API have, for browsers |
 //! | `body` | reading a body within its bounds |
 //!
 mod body;
+mod headers;
 mod request;
 
 use crate::connection::{Connection, ResetOrder};

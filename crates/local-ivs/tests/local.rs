@@ -71,7 +71,9 @@ async fn endpoints_say_what_is_wrong() {
         (("POST", faults, r#"{"kind":"hang","channel":"x"}"#), (400, "not a channel ARN")),
         (("POST", faults, r#"{"kind":"hang","probability":1.5}"#), (400, "0 to 1, not 1.5")),
         (("POST", faults, r#"{"kind":"reset","when":"after"}"#), (400, "'when' is of kinds")),
-        (("POST", faults, r#"{"kind":"reset","status":500}"#), (400, "of kind error only")),
+        (("POST", faults, r#"{"kind":"reset","status":500}"#), (400, "of kinds error and cloudfront only")),
+        (("POST", faults, r#"{"kind":"cloudfront","code":"X"}"#), (400, "of kind error only")),
+        (("POST", faults, r#"{"kind":"cloudfront","status":200}"#), (400, "400 to 599")),
         (("POST", faults, r#"{"kind":"hang","latency":{"fixed_ms":1}}"#), (400, "of kind latency only")),
         (("POST", faults, r#"{"kind":"error"}"#), (400, "needs 'status'")),
         (("POST", faults, r#"{"kind":"error","status":204}"#), (400, "400 to 599")),
@@ -505,4 +507,88 @@ async fn pages_of_others_and_strange_names_are_refused() {
     let named = named.replacen(&own, &rebound, 1);
     let answer = exchange(fixture.addr, named.as_bytes()).await.unwrap();
     assert_eq!(answer.error().1, "MissingAuthenticationTokenException");
+}
+
+/// What stands before the API answers without its headers, and in HTML.
+#[tokio::test]
+async fn cloudfront_answers_by_itself() {
+    let fixture = Fixture::start(Options::default()).await;
+    for (rule, status) in [
+        (r#"{"kind":"cloudfront"}"#, 503),
+        (r#"{"kind":"cloudfront","status":429,"when":"after"}"#, 429),
+    ] {
+        let set = fixture.local("POST", "/_local/faults", rule).await.unwrap();
+        assert_eq!(set.status, 200, "{set:?}");
+        let answer = fixture.put(DEMO_CHANNEL, "x").await.unwrap();
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.header("server"), "CloudFront");
+        assert_eq!(answer.header("content-type"), "text/html");
+        assert!(
+            answer.body.contains(&format!("{status} ERROR")),
+            "{answer:?}"
+        );
+        for (name, _) in &answer.headers {
+            assert!(
+                !name.starts_with("x-amzn-") && !name.starts_with("access-"),
+                "{name}"
+            );
+        }
+        fixture.local("DELETE", "/_local/faults", "").await.unwrap();
+    }
+    let report = fixture.report().await;
+    assert_eq!(report["injected"]["cloudfront"], 2);
+    // Only the second was handled.
+    assert_eq!(report["all"]["delivered"], 1);
+}
+
+/// A page of any origin may call the API, and read what it answers.
+#[tokio::test]
+async fn browsers_may_call_the_api() {
+    let fixture = Fixture::start(Options::default()).await;
+    let asked = "authorization,content-type,x-amz-date,amz-sdk-request";
+    let headers = [
+        ("origin", "https://example.com"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", asked),
+    ];
+    let preflight = request(fixture.addr, "OPTIONS", "/PutMetadata", &headers, "");
+    let answer = exchange(fixture.addr, preflight.as_bytes()).await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("access-control-allow-headers"), asked);
+    assert!(
+        answer
+            .header("access-control-allow-methods")
+            .contains("POST")
+    );
+    let good = fixture.put(DEMO_CHANNEL, "x").await.unwrap();
+    let wrong = fixture.put("x", "x").await.unwrap();
+    for answer in [answer, good, wrong] {
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            "*",
+            "{answer:?}"
+        );
+        assert!(
+            answer
+                .header("access-control-expose-headers")
+                .contains("x-amzn-errortype")
+        );
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("x-frame-options"), "SAMEORIGIN");
+        assert_eq!(
+            answer.header("content-security-policy"),
+            "default-src 'self'"
+        );
+        assert!(
+            answer
+                .header("strict-transport-security")
+                .starts_with("max-age=")
+        );
+        assert_eq!(answer.header("cache-control"), "no-store, no-cache");
+    }
+    // The emulator's own endpoints stay closed to them.
+    let own = request(fixture.addr, "OPTIONS", "/_local/report", &headers, "");
+    let answer = exchange(fixture.addr, own.as_bytes()).await.unwrap();
+    assert_eq!(answer.status, 403);
+    assert_eq!(answer.header("access-control-allow-origin"), "");
 }

@@ -431,6 +431,11 @@ async fn failover_slate_configurations() {
         ("UpdateFailoverSlateConfiguration", r#"{"arn":"<a>","maxSlateDisplaySeconds":90}"#, 200, &[], &[]),
         // A session keeps what it began with.
         ("GetStreamSession", r#"{"channelArn":"<channel>"}"#, 200, &[r#""maxSlateDisplaySeconds":180"#], &[]),
+        ("POST /_local/resources/<a>", r#"{"state":"CREATE_FAILED"}"#, 200, &["<a>"], &[]),
+        ("GetFailoverSlateConfiguration", r#"{"arn":"<a>"}"#, 200, &[r#""state":"CREATE_FAILED""#], &[]),
+        ("POST /_local/resources/<a>x", r#"{"state":"CREATE_FAILED"}"#, 404, &["no <a>x"], &[]),
+        ("POST /_local/resources/<channel>", r#"{"state":"CREATE_FAILED"}"#, 400, &["have states"], &[]),
+        ("POST /_local/resources/<a>", r#"{"state":"GONE"}"#, 400, &["state must be one of CREATE_FAILED"], &[]),
         ("CreateFailoverSlateConfiguration", "", 200, &[], &[("b", "/failoverSlateConfiguration/arn")]),
     ];
     let (fixture, names) = run(Options::default(), steps).await;

@@ -3,7 +3,7 @@
 //! No default is applied anywhere but in [`Rule::resolve`].
 
 use super::rng::SplitMix64;
-use super::{FaultError, Listed};
+use super::{FaultAnswer, FaultError, Listed};
 use crate::arn::ChannelArn;
 use crate::input::{self, Member, Shape, Unknown, optional, required};
 use crate::limits::MAX_LATENCY;
@@ -112,6 +112,7 @@ impl Kind {
         match self {
             Self::Latency(_) => "latency",
             Self::Throttle => "throttle",
+            Self::Error(error) if error.answer == FaultAnswer::CloudFront => "cloudfront",
             Self::Error(_) => "error",
             Self::Hang => "hang",
             Self::Reset => "reset",
@@ -281,40 +282,43 @@ impl Raw {
             )?),
             "throttle" => Kind::Throttle,
             "error" => Kind::Error(self.error()?),
+            "cloudfront" => Kind::Error(FaultError {
+                status: error_status(self.status.unwrap_or(503))?,
+                answer: FaultAnswer::CloudFront,
+            }),
             "hang" => Kind::Hang,
             "reset" => Kind::Reset,
             "reply_lost" => Kind::ReplyLost,
             other => {
                 return Err(format!(
-                    "unknown kind '{other}': latency, throttle, error, hang, reset or reply_lost"
+                    "unknown kind '{other}': latency, throttle, error, cloudfront, hang, reset or reply_lost"
                 ));
             }
         };
         if self.latency.is_some() && !matches!(kind, Kind::Latency(_)) {
             return Err("'latency' is of kind latency only".to_owned());
         }
-        let answers = self.status.is_some()
-            || self.code.is_some()
-            || self.message.is_some()
-            || self.bare.is_some();
-        if answers && !matches!(kind, Kind::Error(_)) {
-            return Err("'status', 'code', 'message' and 'bare' are of kind error only".to_owned());
+        let has_status = matches!(kind, Kind::Error(_));
+        if self.status.is_some() && !has_status {
+            return Err("'status' is of kinds error and cloudfront only".to_owned());
+        }
+        let answers = self.code.is_some() || self.message.is_some() || self.bare.is_some();
+        if answers && kind.name() != "error" {
+            return Err("'code', 'message' and 'bare' are of kind error only".to_owned());
         }
         Ok(kind)
     }
 
     fn error(&self) -> Result<FaultError, String> {
         let status = self.status.ok_or("kind error needs 'status'")?;
-        if !(400..=599).contains(&status) {
-            return Err(format!("status must be 400 to 599, not {status}"));
-        }
+        let status = error_status(status)?;
         if self.bare == Some(true) {
             if self.code.is_some() || self.message.is_some() {
                 return Err("a bare error has neither 'code' nor 'message'".to_owned());
             }
             return Ok(FaultError {
                 status,
-                code_and_message: None,
+                answer: FaultAnswer::Bare,
             });
         }
         let code = match (&self.code, status) {
@@ -333,8 +337,16 @@ impl Raw {
         let message = self.message.as_deref().unwrap_or("An injected fault");
         Ok(FaultError {
             status,
-            code_and_message: Some((code.to_owned(), message.to_owned())),
+            answer: FaultAnswer::Api(code.to_owned(), message.to_owned()),
         })
+    }
+}
+
+fn error_status(status: u16) -> Result<u16, String> {
+    if (400..=599).contains(&status) {
+        Ok(status)
+    } else {
+        Err(format!("status must be 400 to 599, not {status}"))
     }
 }
 

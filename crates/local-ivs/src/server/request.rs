@@ -3,15 +3,16 @@
 //! Carries out what `faults` drew. Decides nothing about calls: `api` does.
 
 use super::body::read_body;
+use super::headers;
 use crate::api::error::{ApiError, REQUEST_ID};
 use crate::api::{self, Call};
 use crate::context::{Body, BodyError, Shared};
-use crate::faults::{FaultError, Plan, Verdict};
+use crate::faults::{FaultAnswer, FaultError, Plan, Verdict};
 use crate::limits::HANG;
 use crate::local;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -39,25 +40,39 @@ pub(super) async fn answer(
         }
         return Ok(response);
     }
-    let answered = match body {
-        Ok(body) => call(&shared, parts, body).await?,
-        Err(BodyError::TooLarge) => Err(api::too_large(&shared, &parts)),
-        Err(error) => Err(error.into()),
+    let answered = match (headers::preflight(&parts), body) {
+        (Some(allowed), _) => Answer::Api(Ok(allowed)),
+        (None, Ok(body)) => call(&shared, parts, body).await?,
+        (None, Err(BodyError::TooLarge)) => Answer::Api(Err(api::too_large(&shared, &parts))),
+        (None, Err(error)) => Answer::Api(Err(error.into())),
     };
-    let mut response = answered.unwrap_or_else(ApiError::into_response);
-    response
-        .headers_mut()
-        .insert(REQUEST_ID, shared.request_id());
+    let response = match answered {
+        Answer::Api(answered) => {
+            let mut response = answered.unwrap_or_else(ApiError::into_response);
+            let all = response.headers_mut();
+            all.insert(REQUEST_ID, shared.request_id());
+            headers::add(all);
+            response
+        }
+        Answer::Edge(response) => response,
+    };
     Ok(response.map(BodyExt::boxed_unsync))
 }
 
 type Answered = Result<Response<Full<Bytes>>, ApiError>;
 
+/// Who answers a call.
+enum Answer {
+    Api(Answered),
+    /// What stands before the API: none of its headers are there.
+    Edge(Response<Full<Bytes>>),
+}
+
 /// One API call, with the faults that befall it.
-async fn call(shared: &Arc<Shared>, parts: Parts, body: Bytes) -> Result<Answered, NoAnswer> {
+async fn call(shared: &Arc<Shared>, parts: Parts, body: Bytes) -> Result<Answer, NoAnswer> {
     let call = match Call::read(&parts, &body) {
         Ok(call) => call,
-        Err(unknown) => return Ok(Err(unknown)),
+        Err(unknown) => return Ok(Answer::Api(Err(unknown))),
     };
     let now_us = shared.state.clock().now_us();
     let Plan {
@@ -88,9 +103,9 @@ async fn call(shared: &Arc<Shared>, parts: Parts, body: Bytes) -> Result<Answere
 
     // What the client gets; `None` is no answer at all.
     let answer = match verdict {
-        Verdict::Handle => answered,
-        Verdict::Throttle => throttled.map(Err),
-        Verdict::Error { error, .. } => Some(fault_answer(error)),
+        Verdict::Handle => answered.map(Answer::Api),
+        Verdict::Throttle => throttled.map(|error| Answer::Api(Err(error))),
+        Verdict::Error { error, .. } => Some(fault_answer(shared, error)),
         Verdict::Hang { .. } => {
             sleep(HANG).await;
             None
@@ -144,14 +159,40 @@ async fn handle(shared: &Shared, parts: &Parts, body: &[u8], call: &Call) -> Ans
     Ok(answered)
 }
 
-fn fault_answer(error: FaultError) -> Answered {
+fn fault_answer(shared: &Shared, error: FaultError) -> Answer {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if let Some((code, message)) = error.code_and_message {
-        return Err(ApiError::new(status, code, message));
+    match error.answer {
+        FaultAnswer::Api(code, message) => Answer::Api(Err(ApiError::new(status, code, message))),
+        FaultAnswer::Bare => {
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = status;
+            Answer::Api(Ok(response))
+        }
+        FaultAnswer::CloudFront => Answer::Edge(cloudfront(status, shared.request_id())),
     }
-    let mut response = Response::new(Full::default());
+}
+
+/// As `CloudFront`, which stands before the API, answers by itself: in HTML, and with headers of its
+/// own only.
+fn cloudfront(status: StatusCode, id: HeaderValue) -> Response<Full<Bytes>> {
+    let code = status.as_u16();
+    let page = format!(
+        "<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 4.01 Transitional//EN\" \"http://www.w3.org/TR/html4/loose.dtd\">\n<HTML><HEAD><TITLE>ERROR: The request could not be satisfied</TITLE></HEAD><BODY>\n<H1>{code} ERROR</H1>\n<H2>The request could not be satisfied.</H2>\n</BODY></HTML>\n"
+    );
+    let mut response = Response::new(Full::from(page));
     *response.status_mut() = status;
-    Ok(response)
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::SERVER, "CloudFront"),
+        (header::CONTENT_TYPE, "text/html"),
+        (header::VIA, "1.1 local-ivs.cloudfront.net (CloudFront)"),
+        (HeaderName::from_static("x-cache"), "Error from cloudfront"),
+        (HeaderName::from_static("x-amz-cf-pop"), "SEA900-P1"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(HeaderName::from_static("x-amz-cf-id"), id);
+    response
 }
 
 /// Tokio's timer rounds up to a millisecond, so no delay must not become one.

@@ -3,6 +3,7 @@
 //!
 //! What a kind has of its own is a [`Kind`]; the API's families have theirs.
 
+use super::State;
 use super::regional::{Listed, Paging, Regional, Rejection, list};
 use super::resources::Tags;
 use super::settings::Settings;
@@ -207,6 +208,21 @@ impl Regional<'_> {
 )]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+impl State {
+    /// A resource could not be made after all; false if there is none of this ARN.
+    pub(crate) fn fail_resource(&self, arn: &ResourceArn) -> bool {
+        let (mut state, _) = self.lock();
+        let region = state.regions.get_mut(arn.home());
+        let there = region.and_then(|region| region.documents.get_mut(arn.kind()));
+        let Some(document) = there.and_then(|there| there.get_mut(arn.as_str())) else {
+            return false;
+        };
+        Arc::make_mut(document).failed = true;
+        state.touch();
+        true
+    }
 }
 
 fn not_found(arn: &str) -> Rejection {
