@@ -224,8 +224,8 @@ struct Kept {
     /// The same, by the channels' ARNs.
     failing_of: HashMap<String, u64>,
     next_error: u64,
-    /// What the journal has not heard yet.
-    changed: Vec<u64>,
+    /// What the journal has not heard yet; none where there is no journal, which would never ask.
+    changed: Option<Vec<u64>>,
 }
 
 impl Default for Kept {
@@ -237,7 +237,7 @@ impl Default for Kept {
             failing: BTreeMap::new(),
             failing_of: HashMap::new(),
             next_error: FIRST_ERROR,
-            changed: Vec::new(),
+            changed: None,
         }
     }
 }
@@ -328,16 +328,19 @@ impl DeadLetters {
     pub(super) fn correct(&self, now: &Moment) -> bool {
         let mut kept = self.lock();
         let kept = &mut *kept;
-        let before = kept.changed.len();
+        let mut any = false;
         for (id, (letter, bytes)) in &mut kept.letters {
             if letter.correct(now) {
                 kept.bytes -= *bytes;
                 *bytes = text(letter).len();
                 kept.bytes += *bytes;
-                kept.changed.push(*id);
+                any = true;
+                if let Some(changed) = &mut kept.changed {
+                    changed.push(*id);
+                }
             }
         }
-        kept.changed.len() > before
+        any
     }
 
     /// Forgets letters; the answer is how many there were.
@@ -372,13 +375,13 @@ impl Kept {
             error: error.clone(),
         };
         self.put(number, failing);
-        self.changed.push(number);
+        self.changed(number);
         while self.failing.len() > ERRORS_MAX {
             let Some((oldest, failing)) = self.failing.pop_first() else {
                 break;
             };
             self.failing_of.remove(&failing.channel);
-            self.changed.push(oldest);
+            self.changed(oldest);
         }
         true
     }
@@ -388,8 +391,15 @@ impl Kept {
             return false;
         };
         self.failing.remove(&number);
-        self.changed.push(number);
+        self.changed(number);
         true
+    }
+
+    /// Notes for the journal that what is under this number changed.
+    fn changed(&mut self, number: u64) {
+        if let Some(changed) = &mut self.changed {
+            changed.push(number);
+        }
     }
 
     fn put(&mut self, number: u64, failing: Failing) {
@@ -406,7 +416,7 @@ impl Kept {
     }
 
     fn insert(&mut self, letter: Letter, bytes: usize) {
-        self.changed.push(letter.id);
+        self.changed(letter.id);
         self.bytes += bytes;
         self.letters.insert(letter.id, (letter, bytes));
     }
@@ -416,7 +426,7 @@ impl Kept {
             return false;
         };
         self.bytes -= bytes;
-        self.changed.push(id);
+        self.changed(id);
         true
     }
 }
@@ -437,12 +447,16 @@ impl DeadLetterStore for DeadLetters {
                 tracing::error!(id, %error, "a dead letter, or a channel's last error, cannot be read");
             }
         }
-        kept.changed.clear();
+        kept.changed = Some(Vec::new());
     }
 
     fn take(&self) -> Vec<(u64, Option<Vec<u8>>)> {
         let mut kept = self.lock();
-        let mut changed = std::mem::take(&mut kept.changed);
+        let mut changed = kept
+            .changed
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default();
         changed.sort_unstable();
         changed.dedup();
         let now = |id: u64| (id, kept.written(id));
@@ -451,7 +465,7 @@ impl DeadLetterStore for DeadLetters {
 
     fn all(&self) -> Vec<(u64, Vec<u8>)> {
         let mut kept = self.lock();
-        kept.changed.clear();
+        kept.changed.iter_mut().for_each(Vec::clear);
         let letters = kept.letters.iter();
         let letters = letters.map(|(id, (letter, _))| (*id, text(letter)));
         let failing = kept.failing.iter();
@@ -488,6 +502,22 @@ mod tests {
         }
     }
 
+    /// Those of a gateway with a journal.
+    fn journalled() -> DeadLetters {
+        let letters = DeadLetters::default();
+        letters.restore(Vec::new());
+        letters
+    }
+
+    /// Without a journal nobody would ever take the notes: they would only grow.
+    #[test]
+    fn nothing_is_noted_for_a_journal_that_is_off() {
+        for (letters, noted) in [(DeadLetters::default(), 0), (journalled(), 2)] {
+            letters.add("a", &[dead("1"), dead("2")], None, &moment());
+            assert_eq!(letters.take().len(), noted);
+        }
+    }
+
     fn moment() -> Moment {
         Machine::new().start().moment()
     }
@@ -502,7 +532,7 @@ mod tests {
         machine.set_by_ms(-3_600_000);
         let clock = machine.start();
         machine.pass_ms(5000);
-        let letters = DeadLetters::default();
+        let letters = journalled();
         letters.add("a", &[dead("1")], None, &clock.moment());
         letters.take();
         assert_eq!(at_ms(&letters), truth - 3_600_000);
@@ -544,7 +574,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let letters = DeadLetters::default();
+        let letters = journalled();
         letters.add("a", &[dead("1.50"), dead("2")], None, &moment());
         letters.add("b", &[dead("3")], None, &moment());
         assert_eq!(letters.remove([1, 1, 9]), 1);
@@ -584,7 +614,7 @@ mod tests {
             message: message.to_owned(),
             at_ms: 1,
         };
-        let letters = DeadLetters::default();
+        let letters = journalled();
         assert!(letters.note("a", Some(&error("x"))));
         let later = LastError {
             at_ms: 2,
