@@ -3,7 +3,7 @@ scenarios of clients/scenarios.json, and what arrived at the emulator is compare
 
 - `steps`: what the client does, in its order, with the channel `quiz` where nothing else is said. `expect` has
   members that the outcome must have (a string that begins with `~` is part of the text); a step without it
-  must not fail. `{"$repeat": [TEXT, TIMES]}` is a long string.
+  must not fail, and one with `until` is done until its outcome is that. `{"$repeat": [TEXT, TIMES]}` is a long string.
 - a step `driver` is done to the gateway: `kill` and `drain` (and started again), `stop` (and not started
   again), `freeze`, `thaw`; with `meanwhile` beside the next steps, until `settle`.
 - `server`, `channel`, `keys`: more lines of the gateway's configuration, and its API keys.
@@ -276,7 +276,11 @@ class Play:
         asked = {name: value for name, value in step.items() if name != "expect"}
         if asked.get("ca") == "ca.pem":
             asked["ca"] = f"{there.directory.name}/ca.pem"
-        got = runner.do({"channel": CHANNEL, **expanded(asked)})
+        asked = {"channel": CHANNEL, **expanded(asked)}
+        if "until" in asked:
+            wait_until(step, lambda: differs(step["expect"], runner.do(asked)) is None)
+            return
+        got = runner.do(asked)
         if "expect" in step:
             wrong = differs(step["expect"], got)
             assert wrong is None, f"{step}: {wrong}"

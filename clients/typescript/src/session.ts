@@ -27,6 +27,8 @@ import type { Transport } from "./transport.js";
 
 const SUBPROTOCOL = "cuegate.v1";
 const TOO_BIG = 1009;
+/** What `ws` says where no close frame came (RFC 6455, section 7.1.5). */
+const NO_WORD = 1006;
 
 /** How a session is kept. Times are in milliseconds. */
 export interface SessionOptions {
@@ -246,8 +248,10 @@ export class Session {
     socket.on("close", (code, reason) => {
       if (socket !== this.#socket) return;
       if (code === TOO_BIG) this.#settle(this.#outbox.refuseFirst(tooBig(reason.toString())));
-      const what = broken ?? `the gateway closed the connection: ${reason.toString()} (${code})`;
-      this.#lost(socket, this.#transport.unreachable(what, code));
+      // Its word counts for more than what the connection did after that.
+      const said = code === NO_WORD ? undefined : `the gateway closed the connection: ${reason.toString()} (${code})`;
+      const what = said ?? broken ?? "the connection was closed";
+      this.#lost(socket, this.#transport.unreachable(what, code === NO_WORD ? undefined : code));
     });
     if (socket.readyState !== WebSocket.OPEN) {
       this.#lost(socket, this.#transport.unreachable(broken ?? "the connection broke at once"));
