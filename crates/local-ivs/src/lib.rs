@@ -24,8 +24,9 @@
 //!   rate counts against it. A resource of another region is not found.
 //! - Channels made below `/_local/` and those of [`Options::live_channels`] are channels like
 //!   any other, named by their ID and with a stream key.
-//! - `StopStream` disconnects the encoder, which can come back at once. While a channel is
-//!   live, a second encoder is refused.
+//! - `StopStream` disconnects the encoder, which can come back at once. A second encoder is
+//!   refused unless its priority is greater than that of the first, and a stream is taken over
+//!   100 times at most.
 //! - A live stream does not outlive the server. With a data directory the next start ends
 //!   it, with its events.
 //! - A page's token stays good while resources come and go: the next page begins after the

@@ -10,6 +10,7 @@
 //! | `region`, `channel` | one account in one region, one channel |
 //! | `regional` | a region while an operation is at work; pages |
 //! | `channels`, `stream_keys`, `streams`, `tags` | what operations do, by family |
+//! | `encoder` | an encoder that connects, and the life of its stream on the clock |
 //! | `life` | what becomes of a stream when, and how that is told |
 //! | `documents` | resources of any other kind |
 //! | `settings`, `resources` | the resources as the API shows them |
@@ -21,6 +22,7 @@ mod channel;
 mod channels;
 mod documents;
 mod emulator_state;
+mod encoder;
 mod life;
 mod region;
 mod regional;
@@ -34,29 +36,26 @@ mod tags;
 
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
-use crate::events::{Event, EventSender};
-use crate::limits::{MAX_CHANNELS, MAX_PRIORITY, MAX_REGIONS};
+use crate::events::EventSender;
+use crate::limits::{MAX_CHANNELS, MAX_REGIONS};
 use crate::options::Rates;
 use books::Books;
 pub(crate) use books::Outcome;
 pub use books::{OperationTally, Tally};
-use channel::Channel;
 pub(crate) use channel::Page;
 pub(crate) use channels::ChannelFilter;
 pub(crate) use documents::{Document, Kind, States};
 use emulator_state::EmulatorState;
+pub(crate) use encoder::{Ingest, IngestError};
 pub(crate) use life::Life;
 pub(crate) use regional::{Paging, Regional, Rejection};
 pub use report::{ChannelReport, Report};
 pub(crate) use resources::{Health, Session, StreamKey, Tags};
-use serde_json::{Map, Value};
 pub(crate) use settings::{ChannelChange, Settings};
 pub(crate) use snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
 
 /// Why a call that was signed, allowed and valid did not put metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,34 +68,6 @@ pub(crate) enum Refusal {
     NotFound,
     /// The channel has no live stream.
     NotBroadcasting,
-}
-
-/// Why an encoder was not let in, or had nothing to end.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum IngestError {
-    #[error("no channel has this stream key")]
-    UnknownKey,
-    #[error("the channel {0} is live already: a second encoder is refused")]
-    Live(Arc<str>),
-    #[error("the channel {0} has no live stream")]
-    Offline(Arc<str>),
-    #[error("the stream of the channel {0} cannot be taken over: {1}")]
-    TakeoverRefused(Arc<str>, &'static str),
-    #[error("priority must be 1 to {MAX_PRIORITY}")]
-    Priority,
-}
-
-/// What an encoder does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ingest {
-    /// It connects; with a priority, it takes a live stream over. 0 is none.
-    Begin { health: Health, priority: u32 },
-    /// What it sends is better or worse now; it connects if it was not.
-    Health(Health),
-    /// It disconnects.
-    End,
-    /// Its stream fails.
-    Fail,
 }
 
 /// Why a channel could not be made.
@@ -158,80 +129,6 @@ impl State {
         let key = state.channel(&arn)?.stream_key.as_deref()?;
         let key = state.regions.get(arn.home())?.stream_keys.get(key)?;
         Some(key.value.to_string())
-    }
-
-    /// An encoder that has a stream key's value; gives the channel.
-    pub(crate) fn ingest(&self, key: &str, ingest: Ingest) -> Result<Arc<str>, IngestError> {
-        let (mut state, _) = self.lock();
-        let arn = state.key_values.get(key).ok_or(IngestError::UnknownKey)?;
-        let arn = ChannelArn::parse(arn).ok_or(IngestError::UnknownKey)?;
-        let is_connected = state.channel(&arn).is_some_and(Channel::is_connected);
-        let offline = IngestError::Offline(arn.shared());
-        match ingest {
-            Ingest::Begin { priority, .. } if is_connected && priority > 0 => {
-                let taken = state.take_over(&arn, priority);
-                taken.map_err(|code| IngestError::TakeoverRefused(arn.shared(), code))?;
-            }
-            Ingest::Begin { .. } if is_connected => return Err(IngestError::Live(arn.shared())),
-            Ingest::Begin { priority, .. } if priority > MAX_PRIORITY => {
-                return Err(IngestError::Priority);
-            }
-            Ingest::Health(health) if is_connected => drop(state.set_health(&arn, health)),
-            Ingest::Begin { health, priority } => {
-                state.begin_stream(&arn, health, priority);
-            }
-            Ingest::Health(health) => {
-                state.begin_stream(&arn, health, 0);
-            }
-            Ingest::End if !state.end_stream(&arn, false) => return Err(offline),
-            Ingest::Fail if !state.end_stream(&arn, true) => return Err(offline),
-            Ingest::End | Ingest::Fail => {}
-        }
-        Ok(arn.shared())
-    }
-
-    /// Tells an event of a channel that nobody but `/_local/` knows of; gives it, or `None` if
-    /// there is no such channel.
-    pub(crate) fn post_event(
-        &self,
-        arn: &ChannelArn,
-        kind: &'static str,
-        name: &str,
-        code: Option<String>,
-        detail: Map<String, Value>,
-    ) -> Option<Event> {
-        let (mut state, _) = self.lock();
-        state.post(arn, kind, name, code, detail)
-    }
-
-    pub(crate) fn life(&self) -> Life {
-        self.lock().0.life
-    }
-
-    /// Holds for what happens from now on.
-    pub(crate) fn set_life(&self, life: Life) {
-        self.lock().0.life = life;
-    }
-
-    /// Runs the steps of streams at their times, whether or not anybody looks. Ends never.
-    pub(crate) async fn live(self: Arc<Self>) {
-        loop {
-            let next = {
-                let (state, now_us) = self.lock();
-                let next = state.due.keys().next();
-                next.map(|(at_us, _)| Duration::from_micros(at_us.saturating_sub(now_us)))
-            };
-            let wait = async {
-                match next {
-                    Some(wait) => sleep(wait).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = wait => {}
-                () = self.planned.notified() => {}
-            }
-        }
     }
 
     /// Counts the changes of what a restart must not lose.
