@@ -86,7 +86,7 @@ pub const CONFIGURATION: Target = Target {
 pub const JOURNAL_BLOCK: Target = Target {
     name: "journal_block",
     read: journal_block,
-    per_byte: 45,
+    per_byte: 48,
     fixed: 2 << 10,
 };
 

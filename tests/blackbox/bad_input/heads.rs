@@ -147,8 +147,8 @@ fn paths() -> Vec<Case> {
             method,
         ),
         (
-            "GET of an event",
-            "GET",
+            "POST of an event",
+            "POST",
             "/v1/channels/quiz/events/1",
             method,
         ),
