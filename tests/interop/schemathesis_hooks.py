@@ -56,7 +56,7 @@ def map_query(context, query):
 def before_call(context, case, kwargs):
     # A connection that became a WebSocket takes no more requests.
     kwargs["hooks"] = {"response": close_websocket}
-    if case.operation.definition.raw["operationId"] == "cancel":
+    if case.operation.definition.raw["operationId"] in ("cancel", "getEvent", "replace"):
         publish(case.path_parameters)
 
 
@@ -66,7 +66,7 @@ def close_websocket(response, **_):
 
 
 def publish(path_parameters):
-    """Only what was published can be cancelled, and once; what is due later is still there."""
+    """Only what was published can be cancelled, looked at or replaced; what is due later is still there."""
     events = f"{os.environ['CUEGATE_URL']}/v1/channels/{CHANNEL}/events"
     name = str(path_parameters.get("id"))
     at = int(time.time() * 1000) + 3_600_000

@@ -68,7 +68,7 @@ impl Call {
     ///
     /// `UnknownOperationException`.
     pub(crate) fn read(parts: &Parts, body: &[u8]) -> Result<Self, ApiError> {
-        let operation = Operation::route(&parts.method, parts.uri.path())?;
+        let operation = table::route(&parts.method, parts.uri.path())?;
         let member = operation.channel_member();
         let (channel, arns, input) = match operation.input(parts, body) {
             Ok(input) => {
@@ -171,7 +171,7 @@ fn handle_resources(
 
 /// Books a call whose body was too long to be read.
 pub(crate) fn too_large(shared: &Shared, parts: &Parts) -> ApiError {
-    match Operation::route(&parts.method, parts.uri.path()) {
+    match table::route(&parts.method, parts.uri.path()) {
         Ok(operation) => {
             if operation.is_put_metadata() {
                 shared.state.note(None, None, Outcome::Oversize);

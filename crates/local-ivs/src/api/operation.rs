@@ -1,8 +1,7 @@
 //! What an operation is: its name, rate and status, the shape of its input, and what reads it.
-//! The operations themselves stand in their families' files, and [`super::table`] has them all.
+//! The operations themselves stand in their families' files, and `table` has them all.
 
 use super::error::ApiError;
-use super::table;
 use crate::input::{self, Member, Members, Rule, Shape, Unknown};
 use crate::state::{Regional, Rejection};
 use http::request::Parts;
@@ -105,21 +104,12 @@ pub(super) const fn put_metadata(input: &'static [Member]) -> Operation {
 const TAGS: &str = "/tags/";
 
 impl Operation {
-    /// The operation a request line means.
-    ///
-    /// # Errors
-    ///
-    /// `UnknownOperationException`.
-    pub(super) fn route(method: &Method, path: &str) -> Result<&'static Self, ApiError> {
-        let is_meant = |operation: &&Self| match &operation.place {
-            Place::Body => {
-                method == Method::POST && path.strip_prefix('/') == Some(operation.name())
-            }
+    /// Whether a request line means it.
+    pub(super) fn is_meant_by(&self, method: &Method, path: &str) -> bool {
+        match &self.place {
+            Place::Body => method == Method::POST && path.strip_prefix('/') == Some(self.name()),
             Place::Tags(of) => method == of && tagged(path).is_some(),
-        };
-        table::all()
-            .find(is_meant)
-            .ok_or_else(|| ApiError::unknown_operation(method, path))
+        }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -226,7 +216,7 @@ mod tests {
     #[test]
     fn request_lines_mean_operations() {
         let check = |method: Method, path: &str, expected: Option<&str>| {
-            let routed = Operation::route(&method, path).ok();
+            let routed = super::super::table::route(&method, path).ok();
             assert_eq!(routed.map(Operation::name), expected, "{method} {path}");
         };
         check(Method::POST, "/GetStream", Some("GetStream"));

@@ -1,10 +1,12 @@
 //! All operations, by family: the whole API of Amazon IVS low-latency streaming.
 
+use super::error::ApiError;
 use super::operation::Operation;
 use super::{
     ad_configurations, channels, failover_slates, playback_keys, put_metadata, recordings,
     restriction_policies, stream_keys, streams, tags, viewer_sessions,
 };
+use http::Method;
 
 static FAMILIES: [&[Operation]; 11] = [
     put_metadata::OPERATIONS,
@@ -22,6 +24,17 @@ static FAMILIES: [&[Operation]; 11] = [
 
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
     FAMILIES.iter().copied().flatten()
+}
+
+/// The operation that a request line means.
+///
+/// # Errors
+///
+/// `UnknownOperationException`.
+pub(super) fn route(method: &Method, path: &str) -> Result<&'static Operation, ApiError> {
+    all()
+        .find(|operation| operation.is_meant_by(method, path))
+        .ok_or_else(|| ApiError::unknown_operation(method, path))
 }
 
 #[cfg(test)]
