@@ -20,6 +20,7 @@
 mod books;
 mod channel;
 mod channels;
+mod document;
 mod documents;
 mod emulator_state;
 mod encoder;
@@ -30,6 +31,7 @@ mod report;
 mod resources;
 mod settings;
 mod snapshot;
+mod steps;
 mod stream_keys;
 mod streams;
 mod tags;
@@ -44,17 +46,17 @@ pub(crate) use books::Outcome;
 pub use books::{OperationTally, Tally};
 pub(crate) use channel::Page;
 pub(crate) use channels::ChannelFilter;
-pub(crate) use documents::{Document, Kind, States};
+pub(crate) use document::{Document, Kind, States};
 use emulator_state::EmulatorState;
 pub(crate) use encoder::{Ingest, IngestError};
-pub(crate) use life::Life;
 pub(crate) use regional::{Paging, Regional, Rejection};
 pub use report::{ChannelReport, Report};
-pub(crate) use resources::{Health, Session, StreamKey, Tags};
-pub(crate) use settings::{ChannelChange, Settings};
+pub(crate) use resources::{Health, Session, StreamKey};
+pub(crate) use settings::{ChannelChange, Settings, Tags};
 pub(crate) use snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+pub(crate) use steps::Life;
 use tokio::sync::{Notify, watch};
 
 /// Why a call that was signed, allowed and valid did not put metadata.

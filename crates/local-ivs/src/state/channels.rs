@@ -1,9 +1,10 @@
 //! Channels: made with a stream key, changed for their next stream, deleted when offline.
 
+use super::Tags;
 use super::channel::Channel;
 use super::emulator_state::EmulatorState;
 use super::regional::{Listed, Paging, Regional, Rejection, list};
-use super::resources::{StreamKey, Tags};
+use super::resources::StreamKey;
 use super::settings::{ChannelChange, Settings};
 use crate::arn::ChannelArn;
 use crate::limits::{MAX_CHANNELS, QUOTA_CHANNELS};

@@ -4,9 +4,9 @@
 use super::Refusal;
 use super::books::{Books, BusiestSecond, Outcome};
 use super::channel::Channel;
-use super::life::{Due, Life};
 use super::region::Region;
 use super::settings::{ChannelChange, Settings};
+use super::steps::{Due, Life};
 use super::{ChannelError, OperationTally};
 use crate::arn::ChannelArn;
 use crate::events::EventSender;

@@ -2,8 +2,8 @@
 
 use super::State;
 use super::channel::Channel;
-use super::life::Life;
 use super::resources::Health;
+use super::steps::Life;
 use crate::arn::ChannelArn;
 use crate::events::Event;
 use crate::limits::MAX_PRIORITY;

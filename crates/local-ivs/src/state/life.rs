@@ -6,47 +6,13 @@
 use super::channel::Channel;
 use super::emulator_state::EmulatorState;
 use super::resources::{Health, Session, SessionEvent};
+use super::steps::{Due, Step};
 use crate::arn::ChannelArn;
 use crate::events::{self, Event};
 use crate::limits::MAX_SESSION_EVENTS;
 use crate::timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-
-/// How long a stream takes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Life {
-    /// From `Session Created` to `Stream Start`, when the channel is live.
-    pub(crate) stream_start_ms: u64,
-    /// From the first to the second of `Stream End` and `Session Ended`.
-    pub(crate) end_ms: u64,
-    /// `Session Ended` comes before `Stream End`, as it may.
-    pub(crate) session_ended_first: bool,
-}
-
-/// What happens to a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    SessionCreated,
-    StreamStart,
-    StreamFailure,
-    StreamEnd,
-    SessionEnded,
-    Health(Health),
-    Takeover,
-    TakeoverFailure(&'static str),
-}
-
-/// A step that waits for its time.
-#[derive(Debug)]
-pub(super) struct Due {
-    channel: ChannelArn,
-    /// The session's number.
-    session: u64,
-    step: Step,
-}
 
 impl EmulatorState {
     /// Has a step of a channel's latest session run at a time, or now.

@@ -5,7 +5,7 @@
 use super::Refusal;
 use super::books::Books;
 use super::channel::Channel;
-use super::documents::{Document, Documents};
+use super::document::{Document, Documents};
 use super::resources::StreamKey;
 use crate::arn::{ChannelArn, ResourceArn};
 use crate::limits::MAX_UNKNOWN_CHANNELS;

@@ -2,13 +2,10 @@
 //!
 //! Plain data, shared rather than copied, and saved in this form.
 
-use super::documents::Document;
-use super::settings::Settings;
+use super::document::Document;
+use super::settings::{Settings, Tags};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-pub(crate) type Tags = BTreeMap<String, String>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

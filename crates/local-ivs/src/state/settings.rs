@@ -3,12 +3,15 @@
 //! Pure: what one member may be by itself was checked before, and what exists is asked
 //! elsewhere.
 
-use super::Tags;
 use crate::arn::ChannelArn;
 use crate::faults::SplitMix64;
 use crate::ids::Ids;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// By their keys.
+pub(crate) type Tags = BTreeMap<String, String>;
 
 /// All of a channel but its stream and its stream key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

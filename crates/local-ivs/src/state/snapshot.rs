@@ -6,7 +6,7 @@
 
 use super::State;
 use super::channel::Channel;
-use super::documents::Document;
+use super::document::Document;
 use super::emulator_state::EmulatorState;
 use super::resources::{Health, Session, SessionEvent, StreamKey};
 use super::settings::Settings;

@@ -2,7 +2,8 @@
 
 use super::emulator_state::EmulatorState;
 use super::regional::{Listed, Paging, Regional, Rejection};
-use super::resources::{StreamKey, Tags};
+use super::resources::StreamKey;
+use super::settings::Tags;
 use std::sync::Arc;
 
 impl Regional<'_> {

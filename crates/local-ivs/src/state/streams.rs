@@ -2,9 +2,9 @@
 
 use super::channel::Channel;
 use super::emulator_state::EmulatorState;
-use super::life::Step;
 use super::regional::{Listed, Paging, Regional, Rejection, list};
 use super::resources::{Health, Session};
+use super::steps::Step;
 use crate::arn::ChannelArn;
 use crate::limits::{MAX_PRIORITY, MAX_TAKEOVERS};
 use std::sync::Arc;

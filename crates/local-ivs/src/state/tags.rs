@@ -1,7 +1,7 @@
 //! Tags of every resource that can have some, at most 50 each.
 
 use super::regional::{Regional, Rejection};
-use super::resources::Tags;
+use super::settings::Tags;
 use crate::arn::ResourceArn;
 use crate::limits::MAX_TAGS;
 use std::sync::Arc;

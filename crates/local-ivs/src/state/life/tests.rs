@@ -1,8 +1,8 @@
-use super::Life;
 use crate::arn::ChannelArn;
 use crate::clock::ManualClock;
 use crate::events::{Bus, Event, EventReceiver, News};
 use crate::options::Rates;
+use crate::state::Life;
 use crate::state::{Health, Ingest, IngestError, Refusal, State};
 use serde_json::{Value, json};
 use std::sync::Arc;
