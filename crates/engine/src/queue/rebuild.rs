@@ -267,7 +267,14 @@ impl Queue {
         let mut events: Vec<Held> = rebuild.events.into_values().collect();
         events.sort_unstable_by_key(|held| held.kept.place());
         let mut packed: HashMap<u64, u32> = HashMap::new();
-        for Held { kept, payload } in events {
+        let mut latest = Time::ZERO;
+        for Held { mut kept, payload } in events {
+            // What has no `at` was accepted in this order. The moments of changes that were written
+            // apart are some microseconds off against each other.
+            if kept.scheduled.is_none() {
+                latest = latest.max(kept.due);
+                kept.due = latest;
+            }
             let seq = kept.seq;
             let index = queue.put_back(kept);
             if payload.is_some() {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
+use std::time::SystemTime;
 
 const SECURITY: [(HeaderName, &str); 7] = [
     (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
@@ -27,7 +28,13 @@ const SECURITY: [(HeaderName, &str); 7] = [
 ];
 
 /// A call is signed, so that any page may make one.
-pub(super) fn add(headers: &mut HeaderMap) {
+///
+/// The date is the clock's of now: hyper's own stands still for as long as the clock is set back, and the
+/// SDKs sign by it.
+pub(super) fn add(headers: &mut HeaderMap, now: SystemTime) {
+    if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(now)) {
+        headers.insert(header::DATE, date);
+    }
     for (name, value) in SECURITY {
         headers.insert(name, HeaderValue::from_static(value));
     }

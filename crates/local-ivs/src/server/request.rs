@@ -51,7 +51,7 @@ pub(super) async fn answer(
             let mut response = answered.unwrap_or_else(ApiError::into_response);
             let all = response.headers_mut();
             all.insert(REQUEST_ID, shared.request_id());
-            headers::add(all);
+            headers::add(all, shared.state.clock().wall());
             response
         }
         Answer::Edge(response) => response,

@@ -591,3 +591,29 @@ fn what_cannot_be_used_is_told() {
     assert_eq!(rebuild.apply(packed), Err(Unusable::Number { number }));
     assert_eq!(rebuild.len(), 1);
 }
+
+/// Changes that were written apart have moments that were read apart.
+#[test]
+fn a_replaced_event_keeps_its_place_whatever_its_moment_is_off_by() {
+    for off in [Span::ZERO, Span::from_micros(7)] {
+        let mut first = Queue::new(Arc::new(array()), 1024, 1, Span::from_millis(200));
+        first.keep_changes();
+        for data in ["1", "2"] {
+            let event = event(data).id(data).ttl(60_000);
+            first.accept(ms(1000), event).expect("taken");
+        }
+        let mut changes = first.take_changes();
+        let moved = event("10").id("1").ttl(60_000);
+        first.replace(ms(1500), moved).expect("taken");
+        changes.extend(first.take_changes().into_iter().map(|change| match change {
+            Change::Queued(queued) => Change::Queued(QueuedEvent {
+                due: queued.due + off,
+                ..queued
+            }),
+            change => change,
+        }));
+        let mut second = rebuilt(array(), 1024, 1, ms(2000), changes);
+        let payload = second.take(ms(2000)).expect("two events");
+        assert_eq!(&*payload.text, "[10,2]", "{off:?}");
+    }
+}
