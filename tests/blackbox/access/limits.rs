@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::support::eventually;
+use crate::support::metrics::same;
 use crate::support::process::arn;
 use crate::support::ws::Client;
 
@@ -205,41 +206,22 @@ fn unfinished_messages_of_a_key() {
     let lines = ["greedy", "other"].map(|owner| key_lines(owner, "\"*\"", "\"publish\"", ""));
     let (gateway, _files) = gateway(&lines.concat());
     let ws = "/v1/channels/quiz/ws";
-    let mut clients: Vec<_> = (0..80)
+    let fit = (64 << 20) / SIZE;
+    let mut clients: Vec<_> = (0..fit + 10)
         .map(|_| Client::open_as(gateway.producers, ws, &bearer("greedy")))
         .collect();
-    for client in &mut clients {
-        let _ = client.begin(SIZE);
+    for (nth, client) in clients.iter_mut().enumerate() {
+        let expected = if nth < fit { Ok(()) } else { Err(1013) };
+        assert_eq!(client.hold(SIZE), expected, "message {nth}");
     }
-    let refused = || {
-        let name = r#"cuegate_events_rejected_total{code="rate_limited"}"#;
-        gateway.scrape().get(name)
-    };
-    let too_many = 80.0 - (f64::from(64 << 20) / 1e6).floor();
-    eventually("those beyond its part are refused", || {
-        (refused() >= too_many).then_some(())
-    });
-    // One that fits is completed by the pong to the server's ping, and closed for what it is then.
-    assert!(
-        clients
-            .iter_mut()
-            .rev()
-            .any(|client| client.close_code() == 1013)
-    );
+    let name = r#"cuegate_events_rejected_total{code="rate_limited"}"#;
+    assert!(same(gateway.scrape().get(name), 10.0));
     let post = |owner: &str, body: &str| {
         ask(gateway.producers, "POST", PATH, Some(&bearer(owner)), body).status
     };
     // Its bodies are of the same budget.
     let large = format!(r#"{{"data":{}1}}"#, " ".repeat(900_000));
-    eventually("there is no room for a body of it", || {
-        let is_full = post("greedy", &large) == 429;
-        if !is_full {
-            let mut client = Client::open_as(gateway.producers, ws, &bearer("greedy"));
-            let _ = client.begin(SIZE);
-            clients.push(client);
-        }
-        is_full.then_some(())
-    });
+    assert_eq!(post("greedy", &large), 429);
     assert_eq!(post("other", &large), 202);
     gateway.scrape().check_books(true);
 }

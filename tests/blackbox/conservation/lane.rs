@@ -114,6 +114,10 @@ impl Lane {
 
     /// The next process, ready; none if it was killed before, or had no room to start.
     fn start(&mut self) -> Option<Gateway> {
+        if self.random.u8(..100) < 25 {
+            // While nothing runs.
+            self.set_clock();
+        }
         let environment = self.clock.as_ref().map(WallClock::environment);
         let mut gateway = Gateway::spawn(&self.config(5), &environment.unwrap_or_default());
         if self.random.u8(..100) < 12 {
@@ -188,7 +192,8 @@ impl Lane {
 
     fn set_clock(&mut self) {
         if let Some(clock) = &self.clock {
-            clock.set(self.random.i32(-30..30));
+            let hours = self.random.i32(-1..=1);
+            clock.set(hours * 3600 + self.random.i32(-30..30));
         }
     }
 

@@ -87,6 +87,25 @@ impl Client {
         self.socket.get_mut().write_all(&frame)
     }
 
+    /// Sends the first fragment of a message that never ends, and a ping behind it: the answer comes once
+    /// the gateway has read all of that. Else the code with which it closed.
+    pub fn hold(&mut self, bytes: usize) -> Result<(), u16> {
+        let mut frames = vec![0x01, 0xff];
+        frames.extend_from_slice(&(bytes as u64).to_be_bytes());
+        frames.extend_from_slice(&[0; 4]);
+        frames.resize(frames.len() + bytes, b' ');
+        frames.extend_from_slice(&[0x89, 0x80, 0, 0, 0, 0]);
+        // One that is refused on the way may not be read to its end.
+        let _ = self.socket.get_mut().write_all(&frames);
+        loop {
+            match self.socket.read().expect("a pong or a close frame") {
+                Message::Pong(_) => return Ok(()),
+                Message::Close(Some(frame)) => return Err(frame.code.into()),
+                _ => {}
+            }
+        }
+    }
+
     /// The next message that is text, as JSON.
     pub fn next(&mut self) -> Value {
         loop {
