@@ -104,7 +104,8 @@ impl Rebuild {
     }
 
     /// Forgets ids that a queue would have forgotten by `now`, as [`Queue::rebuild`] does. Called
-    /// after every block, it keeps a long journal from needing more memory than its queue did.
+    /// after every group of changes that were taken together, it keeps a long journal from needing
+    /// more memory than its queue did.
     pub fn forget(&mut self, now: Time, dedup_max_ids: usize) {
         self.ids.forget(now, dedup_max_ids, usize::MAX);
     }
