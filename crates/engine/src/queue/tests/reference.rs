@@ -128,6 +128,11 @@ impl Reference {
         }
     }
 
+    pub(super) fn forget(&mut self, id: &str) {
+        self.ids
+            .retain(|known| known.fate.is_none() || &*known.id != id);
+    }
+
     /// A crash: nobody waits any more, and nobody knows of any call how it ended.
     pub(super) fn crash(&mut self, now: Time) {
         let packed = self.outs.iter_mut().flat_map(|out| &mut out.entries);

@@ -84,13 +84,23 @@ impl Pair {
             }
         }
         self.queue.demand(self.now);
-        for (queue, from) in queues.iter_mut().zip(["the changes", "a snapshot"]) {
+        for queue in &mut queues {
             queue.demand(self.now);
-            let expected = standing(&self.queue);
+            for id in displaced(queue, &self.queue) {
+                self.queue.ids.forget_ended(&id);
+                self.model.forget(&id);
+            }
+        }
+        let expected = standing(&self.queue);
+        for (queue, from) in queues.iter_mut().zip(["the changes", "a snapshot"]) {
             forget_others(queue, &expected);
             let now = standing(queue);
             let missing: Vec<_> = expected.iter().filter(|one| !now.contains(one)).collect();
-            assert_eq!(now.len(), expected.len(), "from {from}, without {missing:?}");
+            assert_eq!(
+                now.len(),
+                expected.len(),
+                "from {from}, without {missing:?}"
+            );
             for (now, expected) in now.iter().zip(&expected) {
                 assert_eq!(now, expected, "from {from}");
             }
@@ -132,8 +142,32 @@ impl Pair {
     }
 }
 
-/// Everything alive. How an event in a payload has aged does not matter before it is out of
-/// it, and then it catches up at once.
+/// The ids that the rebuilt queue no longer remembers, as it may where it remembers as many as the
+/// bound allows, and each has a window that ends later. The other queue may have forgotten some of
+/// those, because of ids that were accepted anew since.
+fn displaced(rebuilt: &Queue, other: &Queue) -> Vec<Arc<str>> {
+    let remembered = |queue: &Queue| -> Vec<(Time, Arc<str>)> {
+        let known = queue.ids.remembered(queue.now);
+        known
+            .map(|(id, until, _)| (until, Arc::clone(id)))
+            .collect()
+    };
+    let kept = remembered(rebuilt);
+    let mut displaced = remembered(other);
+    displaced.retain(|one| !kept.contains(one));
+    for (until, id) in &displaced {
+        assert!(
+            kept.len() >= rebuilt.policy().dedup_max_ids,
+            "{id}: there was room"
+        );
+        assert!(
+            kept.iter().all(|(kept, _)| kept >= until),
+            "{id} had its place"
+        );
+    }
+    displaced.into_iter().map(|(_, id)| id).collect()
+}
+
 /// Where the number of ids is bounded, a queue may have forgotten one because of another that was
 /// accepted anew since. The rebuilt one, which only sees what was left, remembers it.
 fn forget_others(queue: &mut Queue, expected: &[Change]) {
@@ -146,6 +180,8 @@ fn forget_others(queue: &mut Queue, expected: &[Change]) {
     }
 }
 
+/// Everything alive. How an event in a payload has aged does not matter before it is out of
+/// it, and then it catches up at once.
 fn standing(queue: &Queue) -> Vec<Change> {
     let mut changes = queue.snapshot();
     let (mut packed, mut last) = (Vec::new(), None);
