@@ -35,3 +35,64 @@ def deflate(octets, dictionary=None, strategy=zlib.Z_DEFAULT_STRATEGY):
 
 def compressed(text):
     return "~0" + base91(deflate(text.encode()))
+
+
+def unbase91(text):
+    """The bytes of basE91 text; `None` where a character is none of its alphabet."""
+    out, bits, held, value = bytearray(), 0, 0, None
+    for character in text:
+        digit = ALPHABET.find(character)
+        if digit < 0:
+            return None
+        if value is None:
+            value = digit
+            continue
+        value += digit * 91
+        bits |= value << held
+        held += 13 if value & 8191 > 88 else 14
+        while held > 7:
+            out.append(bits & 255)
+            bits >>= 8
+            held -= 8
+        value = None
+    if value is not None:
+        out.append((bits | value << held) & 255)
+    return bytes(out)
+
+
+def inflate(octets):
+    """The text of a compressed payload; `None` where it is none: one whole stream, nothing behind it, UTF-8, within the bound."""
+    reader = zlib.decompressobj(-15, DICTIONARY)
+    try:
+        plain = reader.decompress(octets, DECODED_MAX + 1)
+        if len(plain) > DECODED_MAX or not reader.eof or reader.unused_data:
+            return None
+        return plain.decode()
+    except (zlib.error, UnicodeDecodeError):
+        return None
+
+
+def decoded(body):
+    octets = unbase91(body)
+    return None if octets is None else inflate(octets)
+
+
+def digits(number, count):
+    """A number in characters of the alphabet, the low ones first."""
+    return "".join(ALPHABET[number // 91**place % 91] for place in range(count))
+
+
+def identity(body):
+    """FNV-1a-32 of the text, mod 91^4, in 4 characters."""
+    hashed = 0x811C9DC5
+    for octet in body.encode():
+        hashed = (hashed ^ octet) * 0x01000193 & 0xFFFFFFFF
+    return digits(hashed % 91**4, 4)
+
+
+def slices(text, count):
+    """A plain payload in form `~2`, in so many slices of about the same size."""
+    body = base91(deflate(text.encode()))
+    size = -(-len(body) // count)
+    head = "~2" + identity(body)
+    return [head + ALPHABET[i] + ALPHABET[count] + body[i * size : (i + 1) * size] for i in range(count)]
