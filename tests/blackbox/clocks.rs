@@ -169,3 +169,22 @@ fn numbers_of_payloads_never_go_back() {
     assert_eq!(numbers.len(), 6, "{numbers:?}");
     assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
 }
+
+/// AWS's SDKs correct their own clock by the `Date` of an answer, and sign by that.
+#[test]
+fn the_date_of_answers_follows_a_clock_that_is_set() {
+    let Some(lives) = Lives::new() else { return };
+    let gateway = lives.start();
+    // In seconds behind the true clock.
+    let behind = || {
+        let answer = gateway.request("GET", "/v1/channels/quiz");
+        let date = httpdate::parse_http_date(answer.header("date")).expect("a date");
+        let since = date.duration_since(UNIX_EPOCH).expect("after 1970");
+        real_ms() / 1000 - i64::try_from(since.as_secs()).expect("this century")
+    };
+    let hour = i64::from(HOUR);
+    // Of every thread, in case each has a clock of its own.
+    assert!((0..100).all(|_| (0..60).contains(&behind())));
+    lives.set(&gateway, -HOUR);
+    assert!((0..100).all(|_| (hour..hour + 60).contains(&behind())));
+}

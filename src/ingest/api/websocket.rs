@@ -5,6 +5,7 @@
 //! `WS_ACK_EVERY` messages at the latest. While answers cannot be written nothing is read,
 //! so that a client that does not read cannot make anything grow.
 
+mod frames;
 mod handshake;
 mod input;
 mod unfinished;
@@ -118,8 +119,9 @@ fn accept(context: Arc<ApiContext>, session: Session, mut request: Request) -> R
         if let Ok(upgraded) = upgrade.await {
             let own = session.caller().limits().map(|it| it.bodies.clone());
             let share = Share::of(context.bodies.clone(), own);
-            let socket = Metered::new(TokioIo::new(upgraded), share);
-            let config = Some(config(context.settings().server.max_body_bytes));
+            let message_max = context.settings().server.max_body_bytes.min(WS_MESSAGE_MAX);
+            let socket = Metered::new(TokioIo::new(upgraded), share, message_max);
+            let config = Some(config(message_max));
             let socket = WebSocketStream::from_raw_socket(socket, Role::Server, config).await;
             Conversation::new(context, session, socket, opened)
                 .run()
@@ -129,14 +131,14 @@ fn accept(context: Arc<ApiContext>, session: Session, mut request: Request) -> R
     response
 }
 
-fn config(max_body_bytes: usize) -> WebSocketConfig {
-    let message = max_body_bytes.min(WS_MESSAGE_MAX);
+fn config(message_max: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(WS_READ_BUFFER)
         .write_buffer_size(WS_WRITE_BUFFER)
         .max_write_buffer_size(WS_WRITE_BUFFER_MAX)
-        .max_message_size(Some(message))
-        .max_frame_size(Some(message))
+        .max_message_size(Some(message_max))
+        // A longer frame of a message comes in fragments.
+        .max_frame_size(Some(message_max.min(WS_READ_BUFFER)))
 }
 
 /// One connection. It counts as one for as long as it lives.

@@ -4,6 +4,7 @@
 //! It knows nothing of events or operators. A connection counts until its socket is closed, as a
 //! WebSocket too; who gives way when there are too many is for [`places`](self::permits) to say.
 
+mod date;
 pub mod descriptors;
 pub mod origins;
 pub mod permits;
@@ -15,8 +16,10 @@ pub mod tls;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
+use axum::http::header::DATE;
 use axum::http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -37,6 +40,7 @@ use crate::ingest::limits::{
 };
 use crate::refusal::{Code, Refusal};
 use crate::telemetry::{Meters, RequestId, Transport};
+use date::Date;
 use permits::{Permit, Permits};
 use timeout_io::{Guarded, TimeoutIo};
 use tls::Tls;
@@ -56,6 +60,7 @@ pub async fn serve(
         router,
         builder: builder(options.h2_streams),
         options,
+        date: Arc::default(),
         life: life.clone(),
     });
     let waiting_room = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
@@ -128,6 +133,7 @@ struct Server {
     router: Router,
     builder: auto::Builder<TokioExecutor>,
     options: Options,
+    date: Arc<Date>,
     life: watch::Receiver<Life>,
 }
 
@@ -179,16 +185,19 @@ impl Server {
                 request.extensions_mut().insert(certificate.clone());
             }
             let under_way = progress.begin();
-            let progress = Arc::clone(&progress);
+            let (progress, date) = (Arc::clone(&progress), Arc::clone(&self.date));
             let answer = match request_head::check(&request) {
                 Ok(()) => Ok(self.router.clone().call(request)),
                 Err(refusal) => Err(request_head::refuse(&refusal, request.headers())),
             };
             async move {
-                let response = match answer {
+                let mut response = match answer {
                     Ok(answer) => answer.await?,
                     Err(refusal) => refusal,
                 };
+                if let Some(date) = date.at(SystemTime::now()) {
+                    response.headers_mut().insert(DATE, date);
+                }
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     progress.exempt();
                 }

@@ -2,7 +2,7 @@
 //! take. It is held until it is, so that it counts as an unfinished body does.
 //!
 //! The WebSocket itself says nothing of it. So its bytes are looked at on their way, no further than
-//! to the lengths of frames (RFC 6455, section 5.2).
+//! to the heads of frames.
 
 use std::io;
 use std::pin::Pin;
@@ -11,8 +11,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::frames::Frames;
 use crate::access::BodyBudget;
-use crate::ingest::limits::BODY_TIME;
+use crate::ingest::limits::{BODY_TIME, WS_READ_BUFFER};
 use crate::ingest::parse::share::Share;
 use crate::refusal::{Code, Refusal};
 
@@ -28,11 +29,11 @@ pub struct Metered<I> {
 }
 
 impl<I> Metered<I> {
-    /// What is read of `io` counts in `share`.
-    pub const fn new(io: I, share: Share<BodyBudget>) -> Self {
+    /// What is read of `io` counts in `share`; `message_max`: the longest message, in bytes.
+    pub const fn new(io: I, share: Share<BodyBudget>, message_max: usize) -> Self {
         Self {
             io,
-            frames: Frames::new(),
+            frames: Frames::new(WS_READ_BUFFER, message_max),
             share,
             since: None,
             sleep: None,
@@ -50,10 +51,9 @@ impl<I> Metered<I> {
         &mut self.io
     }
 
-    fn took(&mut self, bytes: &[u8]) {
-        self.frames.took(bytes);
+    fn note(&mut self) {
         let unfinished = self.frames.unfinished();
-        let number = self.frames.complete;
+        let number = self.frames.complete();
         if unfinished == 0 {
             self.since = None;
         } else if self.since.is_none_or(|(earlier, _)| earlier != number) {
@@ -83,6 +83,31 @@ impl<I> Metered<I> {
     }
 }
 
+impl<I: AsyncRead + Unpin> Metered<I> {
+    /// Reads and passes on. `true`: something was passed on, or there is nothing more to come.
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<bool>> {
+        let before = self.frames.before();
+        let had = before.len();
+        let most = self.frames.most().min(buffer.remaining());
+        let room = buffer.initialize_unfilled_to(most);
+        room[..had].copy_from_slice(before);
+        let mut part = ReadBuf::new(room);
+        part.set_filled(had);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut part))?;
+        if part.filled().len() == had {
+            return Poll::Ready(Ok(true));
+        }
+        let passed = self.frames.took(part.filled_mut());
+        buffer.advance(passed);
+        self.note();
+        Poll::Ready(Ok(passed > 0))
+    }
+}
+
 impl<I: AsyncRead + Unpin> AsyncRead for Metered<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -92,10 +117,18 @@ impl<I: AsyncRead + Unpin> AsyncRead for Metered<I> {
         if self.refused.is_some() {
             return Poll::Pending;
         }
-        let before = buffer.filled().len();
-        if let Poll::Ready(result) = Pin::new(&mut self.io).poll_read(cx, buffer) {
-            self.took(&buffer.filled()[before..]);
-            return Poll::Ready(result);
+        if self.frames.is_ours() {
+            buffer.put_slice(self.frames.before());
+            self.frames.passed();
+            return Poll::Ready(Ok(()));
+        }
+        while let Poll::Ready(result) = self.poll_more(cx, buffer) {
+            if result? {
+                return Poll::Ready(Ok(()));
+            }
+            if self.refused.is_some() {
+                return Poll::Pending;
+            }
         }
         ready!(self.poll_late(cx));
         let detail = "a message came too slowly";
@@ -134,173 +167,22 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Metered<I> {
     }
 }
 
-/// Longest head of a frame: two bytes, a length of eight, a mask of four.
-const HEAD_MAX: usize = 14;
-
-/// Frames by their lengths.
-struct Frames {
-    head: [u8; HEAD_MAX],
-    /// How much of the head has come.
-    had: usize,
-    /// What is to come of the payload.
-    left: u64,
-    /// The present frame is a ping, a pong or a close: it is no part of the message around it.
-    is_control: bool,
-    /// The message ends with the present frame.
-    is_last: bool,
-    /// Bytes of the message that is not complete.
-    message: usize,
-    /// Messages that are.
-    complete: u64,
-}
-
-impl Frames {
-    const fn new() -> Self {
-        Self {
-            head: [0; HEAD_MAX],
-            had: 0,
-            left: 0,
-            is_control: false,
-            is_last: false,
-            message: 0,
-            complete: 0,
-        }
-    }
-
-    /// Bytes of the message that is not complete, with its heads.
-    const fn unfinished(&self) -> usize {
-        self.message + self.had
-    }
-
-    fn took(&mut self, mut bytes: &[u8]) {
-        while let Some((first, rest)) = bytes.split_first() {
-            if self.left == 0 {
-                bytes = rest;
-                self.head_took(*first);
-            } else {
-                let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-                let taken = left.min(bytes.len());
-                bytes = &bytes[taken..];
-                self.left -= taken as u64;
-                self.count(taken);
-                self.end_if_whole();
-            }
-        }
-    }
-
-    fn head_took(&mut self, byte: u8) {
-        self.head[self.had] = byte;
-        self.had += 1;
-        let Some(length) = self.length() else {
-            return;
-        };
-        self.is_control = self.head[0] & 0x08 != 0;
-        self.is_last = self.head[0] & 0x80 != 0;
-        self.left = length;
-        self.count(self.had);
-        self.had = 0;
-        self.end_if_whole();
-    }
-
-    /// The length of the payload, once the whole head is there.
-    fn length(&self) -> Option<u64> {
-        let head = &self.head[..self.had];
-        let second = *head.get(1)?;
-        let size = match second & 0x7f {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        let mask = if second & 0x80 == 0 { 0 } else { 4 };
-        if head.len() < 2 + size + mask {
-            return None;
-        }
-        let length = head[2..2 + size].iter();
-        let long = length.fold(0, |length, byte| length << 8 | u64::from(*byte));
-        Some(if size == 0 {
-            u64::from(second & 0x7f)
-        } else {
-            long
-        })
-    }
-
-    const fn count(&mut self, bytes: usize) {
-        if !self.is_control {
-            self.message += bytes;
-        }
-    }
-
-    const fn end_if_whole(&mut self) {
-        if self.left == 0 && !self.is_control && self.is_last {
-            self.message = 0;
-            self.complete += 1;
-        }
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
+    use super::super::frames::tests::{TEXT, frame};
     use super::*;
     use crate::ingest::limits::BODIES_MAX_BYTES;
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    const MORE: u8 = 0;
-    const TEXT: u8 = 1;
-    const PING: u8 = 9;
-
-    /// A frame as clients send them.
-    fn frame(opcode: u8, is_last: bool, payload: usize) -> Vec<u8> {
-        let mut bytes = vec![opcode | if is_last { 0x80 } else { 0 }];
-        match payload {
-            0..126 => bytes.push(0x80 | u8::try_from(payload).unwrap()),
-            126..0x1_0000 => {
-                bytes.push(0xfe);
-                bytes.extend(u16::try_from(payload).unwrap().to_be_bytes());
-            }
-            _ => {
-                bytes.push(0xff);
-                bytes.extend((payload as u64).to_be_bytes());
-            }
-        }
-        bytes.extend([1, 2, 3, 4]);
-        bytes.resize(bytes.len() + payload, b'1');
-        bytes
-    }
-
-    #[test]
-    fn what_is_unfinished_is_known_whatever_comes_in_whatever_pieces() {
-        // What comes, and how much is unfinished then.
-        let stream = [
-            (frame(TEXT, true, 3), 0),
-            (frame(TEXT, true, 0), 0),
-            (frame(PING, true, 100), 0),
-            (frame(TEXT, true, 200), 0),
-            (frame(TEXT, true, 70_000), 0),
-            (frame(TEXT, false, 100), 106),
-            (frame(PING, true, 5), 106),
-            (frame(MORE, false, 300), 106 + 308),
-            (frame(MORE, true, 1), 0),
-            (frame(TEXT, true, 70_000)[..1000].to_vec(), 1000),
-        ];
-        for piece in [1, 2, 7, 1000, usize::MAX] {
-            let mut frames = Frames::new();
-            for (bytes, unfinished) in &stream {
-                for piece in bytes.chunks(piece) {
-                    frames.took(piece);
-                }
-                assert_eq!(frames.unfinished(), *unfinished, "pieces of {piece}");
-            }
-            assert_eq!(frames.complete, 5);
-        }
-    }
+    const MESSAGE_MAX: usize = 1 << 20;
 
     #[tokio::test(start_paused = true)]
     async fn a_message_has_its_time_and_its_part_of_the_budget() {
         let all = BodyBudget::default();
         let (mut client, server) = duplex(1 << 16);
-        let mut server = Metered::new(server, Share::of(all.clone(), None));
+        let mut server = Metered::new(server, Share::of(all.clone(), None), MESSAGE_MAX);
         let half = &frame(TEXT, true, 100)[..50];
         let read = async |server: &mut Metered<_>| {
             let mut buffer = [0; 1024];
@@ -327,7 +209,7 @@ mod tests {
 
         all.take(BODIES_MAX_BYTES - 49);
         let (mut client, server) = duplex(1 << 16);
-        let mut server = Metered::new(server, Share::of(all.clone(), None));
+        let mut server = Metered::new(server, Share::of(all.clone(), None), MESSAGE_MAX);
         client.write_all(half).await.unwrap();
         read(&mut server).await.unwrap().unwrap();
         let code = server.refused().map(|refusal| refusal.code);
