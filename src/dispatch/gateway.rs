@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use engine::{Admission, Cancelled, Event, EventState, Refusal, Replaced, Time};
+use tokio::sync::Semaphore;
 use tokio::sync::broadcast;
 
 use super::channel::{Channel, Delivered, State};
@@ -81,6 +82,8 @@ pub struct Gateway {
     pub(super) replaying: Mutex<()>,
     /// Where ids are forgotten when memory is short.
     pub(super) remembered: Mutex<Remembered>,
+    /// One list of what is queued at a time.
+    pub(super) listing: Semaphore,
     /// When the drain is over, in µs of the engine's clock; 0: there is none.
     draining_until: AtomicU64,
 }
@@ -104,6 +107,7 @@ impl Gateway {
             settings: RwLock::new(Arc::clone(&settings)),
             replaying: Mutex::default(),
             remembered: Mutex::default(),
+            listing: Semaphore::const_new(1),
             draining_until: AtomicU64::new(0),
         };
         let abandon = settings.account_defaults.abandon;

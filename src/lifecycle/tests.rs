@@ -82,7 +82,7 @@ async fn a_fault_is_for_the_task_of_that_name() {
 
 /// Every place that starts a task or a thread, how many it has, and what a panic of theirs does.
 /// A new one: either it is spawned by the supervisor, or it belongs here with its reason.
-const LOOKED_AT: [(&str, usize, &str); 16] = [
+const LOOKED_AT: [(&str, usize, &str); 17] = [
     ("admin/mod.rs", 1, "one scrape, whose answer is a 500"),
     (
         "admin/views.rs",
@@ -105,6 +105,11 @@ const LOOKED_AT: [(&str, usize, &str); 16] = [
     ("cli/send/input.rs", 1, "of a command: it ends the input"),
     ("dispatch/account.rs", 1, "supervised"),
     ("dispatch/driver.rs", 1, "supervised"),
+    (
+        "dispatch/listing.rs",
+        1,
+        "one list of what is queued, whose answer says that it failed",
+    ),
     ("ingest/api/websocket.rs", 1, "one client's connection"),
     ("ingest/listener/mod.rs", 2, "one client's connection"),
     ("journal/mod.rs", 2, "supervised"),

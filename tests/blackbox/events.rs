@@ -199,3 +199,87 @@ fn it_survives_a_restart() {
     second.drained("quiz");
     assert_eq!(all_items(&second.taken("quiz")), r#"{"d":10},{"d":2}"#);
 }
+
+fn list(gateway: &Gateway, query: &str) -> Value {
+    let answer = gateway.request("GET", &format!("/v1/channels/quiz/events{query}"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+fn ids(page: &Value) -> Vec<&str> {
+    let events = page["events"].as_array().expect("a list").iter();
+    events
+        .map(|event| event["id"].as_str().unwrap_or("-"))
+        .collect()
+}
+
+#[test]
+fn what_is_queued_is_listed_in_its_order() {
+    let gateway = Gateway::start(&local("", &[("quiz", "")]));
+    assert_eq!(list(&gateway, ""), json!({"events": [], "next": null}));
+    gateway.pause("quiz");
+    let later = from_now(3_600_000);
+    gateway.publish(
+        "quiz",
+        &format!(
+            r#"[{{"data":{{"a":1}},"id":"low","priority":"low","key":"k","type":"t"}},
+                {{"data":"x","id":"cue","at":{later},"type":"cue"}},
+                {{"data":2,"id":"behind","priority":"high","key":"k"}},
+                {{"data":3,"priority":"high"}},
+                {{"data":"é","id":"raw","envelope":"raw","type":"t"}}]"#
+        ),
+    );
+    let page = list(&gateway, "");
+    assert_eq!(ids(&page), ["-", "raw", "low", "behind", "cue"]);
+    assert_eq!(page["next"], Value::Null);
+    let low = &page["events"][2];
+    assert_eq!(
+        low,
+        &json!({"id": "low", "type": "t", "key": "k", "priority": "low", "state": "waiting", "eta_ms": null, "data": {"a": 1}})
+    );
+    assert_eq!(page["events"][1]["data"], "é");
+    let cue = &page["events"][4];
+    assert_eq!(cue["state"], "scheduled");
+    assert_eq!(cue["at"], state(&gateway, "cue")["at"]);
+    // A page at a time, and filtered.
+    let mut after = String::new();
+    let mut all = Vec::new();
+    loop {
+        let page = list(&gateway, &format!("?limit=2{after}"));
+        all.extend(ids(&page).into_iter().map(str::to_owned));
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        after = format!("&after={next}");
+    }
+    assert_eq!(all, ["-", "raw", "low", "behind", "cue"]);
+    assert_eq!(ids(&list(&gateway, "?type=t")), ["raw", "low"]);
+    assert_eq!(ids(&list(&gateway, "?key=k")), ["low", "behind"]);
+    assert_eq!(ids(&list(&gateway, "?key=k&type=t")), ["low"]);
+    assert!(ids(&list(&gateway, "?type=none")).is_empty());
+    for (query, detail) in [
+        ("?limit=0", "limit"),
+        ("?limit=1001", "limit"),
+        ("?limit=x", "limit"),
+        ("?type=", "type is empty"),
+        ("?key=", "key is empty"),
+        ("?after=x", "after"),
+        ("?after=1-2-3-4", "after"),
+        ("?all=true", "all"),
+        ("?limit=1&limit=1", "twice"),
+    ] {
+        let path = format!("/v1/channels/quiz/events{query}");
+        let answer = gateway.request("GET", &path);
+        check_problem(&answer, 400, "malformed");
+        assert!(answer.text().contains(detail), "{query}: {}", answer.text());
+    }
+    gateway.resume("quiz");
+    eventually("the rest leaves", || {
+        let page = list(&gateway, "");
+        (ids(&page) == ["cue"]).then(|| {
+            let eta = page["events"][0]["eta_ms"].as_u64().expect("a number");
+            assert!((3_000_000..=3_600_000).contains(&eta), "{eta}");
+        })
+    });
+    gateway.scrape().check_books(false);
+}

@@ -28,8 +28,8 @@ pub use policy::{
 };
 pub use queue::{
     Admission, Cancelled, Change, DeadLetter, DeadLetterReason, Depth, End, Ended, EventState,
-    Fate, Ledger, Payload, PayloadId, Queue, QueuedEvent, Rebuild, Refusal, Replaced, Scheduled,
-    Settled, Unusable,
+    Fate, Ledger, Listed, NoRank, Outline, Page, Payload, PayloadId, Queue, QueuedEvent, Rank,
+    Rebuild, Refusal, Replaced, Scheduled, Settled, Spot, Unusable,
 };
 pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus};
 pub use time::{Span, Time, Wall};

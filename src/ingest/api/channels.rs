@@ -1,7 +1,6 @@
 //! Status, cancellation, purge, pause and resume: what acts on a channel rather than
 //! publishing to it. Works while draining too.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
@@ -19,7 +18,6 @@ use crate::access::Caller;
 use crate::config::{Scope, Settings, UpstreamMode};
 use crate::dispatch::ChannelReport;
 use crate::ingest::context::{ApiContext, Authenticated, Request, named};
-use crate::ingest::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::ingest::parse::query::Query;
 use crate::refusal::{Code, Refusal};
 use crate::telemetry::actions::Action;
@@ -125,16 +123,7 @@ fn page(
     mut query: Query<'_>,
 ) -> Result<(Page, usize), Refusal> {
     context.may(caller, Scope::Read)?;
-    let limit = match query.take("limit") {
-        None => PAGE_DEFAULT,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|n| (1..=PAGE_MAX).contains(n))
-            .ok_or_else(|| {
-                Refusal::malformed(format!("limit is not an integer from 1 to {PAGE_MAX}"))
-            })?,
-    };
+    let limit = query.limit()?;
     let after = query.take("after");
     let part = query.take("q").unwrap_or_default().to_ascii_lowercase();
     let contains = |text: &str| part.is_empty() || text.to_ascii_lowercase().contains(&part);
@@ -220,11 +209,7 @@ pub(super) async fn purge(
 /// forgotten or came out empty must not become everything.
 fn purged(query: Option<&str>) -> Result<(Option<String>, Option<String>), Refusal> {
     let mut query = Query::of(query, &["type", "key", "all"])?;
-    let mut filter = |name: &str| match query.take(name) {
-        Some(value) if value.is_empty() => Err(Refusal::malformed(format!("{name} is empty"))),
-        value => Ok(value.map(Cow::into_owned)),
-    };
-    let (kind, key) = (filter("type")?, filter("key")?);
+    let (kind, key) = (query.filter("type")?, query.filter("key")?);
     match (
         query.take("all").as_deref(),
         kind.is_some() || key.is_some(),

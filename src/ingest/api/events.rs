@@ -1,16 +1,17 @@
-//! One event by its id: what became of it, and another in its place. (Its cancellation is
-//! `control`'s.)
+//! What is queued, and one event by its id: what became of it, and another in its place. (Its cancellation is
+//! [`super::channels`]'s.)
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use engine::{End, EventState, Fate, Replaced, Wall};
+use engine::{Data, End, EventState, Fate, Listed, Rank, Replaced, Wall};
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -21,9 +22,9 @@ use super::openapi::{self, params};
 use super::publish::accepted;
 use crate::access::Caller;
 use crate::config::Scope;
-use crate::dispatch::Channel;
+use crate::dispatch::{Channel, Wanted};
 use crate::ingest::admission::{self, Tally};
-use crate::ingest::context::{ApiContext, Authenticated, with_reader};
+use crate::ingest::context::{ApiContext, Authenticated, named, with_reader};
 use crate::ingest::limits::CLOUDEVENT_ID_MAX;
 use crate::ingest::parse::batch;
 use crate::ingest::parse::body;
@@ -37,7 +38,7 @@ use crate::telemetry::Transport;
 /// A channel and an event's id in the path.
 type EventPath = Result<Path<(String, String)>, PathRejection>;
 
-fn named(path: EventPath) -> Result<(String, String), Refusal> {
+fn event_named(path: EventPath) -> Result<(String, String), Refusal> {
     path.map(|Path(names)| names)
         .map_err(|_| Refusal::new(Code::UnknownEvent, "the path is not UTF-8"))
 }
@@ -126,7 +127,7 @@ pub(super) async fn state(
     Authenticated(caller): Authenticated,
     path: EventPath,
 ) -> Result<Response, Refusal> {
-    let (name, id) = named(path)?;
+    let (name, id) = event_named(path)?;
     let channel = context.channel(&caller, Scope::Read, &name)?;
     let state = context
         .gateway
@@ -134,6 +135,110 @@ pub(super) async fn state(
         .ok_or_else(|| Refusal::new(Code::UnknownEvent, "no event with this id is remembered"))?;
     let origin = context.gateway.clock().wall_origin();
     Ok(json_of(&Report::of(id, state, |time| time.wall(origin))))
+}
+
+/// A page of what is queued.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct QueuePage {
+    /// In the order they would leave: what is in a payload first, what is scheduled last.
+    events: Vec<Queued>,
+    /// The value of `after` for the next page; null on the last page.
+    #[schema(required = true)]
+    next: Option<String>,
+}
+
+/// A queued event.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = QueuedEvent)]
+struct Queued {
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    id: Option<Arc<str>>,
+    /// Its type.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    kind: Option<Arc<str>>,
+    /// Its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    key: Option<Arc<str>>,
+    /// As it is now: it rises with age.
+    priority: &'static str,
+    /// `in_flight`, `waiting` or `scheduled`.
+    state: &'static str,
+    /// The `n` of the payload that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<u64>,
+    /// When it is due, if it is scheduled. RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    /// How long it takes until it leaves, in ms: at the present pace, or until it is due. Null while the
+    /// channel is paused or offline.
+    #[schema(required = true)]
+    eta_ms: Option<u64>,
+    /// What players get.
+    #[schema(value_type = serde_json::Value)]
+    data: Box<RawValue>,
+}
+
+impl Queued {
+    fn of(listed: Listed, eta_ms: Option<u64>, wall_of: impl Fn(engine::Time) -> Wall) -> Self {
+        let Report { state, n, at, .. } = Report::of(String::new(), listed.state, wall_of);
+        let data = match &listed.data {
+            Data::Json(text) => RawValue::from_string(text.to_string()),
+            Data::Verbatim(text) => to_raw_value(&**text),
+        };
+        Self {
+            id: listed.id,
+            kind: listed.kind,
+            key: listed.key,
+            priority: listed.priority.name(),
+            state,
+            n,
+            at,
+            eta_ms,
+            // It was checked when it came.
+            data: data.unwrap_or_default(),
+        }
+    }
+}
+
+/// Returns what is queued, in the order it would leave, a page at a time.
+///
+/// The order is that of the moment: between two pages events come and leave. One that stays in its place
+/// is on one of them.
+#[utoipa::path(
+    get, path = "/v1/channels/{channel}/events", tag = openapi::EVENTS, operation_id = "listEvents",
+    params(params::Channel, params::Listing), responses(ListAnswers)
+)]
+pub(super) async fn list(
+    State(context): State<Arc<ApiContext>>,
+    Authenticated(caller): Authenticated,
+    path: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let channel = context.channel(&caller, Scope::Read, &named(path)?)?;
+    let mut query = Query::of(query.as_deref(), &["type", "key", "limit", "after"])?;
+    let after = query.take("after");
+    let after = after.map(|text| text.parse::<Rank>()).transpose();
+    let wanted = Wanted {
+        kind: query.filter("type")?,
+        key: query.filter("key")?,
+        limit: query.limit()?,
+        after: after.map_err(|_| Refusal::malformed("after is not the next of a page"))?,
+    };
+    let page = context.gateway.list(&channel, wanted).await;
+    let page =
+        page.ok_or_else(|| Refusal::new(Code::Overloaded, "the list failed; see the log"))?;
+    let origin = context.gateway.clock().wall_origin();
+    let events = page.events.into_iter();
+    let events =
+        events.map(|(listed, eta_ms)| Queued::of(listed, eta_ms, |time| time.wall(origin)));
+    Ok(json_of(&QueuePage {
+        events: events.collect(),
+        next: page.next.map(|rank| rank.to_string()),
+    }))
 }
 
 /// Replaces a queued event, or publishes it where none is queued.
@@ -180,7 +285,7 @@ impl Replacement {
         context.may(&caller, Scope::Control)?;
         context.may(&caller, Scope::Publish)?;
         context.check_open()?;
-        let (name, id) = named(path)?;
+        let (name, id) = event_named(path)?;
         let channel = context.channel(&caller, Scope::Publish, &name)?;
         Query::of(head.uri.query(), &[])?;
         let coding = content_type::coding(&head.headers)?;
@@ -264,6 +369,11 @@ answers! {
         .json(200, "What became of it.", reference::<Report>())
         .refused(&CHANNEL)
         .refused(&[Code::UnknownEvent]);
+    /// To a question about a queue.
+    ListAnswers: Answers::new()
+        .json(200, "What is queued.", reference::<QueuePage>())
+        .refused(&CHANNEL)
+        .refused(&[Code::Malformed]);
     /// To a replacement.
     ReplaceAnswers: Answers::new()
         .json(200, "The queued event was cancelled and this one accepted for it.", reference::<schemas::Accepted>())

@@ -65,7 +65,8 @@ fn routes() -> OpenApiRouter<Arc<ApiContext>> {
         .routes(documented(routes!(channels::status)))
         .routes(documented(routes!(
             publish::publish_to_channel,
-            channels::purge
+            channels::purge,
+            events::list
         )))
         .routes(documented(routes!(
             channels::cancel,
@@ -87,6 +88,7 @@ fn routes() -> OpenApiRouter<Arc<ApiContext>> {
 fn answered(components: &mut Components) {
     openapi::add::<channels::Page>(components);
     openapi::add::<events::Report>(components);
+    openapi::add::<events::QueuePage>(components);
     openapi::add::<ChannelReport>(components);
 }
 

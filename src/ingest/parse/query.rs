@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::ingest::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::refusal::Refusal;
 
 /// The parameters of one request that were not taken yet.
@@ -34,5 +35,29 @@ impl<'a> Query<'a> {
     pub fn take(&mut self, name: &str) -> Option<Cow<'a, str>> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.swap_remove(at).1)
+    }
+
+    /// A value that must not be empty: a filter that came out empty must not become everything.
+    ///
+    /// # Errors
+    /// `malformed`.
+    pub fn filter(&mut self, name: &str) -> Result<Option<String>, Refusal> {
+        match self.take(name) {
+            Some(value) if value.is_empty() => Err(Refusal::malformed(format!("{name} is empty"))),
+            value => Ok(value.map(Cow::into_owned)),
+        }
+    }
+
+    /// `limit`: how much is to be on a page.
+    ///
+    /// # Errors
+    /// `malformed`.
+    pub fn limit(&mut self) -> Result<usize, Refusal> {
+        let Some(text) = self.take("limit") else {
+            return Ok(PAGE_DEFAULT);
+        };
+        let limit = text.parse().ok().filter(|n| (1..=PAGE_MAX).contains(n));
+        let wrong = || format!("limit is not an integer from 1 to {PAGE_MAX}");
+        limit.ok_or_else(|| Refusal::malformed(wrong()))
     }
 }

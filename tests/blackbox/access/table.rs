@@ -33,6 +33,7 @@ const PRODUCERS: &[Row] = &[
     ("POST", "/v1/channels/{channel}/events", r#"{"data":1}"#, [U, U, F, "202", F, F, F, U, U]),
     ("POST", "/v1/events", r#"{"channel":"quiz","data":1}"#, [U, U, F, "202", F, F, F, U, U]),
     ("DELETE", "/v1/channels/{channel}/events?type=t", "", [U, U, F, F, F, "200", F, U, U]),
+    ("GET", "/v1/channels/{channel}/events", "", [U, U, F, F, "200", F, F, U, U]),
     ("DELETE", "/v1/channels/{channel}/events/{id}", "", [U, U, F, F, F, "404 unknown_event", F, U, U]),
     ("GET", "/v1/channels/{channel}/events/{id}", "", [U, U, F, F, "404 unknown_event", F, F, U, U]),
     // It needs two scopes, which no caller here has.

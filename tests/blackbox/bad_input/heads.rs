@@ -132,7 +132,7 @@ fn paths() -> Vec<Case> {
         cases.push(case(name, "POST", path, JSON, EVENT, expected));
     }
     for (name, verb, path, expected) in [
-        ("GET of events", "GET", EVENTS, method),
+        ("GET of events of any channel", "GET", "/v1/events", method),
         ("PUT of events", "PUT", EVENTS, method),
         ("PATCH of events", "PATCH", "/v1/events", method),
         ("OPTIONS", "OPTIONS", EVENTS, method),

@@ -73,8 +73,8 @@ impl Items {
         })
     }
 
-    #[cfg(test)]
-    pub(super) fn capacity(&self) -> usize {
+    /// How many places there are: every item is at one below that.
+    pub(super) fn slots(&self) -> usize {
         self.0.capacity()
     }
 }

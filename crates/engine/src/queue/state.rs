@@ -2,7 +2,7 @@
 
 use super::Queue;
 use super::ids::Whereabouts;
-use super::item::Stage;
+use super::item::{Item, Stage};
 use super::ledger::Fate;
 use crate::time::Time;
 
@@ -34,14 +34,23 @@ impl Queue {
             Whereabouts::Queued(index) => index,
         };
         let item = self.order.item(index)?;
+        Some(self.state_at(index, item))
+    }
+
+    /// Where a queued event is.
+    pub(super) fn state_at(&self, index: u32, item: &Item) -> EventState {
         match item.stage {
-            Stage::Scheduled | Stage::Blocked => Some(EventState::Scheduled {
+            Stage::Scheduled | Stage::Blocked => EventState::Scheduled {
                 due: item.place.due,
-            }),
-            Stage::Waiting => Some(EventState::Waiting),
+            },
+            Stage::Waiting => EventState::Waiting,
             Stage::Packed => {
-                let out = self.outs.iter().find(|out| out.items.contains(&index))?;
-                Some(EventState::InFlight { n: out.n })
+                let mut outs = self.outs.iter();
+                let out = outs.find(|out| out.items.contains(&index));
+                // There always is one.
+                EventState::InFlight {
+                    n: out.map_or(0, |out| out.n),
+                }
             }
         }
     }

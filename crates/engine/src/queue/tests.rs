@@ -6,6 +6,7 @@ mod bounds;
 mod cost;
 mod dedup;
 mod lateness;
+mod listing;
 mod memory;
 mod merging;
 mod model;

@@ -55,6 +55,13 @@ params! {
         query("limit", json!({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}), "The most channels on the page."),
         query("after", json!({"type": "string"}), "The value of `next` on the page before."),
     ];
+    /// A page of what is queued.
+    Listing: [
+        query("type", json!({"type": "string", "minLength": 1}), "Only events of this type."),
+        query("key", json!({"type": "string", "minLength": 1}), "Only events of this key."),
+        query("limit", json!({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}), "The most events on the page."),
+        query("after", json!({"type": "string", "pattern": "^[0-2](-[0-9]+){4}$"}), "The value of `next` on the page before."),
+    ];
     /// The opening handshake of RFC 6455.
     Handshake: [
         header("Connection", Required::True, json!({"enum": ["Upgrade"]}), "This token, among others if need be; upper or lower case."),

@@ -45,7 +45,7 @@ impl Order {
     pub(in crate::queue) fn capacity(&self) -> usize {
         let heaps = self.ready.iter().chain(&self.others);
         let heaps: usize = heaps.map(BinaryHeap::capacity).sum();
-        let tables = self.items.capacity() + self.chains.capacity() + self.kinds.capacity();
+        let tables = self.items.slots() + self.chains.capacity() + self.kinds.capacity();
         heaps + self.timers.capacity() + tables
     }
 }
