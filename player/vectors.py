@@ -283,6 +283,9 @@ def shows(chance):
                 now = now - chance.randrange(1, 12) if nth % 28 == 13 else now + 1
                 viewer.seek(now)
         viewer.tick(now + 60)
+        if not loss:
+            player = viewer.player.state
+            assert player.complete and model.same(player.values(), gateway.state), (player.values(), gateway.state)
 
 
 def decoded(sealed):

@@ -267,6 +267,7 @@ class Player:
                 each.run = self.run
                 return
             if payload is None and each.payload is None and time is not None and (each.time, each.text) == (time, text):
+                each.run = self.run
                 return
         n = payload["n"] if payload is not None and time is not None else END
         at = time
