@@ -190,7 +190,7 @@ section! {
 /// `[channel_defaults]` and `[[channel]]`: the rules of a channel.
 pub(super) const CHANNEL_POLICY: &[&dyn Setting<ChannelPolicy>] = settings_of! {
     ChannelPolicy {
-        envelope: _, fields: _, ttl_ms: _, queue_max_events: _, queue_max_bytes: _, overflow: _, offline: _, on_unknown: _, dedup_window: _, dedup_max_ids: _, lookahead: _
+        envelope: _, fields: _, compress: _, ttl_ms: _, queue_max_events: _, queue_max_bytes: _, overflow: _, offline: _, on_unknown: _, dedup_window: _, dedup_max_ids: _, lookahead: _
     }
     /// "cue": {"v":1,"n":N,"e":[…]}, which players can deduplicate. "array": the bare data.
     /// "raw": one event a payload, as it is.

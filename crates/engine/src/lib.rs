@@ -4,6 +4,7 @@
 //! of traffic runs in a second and any failure replays from its seed.
 //!
 //! - `event`, `policy`, `call`, `time`: the words.
+//! - `form`: the compressed form of a payload.
 //! - `queue`: one per channel: accepts, merges, orders, expires, packs, settles.
 //! - `scheduler`: one per account and region: whose turn it is, and when.
 //! - `account`: drives the scheduler and the timers of its channels' queues.
@@ -12,6 +13,7 @@ mod account;
 mod call;
 mod envelope;
 mod event;
+mod form;
 mod merge;
 mod policy;
 mod queue;
@@ -23,8 +25,10 @@ pub use call::{
     CallId, ChannelCondition, ChannelId, Demand, Entry, Health, Outcome, Rejection, ThrottleScope,
 };
 pub use event::{Data, Event, Merge, Priority, Producer};
+pub use form::{Undecodable, decode};
 pub use policy::{
-    AccountPolicy, ChannelPolicy, Envelope, EnvelopeFields, Offline, OnUnknown, Overflow, Pacing,
+    AccountPolicy, ChannelPolicy, Compress, Envelope, EnvelopeFields, Offline, OnUnknown, Overflow,
+    Pacing,
 };
 pub use queue::{
     Admission, Cancelled, Change, DeadLetter, DeadLetterReason, Depth, End, Ended, EventState,

@@ -37,6 +37,16 @@ impl Default for EnvelopeFields {
     }
 }
 
+/// The forms in which payloads leave, of the envelope `cue`; others always leave plain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// Plain.
+    #[default]
+    Off,
+    /// Plain or compressed ([`crate::decode`]), whichever is shorter; a tie is plain.
+    Deflate,
+}
+
 /// What a full queue does with one more event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
@@ -90,6 +100,8 @@ pub struct ChannelPolicy {
     pub envelope: Envelope,
     /// What a cue item carries.
     pub fields: EnvelopeFields,
+    /// Which forms its players read.
+    pub compress: Compress,
     /// Default time to live, in ms: 1 to 86,400,000.
     pub ttl_ms: u32,
     /// Most events at once, in flight included: at least 1.
@@ -110,11 +122,19 @@ pub struct ChannelPolicy {
     pub lookahead: usize,
 }
 
+impl ChannelPolicy {
+    /// Whether payloads may leave compressed.
+    pub(crate) fn compresses(&self) -> bool {
+        self.compress == Compress::Deflate && self.envelope == Envelope::Cue
+    }
+}
+
 impl Default for ChannelPolicy {
     fn default() -> Self {
         Self {
             envelope: Envelope::Cue,
             fields: EnvelopeFields::default(),
+            compress: Compress::Off,
             ttl_ms: 10_000,
             queue_max_events: 10_000,
             queue_max_bytes: 262_144,

@@ -36,7 +36,7 @@ pub enum Refusal {
     /// It cannot fit one payload.
     #[error("the event makes a payload of {size} bytes, the limit is {limit}")]
     TooLarge {
-        /// Bytes of a payload with this event alone.
+        /// Bytes of a payload with this event alone, in the shortest form that is sent.
         size: usize,
         /// Most bytes of a payload.
         limit: usize,
@@ -162,10 +162,13 @@ impl Queue {
         let item_size = self.policy.envelope.item_size(self.policy.fields, parts);
         let size = self.policy.envelope.size_alone(parts, item_size);
         if size > self.payload_max() {
-            return Err(Refusal::TooLarge {
-                size,
-                limit: self.payload_max(),
-            });
+            let size = self.least_size(parts, size);
+            if size > self.payload_max() {
+                return Err(Refusal::TooLarge {
+                    size,
+                    limit: self.payload_max(),
+                });
+            }
         }
         if size == 0 {
             return Err(Refusal::InvalidData("a payload has at least one character"));

@@ -6,7 +6,8 @@
 //!
 //! - `accept`: what comes in, and what is refused;
 //! - `order`: which goes next;
-//! - `pack`: payloads out, and how they end;
+//! - `pack`: payloads out, and how they end; `fill`: how many events fit one that is compressed;
+//! - `gain`: how much compressing gains, without compressing;
 //! - `shares`: what each producer holds of it;
 //! - `ends`: cancelling, expiry, and the one place that counts an event out;
 //! - `replace`: another event in the place of one that is queued; `state`: what became of an event;
@@ -20,6 +21,8 @@ mod accept;
 mod changes;
 mod dead;
 mod ends;
+mod fill;
+mod gain;
 mod gate;
 mod ids;
 mod item;
@@ -59,6 +62,7 @@ pub use replace::Replaced;
 pub use scheduled::Scheduled;
 pub use state::EventState;
 
+use gain::Gain;
 use ids::Ids;
 use item::Stage;
 use lazy::Lazy;
@@ -129,6 +133,8 @@ pub struct Queue {
     link: ChannelCondition,
     /// Bytes of everything queued, as `queue_max_bytes` counts them.
     bytes: usize,
+    /// What compressing gained in the last payloads.
+    gain: Gain,
     shares: Lazy<Shares>,
     /// What takes the latest events back, between [`Queue::begin`] and the end of the trial.
     trial: Option<Box<Trial>>,
@@ -176,6 +182,7 @@ impl Queue {
                 interval,
             },
             bytes: 0,
+            gain: Gain::default(),
             shares: Lazy::NONE,
             trial: None,
             now: Time::ZERO,
@@ -271,7 +278,17 @@ impl Queue {
     fn is_full(&self) -> bool {
         let count = self.order.waiting.iter().map(|totals| totals.count).sum();
         let bytes = self.order.waiting.iter().map(|totals| totals.bytes).sum();
-        self.order.alone > 0 || self.policy.envelope.payload_size(bytes, count) > self.payload_max()
+        self.order.alone > 0 || self.policy.envelope.payload_size(bytes, count) > self.plain_max()
+    }
+
+    /// Bytes of a plain payload that fills one in the form that is sent, judged by the last
+    /// payloads. What really fits, the next payload tells.
+    fn plain_max(&self) -> usize {
+        if self.policy.compresses() {
+            self.gain.plain(self.payload_max())
+        } else {
+            self.payload_max()
+        }
     }
 
     /// Whether the scheduler must hear of this queue: it was empty, or a payload became full,
@@ -353,7 +370,7 @@ impl Queue {
     /// How many full payloads `count` waiting events of `bytes` bytes make, rounded down.
     fn payloads(&self, bytes: usize, count: usize) -> usize {
         let room = self
-            .payload_max()
+            .plain_max()
             .saturating_sub(self.policy.envelope.overhead())
             .max(1);
         if self.policy.envelope == crate::policy::Envelope::Raw {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::call::{Outcome, Rejection};
 use crate::policy::{Offline, OnUnknown};
 use crate::queue::changes::Change;
+use crate::queue::fill::Filled;
 use crate::queue::item::Stage;
 use crate::queue::ledger::{DeadLetterReason, End};
 use crate::queue::order::Order;
@@ -33,6 +34,8 @@ pub struct Payload {
     pub text: Arc<str>,
     /// How many events are in it.
     pub events: usize,
+    /// Bytes of its plain form, which `text` is or stands for.
+    pub plain_bytes: usize,
 }
 
 /// What a settled payload was.
@@ -52,6 +55,8 @@ pub(super) struct InFlightPayload {
     pub id: PayloadId,
     pub n: u64,
     text: Arc<str>,
+    /// Bytes of its plain form.
+    plain_bytes: usize,
     pub items: Vec<u32>,
     /// `max(accepted, at)` of its oldest event.
     pub oldest: Time,
@@ -69,6 +74,7 @@ impl InFlightPayload {
         id: PayloadId,
         n: u64,
         text: Arc<str>,
+        plain_bytes: usize,
         items: Vec<u32>,
         order: &Order,
     ) -> Self {
@@ -81,6 +87,7 @@ impl InFlightPayload {
             id,
             n,
             text,
+            plain_bytes,
             items,
             oldest,
             deadline,
@@ -116,6 +123,7 @@ impl Queue {
                 n: out.n,
                 text: Arc::clone(&out.text),
                 events: out.items.len(),
+                plain_bytes: out.plain_bytes,
             };
             if std::mem::take(&mut out.returned) {
                 let sent = out.packed(&self.order);
@@ -123,12 +131,31 @@ impl Queue {
             }
             return Some(payload);
         }
+        let queued = self.len();
+        let filled = if self.policy.compresses() {
+            self.fill()
+        } else {
+            self.fill_plain()
+        };
+        if filled.is_none() {
+            // What was counted out may have been before something that can go.
+            self.stuck = !self.outs.is_empty() && self.len() == queued;
+        }
+        filled.map(|filled| self.send(filled))
+    }
+
+    /// Picks the items of the next payload, and writes it plain.
+    fn fill_plain(&mut self) -> Option<Filled> {
         let items = self.pick();
         if items.is_empty() {
-            self.stuck = !self.outs.is_empty();
             return None;
         }
-        Some(self.build(items))
+        let text = self.write(&items);
+        Some(Filled {
+            items,
+            plain_bytes: text.len(),
+            text,
+        })
     }
 
     /// Packs the items of the next payload.
@@ -179,10 +206,8 @@ impl Queue {
         picked
     }
 
-    fn build(&mut self, items: Vec<u32>) -> Payload {
+    fn write(&self, items: &[u32]) -> String {
         let (envelope, fields) = (self.policy.envelope, self.policy.fields);
-        let (n, id) = (self.next_n, self.take_payload_id());
-        self.next_n += 1;
         let mut text = String::with_capacity(self.payload_max());
         let verbatim = items.iter().any(|&index| {
             matches!(
@@ -191,7 +216,7 @@ impl Queue {
             )
         });
         if !verbatim {
-            envelope.open(n, &mut text);
+            envelope.open(self.next_n, &mut text);
         }
         for (position, &index) in items.iter().enumerate() {
             let item = &self.order.items[index];
@@ -203,19 +228,32 @@ impl Queue {
         if !verbatim {
             envelope.close(&mut text);
         }
+        text
+    }
+
+    /// A payload that is written is on its way.
+    fn send(&mut self, filled: Filled) -> Payload {
+        let Filled {
+            items,
+            text,
+            plain_bytes,
+        } = filled;
         debug_assert!(
             text.len() <= self.payload_max(),
             "a payload of {} bytes",
             text.len()
         );
+        let (n, id) = (self.next_n, self.take_payload_id());
+        self.next_n += 1;
         let text: Arc<str> = text.into();
         let payload = Payload {
             id,
             n,
             text: Arc::clone(&text),
             events: items.len(),
+            plain_bytes,
         };
-        let out = InFlightPayload::new(id, n, text, items, &self.order);
+        let out = InFlightPayload::new(id, n, text, plain_bytes, items, &self.order);
         if self.is_recording() {
             let packed = out.packed(&self.order);
             self.record(packed);

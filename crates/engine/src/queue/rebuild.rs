@@ -20,6 +20,7 @@ use super::queued_event::QueuedEvent;
 use super::scheduled::Scheduled;
 use super::{NUMBERS, Queue};
 use crate::event::Data;
+use crate::form;
 use crate::policy::{ChannelPolicy, OnUnknown};
 use crate::time::{Span, Time, Wall};
 
@@ -287,7 +288,9 @@ impl Queue {
             let index = |seq: u64| packed.get(&seq).copied();
             let items = payload.seqs.into_iter().filter_map(index).collect();
             let id = queue.take_payload_id();
-            let mut out = InFlightPayload::new(id, n, payload.text, items, &queue.order);
+            let plain_bytes = plain_bytes(&payload.text);
+            let text = payload.text;
+            let mut out = InFlightPayload::new(id, n, text, plain_bytes, items, &queue.order);
             out.again = true;
             out.returned = payload.returned;
             queue.outs.push(out);
@@ -312,6 +315,11 @@ impl Queue {
         }
         index
     }
+}
+
+/// Bytes of the plain form of a payload. A text that stands for none is one.
+fn plain_bytes(text: &str) -> usize {
+    form::decode(text).map_or(text.len(), |plain| plain.len())
 }
 
 impl QueuedEvent {

@@ -3,6 +3,7 @@
 //! Payloads are mostly looked at through the `array` envelope: their text is then the order.
 
 mod bounds;
+mod compressed;
 mod cost;
 mod dedup;
 mod lateness;
@@ -18,6 +19,7 @@ mod reference;
 mod settling;
 mod shares;
 mod torn;
+mod varied;
 mod wall_clock;
 
 use std::collections::HashMap;

@@ -9,7 +9,7 @@ use crash::Journal;
 use super::reference::Reference;
 use super::*;
 use crate::call::{ChannelCondition, Entry, Rejection, ThrottleScope};
-use crate::policy::{EnvelopeFields, Offline, OnUnknown, Overflow};
+use crate::policy::{Compress, EnvelopeFields, Offline, OnUnknown, Overflow};
 use crate::queue::{Ledger, Replaced};
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): all that a test needs of randomness.
@@ -41,7 +41,8 @@ impl Random {
     }
 }
 
-fn policy(random: &mut Random) -> ChannelPolicy {
+/// `compress`: about half of the policies of the envelope `cue` do.
+fn policy(random: &mut Random, compress: bool) -> ChannelPolicy {
     // Either the window or the number bounds what is remembered, not both at a time.
     let by_time = random.chance(50);
     ChannelPolicy {
@@ -50,6 +51,11 @@ fn policy(random: &mut Random) -> ChannelPolicy {
             kind: random.chance(50),
             key: random.chance(50),
             id: random.chance(50),
+        },
+        compress: if compress {
+            random.pick(&[Compress::Off, Compress::Deflate, Compress::Deflate])
+        } else {
+            Compress::Off
         },
         ttl_ms: random.pick(&[50, 500, 10_000]),
         queue_max_events: random.size(1..60),
@@ -140,6 +146,10 @@ struct Pair {
     calls: Vec<(u64, Option<PayloadId>, bool)>,
     in_flight_max: usize,
     waiter: u64,
+    /// Some policies compress.
+    compress: bool,
+    /// Payloads that left compressed.
+    compressed: u64,
     verbose: bool,
     /// Batches of which one event was refused.
     taken_back: u64,
@@ -154,7 +164,9 @@ struct Pair {
 impl Pair {
     fn new(seed: u64, verbose: bool) -> Self {
         let mut random = Random(seed);
-        let (policy, payload_max) = (Arc::new(policy(&mut random)), payload_max(&mut random));
+        let compress = seed % 3 == 0;
+        let policy = Arc::new(policy(&mut random, compress));
+        let payload_max = payload_max(&mut random);
         let link = ChannelCondition {
             health: Health::Live,
             entry: Entry::Open,
@@ -178,6 +190,8 @@ impl Pair {
             journal,
             before: Ledger::default(),
             waiter: 0,
+            compress,
+            compressed: 0,
             verbose,
             taken_back: 0,
             replaced: 0,
@@ -230,7 +244,8 @@ impl Pair {
             }
             98 => self.journal_step(),
             _ if self.random.chance(60) => {
-                let (mut policy, limit) = (policy(&mut self.random), payload_max(&mut self.random));
+                let mut policy = policy(&mut self.random, self.compress);
+                let limit = payload_max(&mut self.random);
                 // What is remembered by number alone and by time alone does not mix.
                 policy.dedup_window = self.model.policy.dedup_window;
                 policy.dedup_max_ids = self.model.policy.dedup_max_ids;
@@ -334,7 +349,8 @@ impl Pair {
         }
         let payload = self.queue.take(self.now);
         self.say(format_args!("take {payload:?}"));
-        let expected = self.model.take(self.now);
+        let text = payload.as_ref().map(|payload| &*payload.text);
+        let expected = self.model.take(self.now, text);
         assert_eq!(
             payload
                 .as_ref()
@@ -346,6 +362,10 @@ impl Pair {
         let again = self.calls.iter().any(|(n, ..)| *n == payload.n);
         assert!(again || payload.text.len() <= self.queue.payload_max());
         assert!(!payload.text.is_empty());
+        let plain = crate::form::decode(&payload.text);
+        self.compressed += u64::from(plain.is_ok());
+        let plain_bytes = plain.map_or(payload.text.len(), |plain| plain.len());
+        assert_eq!(payload.plain_bytes, plain_bytes);
         self.calls.retain(|(n, ..)| *n != payload.n);
         self.calls.push((payload.n, Some(payload.id), true));
     }
@@ -457,17 +477,19 @@ fn behaves_as_the_naive_queue_does() {
     // Unoptimised, a tenth of it has to do.
     let seeds = if cfg!(debug_assertions) { 60 } else { 600 };
     let mut sum = Ledger::default();
-    let (mut crashes, mut taken_back, mut replaced) = (0, 0, 0);
+    let (mut crashes, mut taken_back, mut replaced, mut compressed) = (0, 0, 0, 0);
     for seed in 0..seeds {
         let pair = run(seed, 2000, false);
         sum += &pair.model.ledger;
         taken_back += pair.taken_back;
         replaced += pair.replaced;
+        compressed += pair.compressed;
         crashes += pair.journal.map_or(0, |journal| journal.crashes);
     }
     assert!(crashes > 4 * seeds, "crashes: {crashes} in {seeds} runs");
     assert!(taken_back > 4 * seeds, "{taken_back} in {seeds} runs");
     assert!(replaced > 4 * seeds, "{replaced} in {seeds} runs");
+    assert!(compressed > 4 * seeds, "{compressed} in {seeds} runs");
     // Every way to end was taken: the test tests something.
     for (count, what) in [
         (sum.delivered, "delivered"),

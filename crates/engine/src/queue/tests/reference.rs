@@ -4,6 +4,7 @@
 //! its whole point. It shares the arithmetic of merging and nothing else.
 
 mod accept;
+mod compressed;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -93,6 +94,8 @@ pub(super) struct Reference {
     ids: Vec<Known>,
     seq: u64,
     pub n: u64,
+    /// Plain bytes in 256 that were sent, of the last payloads that could be compressed.
+    gain: Option<usize>,
 }
 
 /// How what was scheduled ends if it is not let through when it becomes due.
@@ -125,6 +128,7 @@ impl Reference {
             waiting: Vec::new(),
             ids: Vec::new(),
             seq: 0,
+            gain: None,
         }
     }
 
@@ -135,6 +139,7 @@ impl Reference {
 
     /// A crash: nobody waits any more, and nobody knows of any call how it ended.
     pub(super) fn crash(&mut self, now: Time) {
+        self.gain = None;
         let packed = self.outs.iter_mut().flat_map(|out| &mut out.entries);
         for entry in self.waiting.iter_mut().chain(packed) {
             entry.event.waiter = 0;
@@ -390,7 +395,7 @@ impl Reference {
             .iter()
             .map(|entry| &entry.event)
             .collect();
-        events.iter().any(|event| self.alone(event)) || self.size(&events) > self.payload_max
+        events.iter().any(|event| self.alone(event)) || self.size(&events) > self.plain_max()
     }
 
     pub(super) fn oldest(&self, now: Time) -> Option<Time> {
@@ -445,7 +450,9 @@ impl Reference {
         })
     }
 
-    pub(super) fn take(&mut self, now: Time) -> Option<(u64, String)> {
+    /// The next payload. `sent` is what the queue says it is: where payloads are compressed, how
+    /// many events are in it is the queue's choice, within what must hold.
+    pub(super) fn take(&mut self, now: Time, sent: Option<&str>) -> Option<(u64, String)> {
         self.advance(now);
         if let Some(out) = self
             .outs
@@ -456,6 +463,22 @@ impl Reference {
             out.again = false;
             return Some((out.n, out.text.clone()));
         }
+        let (picked, text) = if self.compresses() {
+            self.pick_as_sent(now, sent)?
+        } else {
+            self.pick(now)?
+        };
+        self.outs.push(InFlightPayload {
+            n: self.n,
+            text: text.clone(),
+            entries: picked,
+            again: false,
+        });
+        self.n += 1;
+        Some((self.n - 1, text))
+    }
+
+    fn pick(&mut self, now: Time) -> Option<(Vec<Entry>, String)> {
         let mut picked: Vec<Entry> = Vec::new();
         let mut passed: Vec<u64> = Vec::new();
         let mut looked_past = 0;
@@ -477,13 +500,7 @@ impl Reference {
                 });
                 continue;
             }
-            let key_in_flight = entry.event.key.is_some()
-                && self
-                    .outs
-                    .iter()
-                    .flat_map(|out| &out.entries)
-                    .any(|other| other.event.key == entry.event.key);
-            if key_in_flight {
+            if self.is_key_in_flight(&entry) {
                 passed.push(entry.seq);
                 continue;
             }
@@ -498,13 +515,7 @@ impl Reference {
                 }
                 continue;
             }
-            self.waiting.retain(|other| other.seq != entry.seq);
-            picked.push(Entry {
-                sent: true,
-                packed: true,
-                n: Some(self.n),
-                ..entry
-            });
+            self.pack(entry, &mut picked);
             if alone {
                 break;
             }
@@ -514,14 +525,22 @@ impl Reference {
         }
         let events: Vec<&Event> = picked.iter().map(|entry| &entry.event).collect();
         let text = self.payload_text(&events, self.n);
-        self.outs.push(InFlightPayload {
-            n: self.n,
-            text: text.clone(),
-            entries: picked,
-            again: false,
+        Some((picked, text))
+    }
+
+    fn is_key_in_flight(&self, entry: &Entry) -> bool {
+        let mut packed = self.outs.iter().flat_map(|out| &out.entries);
+        entry.event.key.is_some() && packed.any(|other| other.event.key == entry.event.key)
+    }
+
+    fn pack(&mut self, entry: Entry, picked: &mut Vec<Entry>) {
+        self.waiting.retain(|other| other.seq != entry.seq);
+        picked.push(Entry {
+            sent: true,
+            packed: true,
+            n: Some(self.n),
+            ..entry
         });
-        self.n += 1;
-        Some((self.n - 1, text))
     }
 
     pub(super) fn settle(&mut self, now: Time, n: u64, outcome: Outcome) {

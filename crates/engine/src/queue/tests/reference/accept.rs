@@ -71,7 +71,7 @@ impl Reference {
         event: Event,
         seat: Option<(Time, u64)>,
     ) -> Result<Admission, Refusal> {
-        let size = self.size(&[&event]);
+        let size = self.least_size(&event);
         if size > self.payload_max {
             return Err(Refusal::TooLarge {
                 size,
@@ -217,7 +217,7 @@ impl Reference {
             data: data.clone(),
             ..event.clone()
         };
-        let size = self.size(&[&merged]);
+        let size = self.least_size(&merged);
         let bytes = self.bytes() - last.event.bytes() + merged.bytes();
         let fits = size > 0
             && size <= self.payload_max
@@ -252,7 +252,7 @@ impl Reference {
             ahead.len()
         } else {
             let overhead = self.size(&[]);
-            (bytes / (self.payload_max.saturating_sub(overhead)).max(1)).max(alone.min(ahead.len()))
+            (bytes / (self.plain_max().saturating_sub(overhead)).max(1)).max(alone.min(ahead.len()))
         };
         let wait = self.link.interval.times((full + again) as u64);
         if wait > ttl {

@@ -1,0 +1,157 @@
+//! The form `~0` against vectors that Python's zlib made, and against garbage.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Bytes in hexadecimal, and their basE91, as `player/reference/forms.py` writes it.
+const BASE91: &[(&str, &str)] = &[
+    ("", ""),
+    ("00", "AA"),
+    ("ff", "/C"),
+    ("61", "GB"),
+    ("74657374", "fPNKd"),
+    ("00000000000000000000000000", "AAAAAAAAAAAAAAA"),
+    ("ffffffffffffffffffffffffff", "B-B-B-B-B-B-B-B-"),
+    ("58005900", "}A^DA"),
+    ("c3a9f09f9880", "qb9}cR;C"),
+    (
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021222324252627",
+        ":C#(:C?hVB$MSiVEwndBAMZRxwFfBB;IW<}YQV!A_v$Y_c%zT",
+    ),
+];
+
+/// Plain payloads and their form `~0`, as `player/reference/forms.py` writes it. Another
+/// compressor may find other texts, which stand for the same.
+const COMPRESSED: &[(&str, &str)] = &[
+    (r#"{"v":1,"n":7,"e":[]}"#, "~0izk4Cw}PAA"),
+    (
+        r#"{"v":1,"n":1800000000000,"e":[{"d":{"q":"1"},"t":"quiz.answer"}]}"#,
+        "~05!3PNtuWO5)-O.FR<t993[+AA",
+    ),
+    (
+        r#"{"v":1,"n":9007199254740991,"e":[{"d":"é😀","t":"chat.message"},{"d":1,"k":"votes","m":"sum"},{"d":2,"k":"votes","m":"sum"}]}"#,
+        "~0iz3P]hoo!fM:q6bRnwsPGl)Mmdl?=}(|$/BN08xwYF/Esuxla&+i.<rM{yLmtAA",
+    ),
+];
+
+/// 65,536 times `x`, and once more.
+const LONGEST: &str = "~0mF8WAAAA%FV=|&|CwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAv(FA";
+const TOO_LONG: &str = "~0mF8WDAAAwI@<j~eroIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABB";
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+#[test]
+fn base91_is_as_python_writes_it() {
+    for (hex, text) in BASE91 {
+        let mut written = String::new();
+        base91::encode(&bytes(hex), &mut written);
+        assert_eq!(&written, text, "{hex}");
+        assert_eq!(base91::decode(text), Some(bytes(hex)), "{text}");
+    }
+    for text in ["A A", "\"A", "A'", "\\\\", "é", "A\n"] {
+        assert_eq!(base91::decode(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_python_compressed_is_decoded() {
+    for (plain, text) in COMPRESSED {
+        assert_eq!(decode(text).as_deref(), Ok(*plain));
+        let ours = Compressor::new().compress(plain).expect("shorter");
+        assert_eq!(decode(&ours).as_deref(), Ok(*plain), "{ours}");
+        assert!(ours.len() <= text.len() + 2, "{ours} for {text}");
+    }
+}
+
+#[test]
+fn what_is_no_payload_of_this_form() {
+    let (_, text) = COMPRESSED[1];
+    let longer = format!("{text}AAAA");
+    let mut not_utf8 = String::from(MARK);
+    let mut compressor = Compressor::new();
+    let deflated = compressor.deflate(&[0xff; 40]).expect("shorter");
+    base91::encode(deflated, &mut not_utf8);
+    for (text, why) in [
+        ("", Undecodable::Mark),
+        ("~", Undecodable::Mark),
+        ("~1", Undecodable::Mark),
+        ("{}", Undecodable::Mark),
+        ("~0 ", Undecodable::Alphabet),
+        ("~0", Undecodable::Deflate),
+        ("~0A", Undecodable::Deflate),
+        (&text[..text.len() - 4], Undecodable::Deflate),
+        (&longer, Undecodable::Deflate),
+        (TOO_LONG, Undecodable::TooLong),
+        (&not_utf8, Undecodable::Utf8),
+    ] {
+        assert_eq!(decode(text), Err(why), "{text}");
+    }
+    assert_eq!(decode(LONGEST), Ok("x".repeat(DECODED_MAX)));
+}
+
+#[test]
+fn what_is_not_shorter_stays_plain() {
+    let mut compressor = Compressor::new();
+    for plain in ["", "x", r#"{"v":2}"#, "\u{1}\u{2}\u{3}"] {
+        assert_eq!(compressor.compress(plain), None, "{plain}");
+    }
+}
+
+/// A form that is as long as the plain one is no gain.
+#[test]
+fn a_tie_is_plain() {
+    let mut compressor = Compressor::new();
+    let mut ties = 0;
+    for length in 0..400_u32 {
+        let plain: String = (0..length)
+            .map(|at| char::from(b' ' + (at * at % 89) as u8))
+            .collect();
+        let text = compressor.deflate(plain.as_bytes()).map(|deflated| {
+            let mut text = String::from(MARK);
+            base91::encode(deflated, &mut text);
+            text
+        });
+        let shorter = text.filter(|text| text.len() <= plain.len());
+        ties += usize::from(
+            shorter
+                .as_ref()
+                .is_some_and(|text| text.len() == plain.len()),
+        );
+        let shorter = shorter.filter(|text| text.len() < plain.len());
+        assert_eq!(compressor.compress(&plain), shorter, "{plain}");
+    }
+    assert!(ties > 0);
+}
+
+proptest! {
+    #[test]
+    fn what_was_compressed_is_decoded(plain in "\\PC{0,300}|[{}\":,a-d0-9]{0,2000}") {
+        let mut compressor = Compressor::new();
+        let first = compressor.compress(&plain);
+        if let Some(text) = &first {
+            prop_assert!(text.len() < plain.len());
+            prop_assert_eq!(decode(text), Ok(plain.clone()));
+        }
+        // A compressor has no memory.
+        let _ = compressor.compress(r#"{"v":1,"n":1,"e":[{"d":1},{"d":2}]}"#);
+        prop_assert_eq!(compressor.compress(&plain), first);
+    }
+
+    #[test]
+    fn bytes_survive_base91(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut text = String::new();
+        base91::encode(&bytes, &mut text);
+        prop_assert_eq!(base91::decode(&text), Some(bytes));
+    }
+
+    #[test]
+    fn garbage_is_refused_and_takes_little(text in "~0[!-~]{0,1100}") {
+        if let Ok(plain) = decode(&text) {
+            prop_assert!(plain.len() <= DECODED_MAX);
+        }
+    }
+}
