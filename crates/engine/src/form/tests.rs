@@ -1,8 +1,12 @@
 //! The form `~0` against vectors that Python's zlib made, and against garbage.
 
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
+
+/// Vectors for every player, made by `player/vectors.py`.
+const VECTORS: &str = include_str!("../../../../player/vectors.json");
 
 /// Bytes in hexadecimal, and their basE91, as `player/reference/forms.py` writes it.
 const BASE91: &[(&str, &str)] = &[
@@ -65,6 +69,40 @@ fn what_python_compressed_is_decoded() {
         assert_eq!(decode(&ours).as_deref(), Ok(*plain), "{ours}");
         assert!(ours.len() <= text.len() + 2, "{ours} for {text}");
     }
+}
+
+#[test]
+fn the_vectors_of_players() {
+    // A part at a time: other parts have texts that serde_json does not read.
+    let pairs = |name: &str| -> Vec<(String, Value)> {
+        let (_, part) = VECTORS.split_once(&format!("\"{name}\":")).expect("there");
+        let mut values = serde_json::Deserializer::from_str(part).into_iter();
+        values.next().expect("a list").expect("pairs")
+    };
+    for (hex, text) in pairs("basE91") {
+        let mut written = String::new();
+        base91::encode(&bytes(&hex), &mut written);
+        assert_eq!(text, written, "{hex}");
+        assert_eq!(base91::decode(&written), Some(bytes(&hex)));
+    }
+    let (mut decoded, mut refused) = (0, 0);
+    for (text, plain) in pairs("decoded") {
+        let found = decode(&text);
+        if let Some(plain) = plain.as_str() {
+            assert_eq!(found.as_deref(), Ok(plain), "{text}");
+            decoded += 1;
+        } else if let Some(length) = plain["length"].as_u64() {
+            let found = found.expect(&text);
+            assert!(found.starts_with(plain["begins"].as_str().expect("a text")));
+            assert_eq!(found.len() as u64, length);
+            decoded += 1;
+        } else {
+            // What is decoded may still be no payload.
+            assert!(!found.is_ok_and(|it| it.starts_with(r#"{"v":1"#)), "{text}");
+            refused += 1;
+        }
+    }
+    assert!(decoded > 5 && refused > 20, "{decoded} {refused}");
 }
 
 #[test]

@@ -136,7 +136,7 @@ struct Pace {
     wait: Span,
     /// Payloads that are out.
     outs: u64,
-    /// Bytes of a payload beside its envelope's.
+    /// Bytes of a payload beside its envelope's, before it is compressed.
     room: usize,
     /// An event is a payload.
     is_raw: bool,
@@ -321,7 +321,7 @@ impl Queue {
             interval: self.link.interval,
             wait: self.leaves_in() - self.eta(),
             outs: self.outs.len() as u64,
-            room: self.payload_max().saturating_sub(overhead),
+            room: self.plain_max().saturating_sub(overhead),
             is_raw: self.policy.envelope == Envelope::Raw,
         }
     }

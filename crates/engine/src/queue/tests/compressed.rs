@@ -5,7 +5,7 @@ use super::varied::varied_event;
 use super::*;
 use crate::form::{Compressor, compressed, decode};
 use crate::policy::{Compress, EnvelopeFields};
-use crate::queue::{Change, DeadLetterReason, Payload, Rebuild};
+use crate::queue::{Change, DeadLetterReason, Outline, Payload, Rebuild};
 
 fn deflate() -> ChannelPolicy {
     ChannelPolicy {
@@ -208,6 +208,10 @@ fn what_the_last_payloads_gained_decides_what_is_full() {
     assert_eq!(fill(&mut queue, &mut random, 2800), (true, 200));
     let (full, eta) = fill(&mut queue, &mut random, 9000);
     assert!(full && (600..=1000).contains(&eta), "{eta}");
+    let mut outline = Outline::default();
+    while queue.outline(ms(1000), &mut outline, None, None) {}
+    let last = outline.page(None, 1000).spots.pop().expect("an event");
+    assert_eq!(last.leaves_in.millis_ceil(), eta, "told event by event");
 }
 
 #[test]
