@@ -195,6 +195,28 @@ fn purging() {
     );
 }
 
+#[test]
+fn nothing_waits_for_what_was_purged() {
+    let scheduled = || vec![Put(event("1").at(3_600_000)), Timer(Some(3_600_000))];
+    check(
+        "with nothing else",
+        [scheduled(), vec![Purge(None, None, 1), Timer(None)]].concat(),
+    );
+    check(
+        "beside one that stays",
+        [
+            scheduled(),
+            vec![
+                Put(event("2").kind("t").at(1_800_000)),
+                Timer(Some(1_800_000)),
+                Purge(Some("t"), None, 1),
+                Timer(Some(3_600_000)),
+            ],
+        ]
+        .concat(),
+    );
+}
+
 /// A queue with the ids of so many delivered events, all accepted at 1,000 ms.
 fn with_ids(ids: usize, policy: &ChannelPolicy) -> Queue {
     let policy = ChannelPolicy {
