@@ -291,8 +291,9 @@ impl Queue {
         }
     }
 
-    /// Whether the scheduler must hear of this queue: it was empty, or a payload became full,
-    /// or the timer moved forward since [`Queue::demand`] and [`Queue::timer`] were last asked.
+    /// Whether the scheduler must hear of this queue since [`Queue::demand`] and [`Queue::timer`]
+    /// were last asked: it was empty, or a payload became full, or the timer moved forward, or there
+    /// is nothing left to wait for.
     #[must_use]
     pub fn wake(&mut self) -> bool {
         let news = match self.told {
@@ -300,7 +301,9 @@ impl Queue {
             Some(told) => !told.full && self.is_full(),
         };
         let timer = self.next_timer().into_iter().chain(self.next_forgotten());
-        news || timer.min().is_some_and(|timer| timer < self.told_timer)
+        let timer = timer.min().unwrap_or(Time::NEVER);
+        let is_over = timer == Time::NEVER && self.is_empty();
+        news || timer < self.told_timer || (is_over && self.told_timer != Time::NEVER)
     }
 
     fn next_timer(&mut self) -> Option<Time> {

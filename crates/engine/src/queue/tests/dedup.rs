@@ -217,6 +217,28 @@ fn nothing_waits_for_what_was_purged() {
     );
 }
 
+/// Else its channel would be kept until the moment of an event that is gone.
+#[test]
+fn the_scheduler_hears_that_there_is_nothing_to_wait_for() {
+    let mut queue = Queue::new(Arc::new(array()), 1024, 1, Span::ZERO);
+    let events = [event("1").at(3_600_000), event("2").at(3_600_000).kind("t")];
+    for event in events {
+        queue.accept(ms(1000), event).expect("taken");
+    }
+    assert!(queue.wake());
+    assert_eq!(
+        (queue.demand(ms(1000)), queue.timer()),
+        (None, Some(ms(3_600_000)))
+    );
+    assert!(!queue.wake());
+    assert_eq!(queue.purge(ms(2000), Some("t"), None), 1);
+    assert!(!queue.wake(), "the other one is still waited for");
+    assert_eq!(queue.purge(ms(2000), None, None), 1);
+    assert!(queue.wake());
+    assert_eq!((queue.demand(ms(2000)), queue.timer()), (None, None));
+    assert!(!queue.wake());
+}
+
 /// A queue with the ids of so many delivered events, all accepted at 1,000 ms.
 fn with_ids(ids: usize, policy: &ChannelPolicy) -> Queue {
     let policy = ChannelPolicy {
