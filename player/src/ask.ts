@@ -1,6 +1,6 @@
 /** The state over HTTP: asks until an answer serves, with waits that double. */
 
-import { has, isObject, plain, type Json, type Payload } from "./payload.js";
+import { isObject, plain, type Json, type Payload } from "./payload.js";
 
 /** With the waits between them, half a minute longer than an answer's window. */
 const TRIES_MAX = 7;
@@ -12,48 +12,42 @@ export interface Answer {
   since: [number, string][];
 }
 
-export class Asking {
-  #tries = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #stopped = false;
+export interface Asking {
+  /** The answer does not serve: it asks later. */
+  again(): void;
+  stop(): void;
+}
 
-  constructor(
-    readonly url: string,
-    readonly answered: (answer: Answer) => void,
-    readonly report: (error: unknown) => void,
-  ) {
-    void this.#ask();
-  }
+export function ask(url: string, answered: (answer: Answer) => void, report: (error: unknown) => void): Asking {
+  let tries = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
 
-  async #ask(): Promise<void> {
-    this.#tries++;
+  async function once(): Promise<void> {
+    tries++;
     let found;
     try {
-      const response = await fetch(this.url);
+      const response = await fetch(url);
       if (response.ok) found = answer(await response.json());
       else if (response.status < 500 && response.status !== 429) {
-        this.stop();
-        this.report(new Error(`${this.url} answers ${response.status}: is state_http on for this channel?`));
+        tries = TRIES_MAX;
+        report(new Error(`stateUrl answers ${response.status}`));
       }
     } catch {
       // No network, or no JSON: as any answer that does not serve.
     }
-    if (this.#stopped) return;
-    if (found) this.answered(found);
-    else this.again();
+    if (found) answered(found);
+    else again();
   }
-
-  /** Later: the answer does not serve. */
-  again(): void {
-    if (this.#stopped || this.#tries >= TRIES_MAX) return;
-    const wait = 1000 * 2 ** (this.#tries - 1) * (0.7 + 0.6 * Math.random());
-    this.#timer = setTimeout(() => void this.#ask(), wait);
+  function again(): void {
+    if (tries < TRIES_MAX) timer = setTimeout(once, 1000 * 2 ** (tries - 1) * (0.7 + 0.6 * Math.random()));
   }
-
-  stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
+  function stop(): void {
+    tries = TRIES_MAX;
+    answered = () => {};
+    clearTimeout(timer);
   }
+  void once();
+  return { again, stop };
 }
 
 /** What is wrong is no answer. */
@@ -63,5 +57,5 @@ function answer(value: Json): Answer | undefined {
   // It tells of every key, as a cycle of one part does.
   const base = plain(JSON.stringify({ v: 1, n, s, c: [0, 0, 1], e: [] }));
   const good = Array.isArray(since) && since.every((pair) => Array.isArray(pair) && Number.isInteger(pair[0]) && typeof pair[1] === "string");
-  return base && good && has(value, "s") ? { base, since: since as [number, string][] } : undefined;
+  return base?.s && good ? { base, since: since as [number, string][] } : undefined;
 }

@@ -1,7 +1,7 @@
 /** Cues of a player: its metadata into the core, and the core's clock from its picture. */
 
-import { Player } from "./core.js";
-import { SOURCES, type Players, type Source, type Video } from "./sources.js";
+import { player, type Player } from "./core.js";
+import { SOURCES, type Players, type Source, type Take, type Video } from "./sources.js";
 import type { AnyEvents, Cues, Options } from "./types.js";
 
 export type { HlsPlayer, IvsPlayer, Players, ShakaPlayer, Video, VideojsPlayer } from "./sources.js";
@@ -18,95 +18,89 @@ const HAVE_CURRENT_DATA = 2;
 
 const EVENTS = ["timeupdate", "seeking", "seeked", "loadstart", "emptied", "playing"];
 
-class Attached {
+interface Attached {
   readonly core: Player;
-  readonly #source: Source;
-  readonly #timer: ReturnType<typeof setInterval>;
-  readonly #look = (event?: Event) => this.look(undefined, event);
-  readonly #gone: () => void;
-  count = 0;
-  #video: Video | undefined;
-  #endFrames: (() => void) | undefined;
-  #url: string | undefined;
-  /** The latest position since the last seek, and when it was that, in seconds. */
-  #position = -Infinity;
-  #at = 0;
-  /** Until when a jump of the position is a seek. Otherwise the clock jumped: throttled tabs tick every few seconds. */
-  #seekUntil = -Infinity;
+  /** How often it is attached and not stopped. */
+  count: number;
+}
 
-  constructor(kind: keyof Players, player: object, options: Options, gone: () => void) {
-    this.#gone = gone;
-    this.core = new Player(options, () => this.#stop());
-    // No picture yet: nothing is due.
-    this.core.tick(-Infinity);
-    const source = SOURCES[kind] as (player: object, take: (text: string, time: number | undefined) => void) => Source;
-    this.#source = source(player, (text, time) => {
-      this.#follow();
-      this.core.push(text, Number.isFinite(time) ? time : undefined);
-    });
-    this.#timer = setInterval(() => this.look(), LOOK_MS);
-    this.look();
-  }
+function start(kind: keyof Players, of: object, options: Options, gone: () => void): Attached {
+  let video: Video | undefined;
+  let endFrames: (() => void) | undefined;
+  let url: string | undefined;
+  // The latest position since the last seek, and when it was that, in seconds.
+  let position = -Infinity;
+  let at = 0;
+  // Until when a jump of the position is a seek. Otherwise the clock jumped: throttled tabs tick every few seconds.
+  let seekUntil = -Infinity;
 
-  #stop(): void {
-    if (this.count === 0 || --this.count > 0) return;
+  const core = player(options, stop);
+  const attached = { core, count: 0 };
+  // No picture yet: nothing is due.
+  core.tick(-Infinity);
+  const source = (SOURCES[kind] as (player: object, take: Take) => Source)(of, (text, time) => {
+    follow();
+    core.push(text, Number.isFinite(time) ? time : undefined);
+  });
+  const timer = setInterval(look, LOOK_MS);
+  look();
+  return attached;
+
+  function stop(): void {
+    if (!attached.count || --attached.count) return;
     // In the next task: whoever attaches again in this one, as React's strict mode does, loses nothing.
     setTimeout(() => {
-      if (this.count > 0) return;
-      this.#gone();
-      clearInterval(this.#timer);
-      this.#watch(undefined);
-      this.#source.stop();
-      this.core.close();
-    });
+      if (attached.count) return;
+      gone();
+      clearInterval(timer);
+      watch(undefined);
+      source.stop();
+      core.close();
+    }, 0);
   }
 
   /** What plays where may have changed. */
-  #follow(): void {
-    const url = this.#source.url();
-    if (url && this.#url && url !== this.#url) {
-      this.core.reset();
-      this.core.tick(-Infinity);
-      this.#position = -Infinity;
+  function follow(): void {
+    const now = source.url();
+    if (now && url && now !== url) {
+      core.reset();
+      core.tick((position = -Infinity));
     }
-    if (url) this.#url = url;
-    const video = this.#source.video() ?? undefined;
-    if (video !== this.#video) this.#watch(video);
+    url = now || url;
+    const element = source.video() ?? undefined;
+    if (element !== video) watch(element);
   }
 
-  look(frame?: number, event?: Event): void {
-    this.#follow();
-    this.#source.look?.();
-    const video = this.#video;
+  function look(event?: Event, frame?: number): void {
+    follow();
+    source.look?.();
     if (!video) return;
-    const now = this.#source.now?.() ?? near(frame, video.currentTime);
-    const begun = this.#position > -Infinity;
+    const now = source.now?.() ?? near(frame, video.currentTime);
+    const begun = position > -Infinity;
     // A live stream begins at 0 and goes to its end when there is data: that is no seek of the viewer's.
     if (!Number.isFinite(now) || (!begun && video.readyState! < HAVE_CURRENT_DATA)) return;
     const clock = performance.now() / 1000;
-    if (video.seeking || event?.type.startsWith("seek")) this.#seekUntil = clock + SETTLE_S;
+    if (video.seeking || event?.type.startsWith("seek")) seekUntil = clock + SETTLE_S;
     // The element is where it goes to before it says so.
-    const played = video.paused ? 0 : (clock - this.#at) * video.playbackRate;
-    const jumped = now < this.#position - SEEK_S || now > this.#position + played + SEEK_S;
-    if (begun && jumped && clock <= this.#seekUntil) {
-      this.core.seek(now);
-      this.#source.look?.(now);
-      this.#position = now;
+    const played = video.paused ? 0 : (clock - at) * video.playbackRate;
+    const jumped = now < position - SEEK_S || now > position + played + SEEK_S;
+    if (begun && jumped && clock <= seekUntil) {
+      core.seek((position = now));
+      source.look?.(now);
     }
-    this.#position = Math.max(this.#position, now);
-    this.#at = clock;
-    this.core.tick(now);
+    position = Math.max(position, now);
+    at = clock;
+    core.tick(now);
   }
 
-  #watch(video: Video | undefined): void {
-    const old = this.#video;
+  function watch(next: Video | undefined): void {
     for (const name of EVENTS) {
-      old?.removeEventListener(name, this.#look);
-      video?.addEventListener(name, this.#look);
+      video?.removeEventListener(name, look);
+      next?.addEventListener(name, look);
     }
-    this.#endFrames?.();
-    this.#endFrames = video && frames(video, (time) => this.look(time));
-    this.#video = video;
+    endFrames?.();
+    video = next;
+    endFrames = next && frames(next, (time) => look(undefined, time));
   }
 }
 
@@ -147,7 +141,7 @@ export function attach<Events extends object = AnyEvents, Kind extends keyof Pla
   options: Options = {},
 ): Cues<Events> {
   const players = (attached ??= new WeakMap<object, Attached>());
-  const found = players.get(player) ?? new Attached(kind, player, options, () => players.delete(player));
+  const found = players.get(player) ?? start(kind, player, options, () => players.delete(player));
   players.set(player, found);
   found.count++;
   return found.core as unknown as Cues<Events>;

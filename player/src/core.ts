@@ -1,6 +1,6 @@
 /** Payloads to events and state, without a DOM. Every clock is told: it never asks for the time of a picture. */
 
-import { Asking, type Answer } from "./ask.js";
+import { ask, type Answer } from "./ask.js";
 import { decode } from "./decode.js";
 import { isMerge } from "./merge.js";
 import { plain, type Item, type Json, type Payload } from "./payload.js";
@@ -33,201 +33,174 @@ interface Held {
 
 type Listener = (event: unknown) => void;
 
-const inOrder = (a: Held, b: Held): number => (a.at === b.at ? (a.rank === b.rank ? 0 : a.rank - b.rank) : a.at - b.at);
+// Infinity less Infinity is no number.
+const inOrder = (a: Held, b: Held): number => (a.at === b.at ? a.rank - b.rank || 0 : a.at - b.at);
 
 const text = (value: Json | undefined): string | undefined => (typeof value === "string" ? value : undefined);
 
-/** @internal Use `create`. */
-export class Player implements Core {
-  readonly #listeners = new Map<string, Set<Listener>>();
-  readonly #options: Options;
-  readonly #stop: (() => void) | undefined;
+/** @internal What `create` and `attach` return. */
+export interface Player extends Core {
+  close(): void;
+}
+
+/** @internal `stop`: what its method of that name does, where that is not to close. */
+export function player(options: Options, stop?: () => void): Player {
+  const listeners = new Map<string, Set<Listener>>();
+  const slices = new Slices();
   /** In the order in which they came, by number or, of foreign ones, by time and text. */
-  readonly #held = new Map<unknown, Held>();
-  #characters = 0;
+  const kept = new Map<unknown, Held>();
+  let characters = 0;
+  /** What is kept and not done, in order. */
+  let pending: Held[] = [];
   /** The latest time that came: where there is no clock, what has no time goes behind it. */
-  #latest = -Infinity;
-  /** What is held and not done, in order. */
-  #pending: Held[] = [];
-  #slices = new Slices();
-  #state = new State(-1, false);
-  #now: number | undefined;
-  /** The run of what comes in, the run of what the state is of, and the number of runs. */
-  #run = 0;
-  #entered = 0;
-  #runs = 0;
-  #firing = false;
+  let latest = -Infinity;
+  let clock: number | undefined;
+  let current = new State(-1, false, changed);
+  /** The run of what comes in, the run that the state is of, and the number of runs. */
+  let [run, entered, runs] = [0, 0, 0];
+  let firing = false;
   /** Counts seeks and resets: a payload that fires meanwhile ends there. */
-  #epoch = 0;
-  #asking: Asking | undefined;
-  #answer: Answer | undefined;
-  #first: Held | undefined;
+  let epoch = 0;
+  let offered: Answer | undefined;
+  let first: Held | undefined;
+  const asking = options.stateUrl
+    ? ask(
+        options.stateUrl,
+        (answer) => {
+          offered = answer;
+          settle();
+        },
+        report,
+      )
+    : undefined;
 
-  constructor(options: Options, stop?: () => void) {
-    this.#options = options;
-    this.#stop = stop;
-    this.#watch();
-    if (options.stateUrl) {
-      this.#asking = new Asking(options.stateUrl, (answer) => this.#answered(answer), (error) => this.#report(error));
-    }
-  }
-
-  on<Name extends string>(name: Name, listener: (event: Heard<AnyEvents, Name>) => void): () => void {
+  function on<Name extends string>(name: Name, listener: (event: Heard<AnyEvents, Name>) => void): () => void {
     const own: Listener = (event) => listener(event as Heard<AnyEvents, Name>);
-    const all = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, all.add(own));
+    const all = listeners.get(name) ?? new Set();
+    listeners.set(name, all.add(own));
     return () => void all.delete(own);
   }
 
-  state<Value = unknown>(key: string): Value | undefined {
-    return this.#state.value(key) as Value | undefined;
+  function close(): void {
+    asking?.stop();
+    listeners.clear();
+    epoch++;
   }
 
-  known(key: string): boolean {
-    return this.#state.known(key);
+  function push(sent: string, time?: number): void {
+    const found = unseal(sent, time, slices);
+    if (found) hold(found, sent);
   }
 
-  keys(): string[] {
-    return this.#state.keys();
+  function tick(now: number): void {
+    clock = now;
+    fire();
   }
 
-  get complete(): boolean {
-    return this.#state.complete;
-  }
-
-  stop(): void {
-    if (this.#stop) this.#stop();
-    else this.close();
-  }
-
-  /** @internal */
-  close(): void {
-    this.#asking?.stop();
-    this.#listeners.clear();
-    this.#epoch++;
-  }
-
-  push(sent: string, time?: number): void {
-    if (sent.startsWith("~2")) {
-      const joined = this.#slices.push(sent, time, Date.now() / 1000);
-      if (joined) {
-        const payload = plain(joined.text ?? "");
-        if (payload) this.#hold(payload, sent, joined.time, joined.size);
-      }
-      if (joined !== false) return;
-    }
-    this.#hold(payloadOf(sent), sent, time, sent.length);
-  }
-
-  tick(now: number): void {
-    this.#now = now;
-    this.#fire();
-  }
-
-  seek(to: number): void {
-    this.#slices.clear();
-    this.#now = to;
-    const held = this.#ordered();
-    for (const each of held) each.done = each.at <= to;
-    const before = held.filter((each) => each.done);
-    this.#pending = held.filter((each) => !each.done);
-    const run = before.at(-1)?.run;
+  function seek(to: number): void {
+    epoch++;
+    slices.clear();
+    clock = to;
+    const all = ordered();
+    for (const each of all) each.done = each.at <= to;
+    const before = all.filter((each) => each.done);
+    pending = all.filter((each) => !each.done);
+    const last = before.at(-1)?.run;
     // Between two payloads of a run nothing is missing.
-    this.#run = run !== undefined && run === this.#pending[0]?.run ? run : ++this.#runs;
-    this.#rebuild(before, this.#run);
+    run = last !== undefined && last === pending[0]?.run ? last : ++runs;
+    rebuild(before, run);
   }
 
-  reset(): void {
-    this.#held.clear();
-    this.#pending = [];
-    this.#characters = 0;
-    this.#latest = -Infinity;
-    this.#slices.clear();
-    this.#asking?.stop();
-    this.#answer = this.#first = undefined;
-    this.#run = ++this.#runs;
-    this.#rebuild([], this.#run);
+  function reset(): void {
+    epoch++;
+    slices.clear();
+    asking?.stop();
+    offered = first = undefined;
+    kept.clear();
+    pending = [];
+    characters = 0;
+    latest = -Infinity;
+    run = ++runs;
+    rebuild([], run);
   }
 
-  #hold(payload: Payload | undefined, sent: string, time: number | undefined, size: number): void {
+  function hold({ payload, time, size }: Found, sent: string): void {
     const name = payload ? payload.n : time === undefined ? {} : `${time} ${sent}`;
-    const again = this.#held.get(name);
+    const again = kept.get(name);
     if (again) {
-      again.run = this.#run;
+      again.run = run;
       return;
     }
-    const at = time ?? this.#now ?? this.#latest;
-    this.#latest = Math.max(this.#latest, at);
+    const at = time ?? clock ?? latest;
+    latest = Math.max(latest, at);
     const rank = payload && time !== undefined ? payload.n : Infinity;
-    this.#keep(name, { payload, text: sent, time, size, at, rank, run: this.#run, done: false });
-    if (this.#now === undefined || time === undefined) this.#fire();
+    keep(name, { payload, text: sent, time, size, at, rank, run, done: false });
+    if (clock === undefined || time === undefined) fire();
   }
 
-  #keep(name: unknown, held: Held): void {
-    this.#held.set(name, held);
-    this.#characters += held.size;
+  function keep(name: unknown, held: Held): void {
+    kept.set(name, held);
+    characters += held.size;
     if (!held.done) {
-      let place = this.#pending.length;
-      while (place && inOrder(this.#pending[place - 1]!, held) > 0) place--;
-      this.#pending.splice(place, 0, held);
+      let place = pending.length;
+      while (place && inOrder(pending[place - 1]!, held) > 0) place--;
+      pending.splice(place, 0, held);
     }
-    for (const [oldest, { size }] of this.#held) {
-      if (this.#held.size <= HELD_MAX && this.#characters <= HELD_CHARACTERS_MAX) break;
-      this.#pending = this.#pending.filter((each) => each !== this.#held.get(oldest));
-      this.#held.delete(oldest);
-      this.#characters -= size;
+    for (const [oldest, gone] of kept) {
+      if (kept.size <= HELD_MAX && characters <= HELD_CHARACTERS_MAX) break;
+      pending = pending.filter((each) => each !== gone);
+      kept.delete(oldest);
+      characters -= gone.size;
     }
   }
 
-  #ordered(): Held[] {
-    return [...this.#held.values()].sort(inOrder);
+  function ordered(): Held[] {
+    return [...kept.values()].sort(inOrder);
   }
 
-  #fire(): void {
-    if (this.#firing) return;
-    this.#firing = true;
-    for (let next; (next = this.#pending[0]) && next.at <= (this.#now ?? Infinity) + (this.#options.early ?? EARLY_S); ) {
-      this.#pending.shift();
-      this.#apply(next);
+  function fire(): void {
+    if (firing) return;
+    firing = true;
+    for (let next; (next = pending[0]) && next.at <= (clock ?? Infinity) + (options.early ?? EARLY_S); ) {
+      pending.shift();
+      apply(next);
     }
-    this.#firing = false;
+    firing = false;
   }
 
-  #apply(held: Held): void {
+  function apply(held: Held): void {
     const { payload, time } = held;
-    const late = this.#now !== undefined && time !== undefined ? Math.max(0, this.#now - time) : 0;
+    const late = clock !== undefined && time !== undefined ? Math.max(0, clock - time) : 0;
     if (!payload) {
       held.done = true;
-      this.#emit("#foreign", { text: held.text, time, late });
+      emit("#foreign", { text: held.text, time, late });
       return;
     }
-    const epoch = this.#epoch;
-    if (!this.#first) {
-      this.#first = held;
-      this.#settle();
+    const began = epoch;
+    if (!first) {
+      first = held;
+      settle();
     }
-    this.#enter(held.run);
-    this.#run = held.run;
-    if (payload.r !== undefined && payload.r > this.#state.floor) {
-      this.#rebuild(this.#done(), held.run, payload.r, this.complete, false);
-    }
-    if (this.#epoch !== epoch) return;
+    run = held.run;
+    enter(run);
+    if (payload.r !== undefined && payload.r > current.floor) rebuild(done(), run, payload.r, current.complete);
+    if (epoch !== began) return;
     held.done = true;
-    const was = this.complete;
-    this.#state.begin(payload);
+    const was = current.complete;
+    current.begin(payload);
     for (const [position, item] of payload.e.entries()) {
-      if (this.#epoch !== epoch) return;
-      this.#state.item(payload.n, position, item);
-      this.#emitItem(item, payload.n, time, late);
+      if (epoch !== began) return;
+      current.item(payload.n, position, item);
+      emitItem(item, payload.n, time, late);
     }
-    if (this.#epoch !== epoch) return;
-    this.#state.end(payload);
-    if (this.complete && !was) this.#emit("#complete", { complete: true });
+    if (epoch !== began) return;
+    current.end(payload);
+    tellComplete(was);
   }
 
-  #emitItem(item: Item, n: number, time: number | undefined, late: number): void {
+  function emitItem(item: Item, n: number, time: number | undefined, late: number): void {
     const [type, key] = [text(item.t), text(item.k)];
-    const merge = item.m === undefined ? "replace" : item.m;
+    const { m: merge = "replace" } = item;
     const event: CueEvent = {
       type,
       data: item.d,
@@ -237,114 +210,127 @@ export class Player implements Core {
       n,
       time,
       late,
-      state: key === undefined ? undefined : this.state(key),
+      state: key === undefined ? undefined : current.value(key),
     };
-    if (type !== undefined && type !== "*" && type[0] !== "#") this.#emit(type, event);
-    this.#emit("*", event);
+    if (type !== undefined && type !== "*" && type[0] !== "#") emit(type, event);
+    emit("*", event);
   }
 
-  #done(): Held[] {
-    return this.#ordered().filter((each) => each.done);
+  function done(): Held[] {
+    return ordered().filter((each) => each.done);
   }
 
-  /** The state anew from what is held, without events but those of the state. */
-  #rebuild(records: Held[], run: number, floor = -1, complete = false, cut = true): void {
-    if (cut) this.#epoch++;
-    const old = this.#state;
-    const payloads = records.filter((each) => each.payload) as (Held & { payload: Payload })[];
-    const state = new State(Math.max(floor, ...payloads.map(({ payload }) => payload.r ?? -1)), complete);
-    this.#state = state;
-    this.#entered = payloads[0]?.run ?? run;
-    for (const { payload, run: own } of payloads) {
-      this.#enter(own);
-      state.begin(payload);
-      payload.e.forEach((item, position) => state.item(payload.n, position, item));
-      state.end(payload);
+  /** The state anew from these, without events but those of the state. */
+  function rebuild(records: Held[], to: number, floor = -1, complete = false): void {
+    const old = current;
+    const all = records.filter((each) => each.payload) as (Held & { payload: Payload })[];
+    current = new State(Math.max(floor, ...all.map(({ payload }) => payload.r ?? -1)), complete);
+    entered = all[0]?.run ?? to;
+    for (const { payload, run: own } of all) {
+      enter(own);
+      current.begin(payload);
+      payload.e.forEach((item, position) => current.item(payload.n, position, item));
+      current.end(payload);
     }
-    this.#enter(run);
-    state.complete ||= complete;
-    this.#watch();
-    const whole = state.complete && !old.complete;
-    for (const key of state.follow(old)) this.#emitState(key, state.value(key));
-    if (whole) this.#emit("#complete", { complete: true });
+    enter(to);
+    current.complete ||= complete;
+    current.changed = changed;
+    for (const key of current.follow(old)) changed(key, current.value(key));
+    tellComplete(old.complete);
   }
 
   /** Goes on in this run: from another, something may be missing. */
-  #enter(run: number): void {
-    if (run === this.#entered) return;
-    this.#state.gap();
-    this.#entered = run;
+  function enter(next: number): void {
+    if (next !== entered) current.gap();
+    entered = next;
   }
 
-  #watch(): void {
-    this.#state.changed = (key, value) => this.#emitState(key, value);
+  function changed(key: string, value: Json | undefined): void {
+    emit("#state", { key, value, deleted: value === undefined });
   }
 
-  #emitState(key: string, value: Json | undefined): void {
-    this.#emit("#state", { key, value, deleted: value === undefined });
+  function tellComplete(was: boolean): void {
+    if (current.complete && !was) emit("#complete", { complete: true });
   }
 
-  #emit(name: string, event: unknown): void {
-    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+  function emit(name: string, event: unknown): void {
+    for (const listener of [...(listeners.get(name) ?? [])]) {
       try {
         listener(event);
       } catch (error) {
-        this.#report(error);
+        report(error);
       }
     }
   }
 
-  #report(error: unknown): void {
-    const { onerror } = this.#options;
+  function report(error: unknown): void {
     try {
-      if (onerror) onerror(error);
-      else if (typeof reportError === "function") reportError(error);
-      else console.error(error);
+      (options.onerror ?? globalThis.reportError ?? console.error)(error);
     } catch {
       // Nothing escapes, not from whoever is told of errors either.
     }
   }
 
-  #answered(answer: Answer): void {
-    this.#answer = answer;
-    this.#settle();
-  }
-
   /** The state over HTTP counts when the first payload of the stream is one of those that it goes on with. */
-  #settle(): void {
-    const [answer, first] = [this.#answer, this.#first];
-    if (!answer) return;
-    const { base, since } = answer;
-    const place = since.findIndex(([n]) => n === first?.payload?.n);
-    if (first ? place >= 0 : !since.length) this.#base(base, since.slice(0, Math.max(0, place)), first);
-    else if (!first) return;
+  function settle(): void {
+    if (!offered) return;
+    const { base, since } = offered;
+    const n = first?.payload?.n;
+    const place = since.findIndex(([number]) => number === n);
+    if (n === undefined && since.length) return;
+    offered = undefined;
+    if (n === undefined || place >= 0) begin(base, since.slice(0, Math.max(0, place)));
     // Before the window: what is kept in the stream will do.
-    else if (first.payload!.n >= base.n) this.#asking?.again();
-    this.#answer = undefined;
+    else if (n >= base.n) asking?.again();
   }
 
-  #base(base: Payload, before: [number, string][], first: Held | undefined): void {
-    const at = first?.at ?? this.#now ?? -Infinity;
-    const run = first?.run ?? this.#run;
-    const slices = new Slices();
-    const texts = before.map(([, sent]) => (sent.startsWith("~2") ? (slices.push(sent, 0, 0) || undefined)?.text : sent));
-    const payloads = [base, ...texts.map((sent) => (sent === undefined ? undefined : payloadOf(sent)))];
-    for (const [nth, payload] of payloads.entries()) {
-      if (!payload) continue;
-      const name = nth ? payload.n : "base";
-      if (this.#held.has(name)) continue;
-      const size = nth ? before[nth - 1]![1].length : JSON.stringify(base).length;
-      this.#keep(name, { payload, text: "", time: undefined, size, at, rank: nth ? payload.n : -1, run, done: true });
+  function begin(base: Payload, before: [number, string][]): void {
+    const apart = new Slices();
+    const { at, run: own } = first ?? { at: clock ?? -Infinity, run };
+    const put = (name: unknown, payload: Payload, rank: number, size: number) =>
+      kept.has(name) || keep(name, { payload, text: "", time: undefined, size, at, rank, run: own, done: true });
+    put("base", base, -1, JSON.stringify(base).length);
+    for (const [, sent] of before) {
+      const found = unseal(sent, 0, apart);
+      if (found?.payload) put(found.payload.n, found.payload, found.payload.n, found.size);
     }
-    this.#rebuild(this.#done(), run, -1, false, false);
+    rebuild(done(), own);
   }
+
+  return {
+    on,
+    state: <Value>(key: string) => current.value(key) as Value | undefined,
+    known: (key) => current.known(key),
+    keys: () => current.keys(),
+    get complete() {
+      return current.complete;
+    },
+    stop: () => (stop ?? close)(),
+    push,
+    tick,
+    seek,
+    reset,
+    close,
+  };
 }
 
-function payloadOf(sent: string): Payload | undefined {
-  return plain((sent.startsWith("~0") ? decode(sent.slice(2)) : sent) ?? "");
+interface Found {
+  /** Undefined: it is foreign. */
+  payload: Payload | undefined;
+  time: number | undefined;
+  size: number;
+}
+
+/** What a text is; undefined where it is a part of what is not whole yet, or of what makes no payload. */
+function unseal(sent: string, time: number | undefined, slices: Slices): Found | undefined {
+  const form = sent.slice(0, 2);
+  const joined = form === "~2" && slices.push(sent, time, Date.now() / 1000);
+  if (joined === false) return { payload: plain(form === "~0" ? decode(sent.slice(2)) : sent), time, size: sent.length };
+  const payload = plain(joined?.text);
+  return payload && { payload, time: joined!.time, size: joined!.size };
 }
 
 /** For React Native, Node, and players that `attach` does not know. */
 export function create<Events extends object = AnyEvents>(options: Options = {}): Core<Events> {
-  return new Player(options) as unknown as Core<Events>;
+  return player(options) as unknown as Core<Events>;
 }

@@ -51,34 +51,29 @@ export function utf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** A Huffman code: how many symbols have codes of each length, and the symbols in the order of their codes. */
-interface Code {
-  counts: Uint16Array;
-  symbols: Uint16Array;
-}
+/** A Huffman code: symbols by their codes, each with a 1 before it, so that 01 and 1 are two. */
+type Code = Map<number, number>;
 
 const CODE_BITS_MAX = 15;
-const LENGTH_BASE = [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
 const LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const END_OF_BLOCK = 256;
 
-class Malformed extends Error {}
+function malformed(): never {
+  throw new Error();
+}
 
 /** `single`: a code of one symbol may leave codes unused; RFC 1951 has no other that does. */
-function code(lengths: number[], single: boolean): Code {
-  const counts = new Uint16Array(CODE_BITS_MAX + 1);
-  for (const length of lengths) counts[length]!++;
-  let left = 1;
+function code(lengths: number[], single?: boolean): Code {
+  const made: Code = new Map();
+  let next = 1;
   for (let bits = 1; bits <= CODE_BITS_MAX; bits++) {
-    left = left * 2 - counts[bits]!;
-    if (left < 0) throw new Malformed();
+    next *= 2;
+    lengths.forEach((length, symbol) => length === bits && made.set(next++, symbol));
+    if (next > 2 << bits) malformed();
   }
-  const used = lengths.length - counts[0]!;
-  if (left > 0 && used > 0 && !(single && used === counts[1])) throw new Malformed();
-  counts[0] = 0;
-  const symbols: number[] = [];
-  for (let bits = 1; bits <= CODE_BITS_MAX; bits++) lengths.forEach((length, symbol) => length === bits && symbols.push(symbol));
-  return { counts, symbols: Uint16Array.from(symbols) };
+  const unused = next < 2 << CODE_BITS_MAX;
+  if (unused && made.size && !(single && made.size === 1 && made.has(2))) malformed();
+  return made;
 }
 
 const repeat = (value: number, times: number) => new Array<number>(times).fill(value);
@@ -92,7 +87,7 @@ export function inflate(input: Uint8Array): Uint8Array | undefined {
 
   function bits(count: number): number {
     while (held < count) {
-      if (at === input.length) throw new Malformed();
+      if (at === input.length) malformed();
       bit |= input[at++]! << held;
       held += 8;
     }
@@ -102,42 +97,37 @@ export function inflate(input: Uint8Array): Uint8Array | undefined {
     return value;
   }
   function put(byte: number): void {
-    if (end === out.length) throw new Malformed();
+    if (end === out.length) malformed();
     out[end++] = byte;
   }
-  function symbol({ counts, symbols }: Code): number {
-    let [value, first, index] = [0, 0, 0];
-    for (let length = 1; length <= CODE_BITS_MAX; length++) {
-      value |= bits(1);
-      const count = counts[length]!;
-      if (value - count < first) return symbols[index + value - first]!;
-      index += count;
-      first = (first + count) << 1;
-      value <<= 1;
+  function symbol(of: Code): number {
+    for (let read = 1; read <= 1 << CODE_BITS_MAX; ) {
+      read = read * 2 + bits(1);
+      const found = of.get(read);
+      if (found !== undefined) return found;
     }
-    throw new Malformed();
+    return malformed();
   }
   function stored(): void {
     bit = held = 0;
     const length = bits(16);
-    if (length !== (~bits(16) & 0xffff)) throw new Malformed();
+    if (length !== (~bits(16) & 0xffff)) malformed();
     for (let i = 0; i < length; i++) put(bits(8));
   }
   function dynamic(): [Code, Code] {
     const [literals, distances, count] = [bits(5) + 257, bits(5) + 1, bits(4) + 4];
-    if (literals > 286 || distances > 30) throw new Malformed();
-    const order = repeat(0, 19);
+    if (literals > 286 || distances > 30) malformed();
+    const order = repeat(0, LENGTH_ORDER.length);
     for (let i = 0; i < count; i++) order[LENGTH_ORDER[i]!] = bits(3);
-    const meta = code(order, false);
+    const meta = code(order);
     const lengths: number[] = [];
     while (lengths.length < literals + distances) {
       const found = symbol(meta);
       if (found < 16) lengths.push(found);
       else if (found > 16) lengths.push(...repeat(0, found === 17 ? 3 + bits(3) : 11 + bits(7)));
-      else if (lengths.length) lengths.push(...repeat(lengths.at(-1)!, 3 + bits(2)));
-      else throw new Malformed();
+      else lengths.push(...repeat(lengths.at(-1) ?? malformed(), 3 + bits(2)));
     }
-    if (lengths.length > literals + distances || !lengths[END_OF_BLOCK]) throw new Malformed();
+    if (lengths.length > literals + distances || !lengths[END_OF_BLOCK]) malformed();
     return [code(lengths.slice(0, literals), true), code(lengths.slice(literals), true)];
   }
   function compressed([literals, distances]: [Code, Code]): void {
@@ -148,14 +138,16 @@ export function inflate(input: Uint8Array): Uint8Array | undefined {
         put(found);
         continue;
       }
-      const base = LENGTH_BASE[found - 257];
-      if (!base) throw new Malformed();
-      const length = base + bits(found < 265 || found === 285 ? 0 : (found - 261) >> 2);
+      const long = found - 257;
+      if (long > 28) malformed();
+      // 285 is the longest, of no bits more.
+      const more = long < 8 || long === 28 ? 0 : (long >> 2) - 1;
+      const length = long === 28 ? 258 : 3 + (long < 8 ? long : (4 + (long & 3)) << more) + bits(more);
       const near = symbol(distances);
-      if (near > 29) throw new Malformed();
+      if (near > 29) malformed();
       const extra = near < 4 ? 0 : (near - 2) >> 1;
       const distance = (near < 4 ? near : (2 + (near & 1)) << extra) + 1 + bits(extra);
-      if (distance > end) throw new Malformed();
+      if (distance > end) malformed();
       for (let i = 0; i < length; i++) put(out[end - distance]!);
     }
   }
@@ -177,5 +169,5 @@ export function inflate(input: Uint8Array): Uint8Array | undefined {
 
 function fixed(): [Code, Code] {
   const lengths = [...repeat(8, 144), ...repeat(9, 112), ...repeat(7, 24), ...repeat(8, 8)];
-  return [code(lengths, false), code(repeat(5, 32), false)];
+  return [code(lengths), code(repeat(5, 32))];
 }

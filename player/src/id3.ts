@@ -13,27 +13,21 @@ export function textOf(data: unknown): string | undefined {
   return byteLength === undefined ? undefined : utf8(new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength));
 }
 
-/** What the `PRIV` frames of that owner hold, in their order. */
+/** What the `PRIV` frames of that owner in an ID3v2.4 tag hold, in their order. */
 export function texts(tag: Uint8Array): string[] {
   const found: string[] = [];
   const ascii = (from: number, to: number) => String.fromCharCode(...tag.subarray(from, to));
-  const number = (at: number, bits: number) => [0, 1, 2, 3].reduce((sum, i) => sum * 2 ** bits + tag[at + i]!, 0);
-  for (let at = 0; ascii(at, at + 3) === "ID3"; ) {
-    const [version, flags] = [tag[at + 3]!, tag[at + 5]!];
-    // The sizes of ID3v2.4 are syncsafe: seven bits a byte. Of ID3v2.3, only that of the tag.
-    const bits = version < 4 ? 8 : 7;
-    const end = Math.min(tag.length, at + 10 + number(at + 6, 7));
-    let frame = at + 10;
-    if (flags & 0x40) frame += number(frame, bits) + (version < 4 ? 4 : 0);
-    for (let size; frame + 10 <= end && tag[frame]; frame += 10 + size) {
-      size = number(frame + 4, bits);
-      const [from, to] = [frame + 10, Math.min(end, frame + 10 + size)];
-      const zero = tag.indexOf(0, from);
-      if (ascii(frame, frame + 4) !== "PRIV" || zero < 0 || zero >= to || ascii(from, zero) !== OWNER) continue;
-      const text = utf8(tag.subarray(zero + 1, to));
-      if (text !== undefined) found.push(text);
-    }
-    at = end + (flags & 0x10 ? 10 : 0);
+  // Sizes are syncsafe: seven bits a byte.
+  const size = (at: number) => [0, 1, 2, 3].reduce((sum, i) => sum * 128 + tag[at + i]!, 0);
+  if (ascii(0, 3) !== "ID3") return found;
+  const end = Math.min(tag.length, 10 + size(6));
+  const extended = tag[5]! & 0x40;
+  for (let at = extended ? 10 + size(10) : 10, next; at + 10 < end && tag[at]; at = next) {
+    next = at + 10 + size(at + 4);
+    const data = at + 10 + OWNER.length;
+    if (ascii(at, at + 4) + ascii(at + 10, data + 1) !== `PRIV${OWNER}\0`) continue;
+    const text = utf8(tag.subarray(data + 1, Math.min(next, end)));
+    if (text !== undefined) found.push(text);
   }
   return found;
 }

@@ -1,6 +1,6 @@
 /** What an item makes of the value of its key. Values are never changed: a new one takes the place. */
 
-import { has, isObject, type Json, type Members } from "./payload.js";
+import { has, isNested, isObject, type Json, type Members } from "./payload.js";
 
 export type Merge = "replace" | "sum" | "max" | "min" | "patch";
 
@@ -51,27 +51,25 @@ function put(object: Members, name: string, value: Json): void {
  * and money come out right where both have up to 15 digits.
  */
 function add(a: number, b: number): number {
-  const sum = a + b;
-  if (Number.isSafeInteger(a) && Number.isSafeInteger(b) && Number.isSafeInteger(sum)) return sum;
-  const [x, y] = [decimal(a), decimal(b)];
-  const scale = Math.min(x.scale, y.scale);
-  const digits = [x, y].map(({ digits, scale: own }) => BigInt(digits) * 10n ** BigInt(own - scale));
-  const exact = Number(`${digits[0]! + digits[1]!}e${scale}`);
+  const [[x, left], [y, right]] = [decimal(a), decimal(b)];
+  const scale = Math.min(left, right);
+  const whole = (digits: bigint, own: number) => digits * 10n ** BigInt(own - scale);
+  const exact = Number(`${whole(x, left) + whole(y, right)}e${scale}`);
   // What is greater than all doubles is no JSON.
   return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, exact));
 }
 
 /** A number as digits and a power of ten. */
-function decimal(value: number): { digits: string; scale: number } {
+function decimal(value: number): [bigint, number] {
   const [mantissa, exponent] = value.toExponential().split("e") as [string, string];
-  const [whole, fraction = ""] = mantissa.split(".") as [string, string?];
-  return { digits: whole + fraction, scale: Number(exponent) - fraction.length };
+  const [, fraction = ""] = mantissa.split(".");
+  return [BigInt(mantissa.replace(".", "")), Number(exponent) - fraction.length];
 }
 
 /** Whether two values are the same JSON. */
 export function same(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || !a || !b || Array.isArray(a) !== Array.isArray(b)) return false;
-  const [names, others] = [Object.keys(a), Object.keys(b)];
-  return names.length === others.length && names.every((name) => has(b, name) && same((a as Members)[name], (b as Members)[name]));
+  if (!isNested(a) || !isNested(b) || isObject(a) !== isObject(b)) return false;
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => has(b, name) && same(a[name], b[name]));
 }

@@ -28,14 +28,16 @@ export interface Payload {
   r?: number;
 }
 
-export const isObject = (value: unknown): value is Members =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+/** An object or an array. */
+export const isNested = (value: unknown): value is Members => typeof value === "object" && value !== null;
+
+export const isObject = (value: unknown): value is Members => isNested(value) && !Array.isArray(value);
 
 export const has = (value: object, name: string): boolean => Object.prototype.hasOwnProperty.call(value, name);
 
 /** The payload, or undefined where the text is not one that is well formed. */
-export function plain(text: string): Payload | undefined {
-  if (text[0] !== "{") return undefined;
+export function plain(text: string | undefined): Payload | undefined {
+  if (text?.[0] !== "{") return undefined;
   let value;
   try {
     value = JSON.parse(text) as Members;
@@ -62,6 +64,5 @@ function isPayload(value: Members): value is Members & Payload {
 const areObjects = (value: Json | undefined): value is Members[] => Array.isArray(value) && value.every(isObject);
 
 function isDeeper(value: Json, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1));
+  return isNested(value) && (!levels || Object.values(value).some((member) => isDeeper(member, levels - 1)));
 }

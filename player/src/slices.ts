@@ -11,7 +11,7 @@ const FINISHED_MAX = 8;
 interface Open {
   since: number;
   time: number | undefined;
-  parts: Map<number, string>;
+  parts: string[];
 }
 
 export interface Joined {
@@ -24,29 +24,32 @@ export interface Joined {
 }
 
 export class Slices {
-  readonly #open = new Map<string, Open>();
-  readonly #finished = new Set<string>();
+  readonly #open = new Map<number, Open>();
+  readonly #finished = new Set<number>();
 
   /** Returns what a slice completes, nothing where it does not, and false where the text is no slice. */
   push(slice: string, time: number | undefined, now: number): Joined | false | undefined {
-    const [a, b, c, d, part, count] = [...slice.slice(2, 8)].map((character) => ALPHABET.indexOf(character));
-    if (Math.min(a!, b!, c!, d!, part!) < 0 || !(part! < count! && count! <= SLICES_MAX)) return false;
-    const name = slice.slice(2, 6) + slice[7];
+    const digits = [...slice.slice(2, 8)].map((character) => ALPHABET.indexOf(character));
+    const [part, count] = digits.splice(4) as [number, number];
+    // Of a text that is too short, a digit is undefined.
+    if (digits.includes(-1) || !(0 <= part && part < count && count <= SLICES_MAX)) return false;
+    // The low digits come first.
+    const id = digits.reduceRight((sum, digit) => sum * 91 + digit);
+    const name = id * 91 + count;
     if (this.#finished.has(name)) return undefined;
     const clock = time ?? now;
     for (const [other, { since }] of this.#open) if (Math.abs(clock - since) > OPEN_S) this.#open.delete(other);
-    const open = this.#open.get(name) ?? { since: clock, time, parts: new Map<number, string>() };
+    const open = this.#open.get(name) ?? { since: clock, time, parts: [] };
     this.#open.set(name, open);
     if (this.#open.size > OPEN_MAX) dropFirst(this.#open);
-    if (!open.parts.has(part!)) open.parts.set(part!, slice.slice(8));
+    open.parts[part] ??= slice.slice(8);
     if (time !== undefined) open.time = Math.max(open.time ?? time, time);
-    if (open.parts.size < count!) return undefined;
+    for (let i = 0; i < count; i++) if (open.parts[i] === undefined) return undefined;
     this.#open.delete(name);
     this.#finished.add(name);
     if (this.#finished.size > FINISHED_MAX) dropFirst(this.#finished);
-    let body = "";
-    for (let i = 0; i < count!; i++) body += open.parts.get(i);
-    return { text: identity(body) === slice.slice(2, 6) ? decode(body) : undefined, time: open.time, size: body.length };
+    const body = open.parts.join("");
+    return { text: identity(body) === id ? decode(body) : undefined, time: open.time, size: body.length };
   }
 
   clear(): void {
@@ -55,18 +58,13 @@ export class Slices {
   }
 }
 
-function dropFirst(of: { keys(): Iterator<string>; delete(key: string): boolean }): void {
+function dropFirst(of: { keys(): Iterator<number>; delete(key: number): boolean }): void {
   of.delete(of.keys().next().value!);
 }
 
-/** FNV-1a-32 of the text, mod 91^4, in 4 characters with the low ones first. */
-function identity(body: string): string {
+/** FNV-1a-32 of the text, mod 91^4. */
+function identity(body: string): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < body.length; i++) hash = Math.imul(hash ^ body.charCodeAt(i), 0x01000193) >>> 0;
-  let [rest, name] = [hash % 91 ** 4, ""];
-  for (let i = 0; i < 4; i++) {
-    name += ALPHABET[rest % 91];
-    rest = Math.floor(rest / 91);
-  }
-  return name;
+  for (let i = 0; i < body.length; i++) hash = Math.imul(hash ^ body.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % 91 ** 4;
 }

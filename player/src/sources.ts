@@ -29,30 +29,35 @@ interface Cue {
   readonly value?: { key?: string; owner?: string; info?: string; data?: unknown };
 }
 
+/** A method that takes the name of an event and a listener. What a player says of these is its own. */
+type Listening = (name: never, listener: never) => unknown;
+
 export interface IvsPlayer {
-  addEventListener(name: string, listener: (cue: { owner: string; text: string; startTime: number }) => void): void;
-  removeEventListener(name: string, listener: (cue: { owner: string; text: string; startTime: number }) => void): void;
+  addEventListener: Listening;
+  removeEventListener: Listening;
   getHTMLVideoElement(): Video;
   getPosition(): number;
+  /** The source's URL, which it has and does not document. */
   getPath?(): string;
 }
 
 export interface HlsPlayer {
-  on(name: string, listener: (name: string, data: { samples: { data: Uint8Array; pts: number }[] }) => void): void;
-  off(name: string, listener: (name: string, data: { samples: { data: Uint8Array; pts: number }[] }) => void): void;
+  on: Listening;
+  off: Listening;
   readonly media: Video | null;
   readonly url: string | null;
 }
 
 export interface VideojsPlayer {
   el(): { querySelector(selectors: string): unknown } | null;
-  textTracks(): ArrayLike<Track>;
+  /** A list, as of {@link Video}. */
+  textTracks(): object;
   currentSrc(): string;
 }
 
 export interface ShakaPlayer {
-  addEventListener(name: string, listener: (event: never) => void): void;
-  removeEventListener(name: string, listener: (event: never) => void): void;
+  addEventListener: Listening;
+  removeEventListener: Listening;
   getMediaElement(): Video | null;
   getAssetUri(): string | null;
 }
@@ -83,12 +88,12 @@ function ivs(player: IvsPlayer, take: Take): Source {
   const heard = ({ owner, text, startTime }: { owner: string; text: string; startTime: number }) => {
     if (owner === OWNER) take(text, Math.min(startTime, player.getPosition()));
   };
-  player.addEventListener(name, heard);
+  player.addEventListener(name as never, heard as never);
   return {
     video: () => player.getHTMLVideoElement(),
     url: () => player.getPath?.(),
     now: () => player.getPosition(),
-    stop: () => player.removeEventListener(name, heard),
+    stop: () => player.removeEventListener(name as never, heard as never),
   };
 }
 
@@ -98,8 +103,8 @@ function hls(player: HlsPlayer, take: Take): Source {
   const heard = (_: string, { samples }: { samples: { data: Uint8Array; pts: number }[] }) => {
     for (const { data, pts } of samples) for (const text of texts(data)) take(text, pts);
   };
-  player.on(name, heard);
-  return { video: () => player.media, url: () => player.url, stop: () => player.off(name, heard) };
+  player.on(name as never, heard as never);
+  return { video: () => player.media, url: () => player.url, stop: () => player.off(name as never, heard as never) };
 }
 
 function shaka(player: ShakaPlayer, take: Take): Source {
@@ -108,17 +113,17 @@ function shaka(player: ShakaPlayer, take: Take): Source {
   const heard = ({ startTime, payload }: { startTime: number; payload: { key: string; description: string; data: unknown } }) => {
     if (payload.key === "PRIV" && payload.description === OWNER) given(payload.data, startTime, take);
   };
-  player.addEventListener(name, heard);
+  player.addEventListener(name as never, heard as never);
   return {
     video: () => player.getMediaElement(),
     url: () => player.getAssetUri(),
-    stop: () => player.removeEventListener(name, heard),
+    stop: () => player.removeEventListener(name as never, heard as never),
   };
 }
 
 function videojs(player: VideojsPlayer, take: Take): Source {
   const video = () => player.el()?.querySelector("video") as Video | null | undefined;
-  return { video, url: () => player.currentSrc(), ...tracks(() => player.textTracks(), take) };
+  return { video, url: () => player.currentSrc(), ...tracks(() => player.textTracks() as ArrayLike<Track>, take) };
 }
 
 function native(player: Video, take: Take): Source {
@@ -167,9 +172,8 @@ function tracks(list: () => Iterable<Track> | ArrayLike<Track> | undefined, take
 function hook(track: Track, cue: (cue: Cue) => void): () => void {
   const add = track.addCue;
   if (!add) return () => {};
-  const own = Object.prototype.hasOwnProperty.call(track, "addCue");
   let on = true;
-  const hooked = function (this: Track, added: Cue): void {
+  const hooked = (added: Cue) => {
     add.call(track, added);
     if (on) cue(added);
   };
@@ -177,9 +181,7 @@ function hook(track: Track, cue: (cue: Cue) => void): () => void {
   return () => {
     on = false;
     // Whoever hooked it later keeps ours, which does nothing then.
-    if (track.addCue !== hooked) return;
-    if (own) track.addCue = add;
-    else delete track.addCue;
+    if (track.addCue === hooked) track.addCue = add;
   };
 }
 

@@ -34,9 +34,10 @@ export class State {
   /** Called at every change, where it is set. */
   changed: ((key: string, value: Json | undefined) => void) | undefined;
 
-  constructor(floor: number, complete: boolean) {
+  constructor(floor: number, complete: boolean, changed?: State["changed"]) {
     this.floor = floor;
     this.complete = complete;
+    this.changed = changed;
   }
 
   value(key: string): Json | undefined {
@@ -120,12 +121,9 @@ export class State {
     this.#keys.delete(key);
     this.#keys.set(key, next);
     if (changed) this.changed?.(key, next.value);
-    if (this.#keys.size > KEYS_MAX) this.#forget(this.#keys.keys().next().value!);
-  }
-
-  #forget(key: string): void {
-    const held = this.value(key) !== undefined;
-    this.#keys.delete(key);
-    if (held) this.changed?.(key, undefined);
+    if (this.#keys.size <= KEYS_MAX) return;
+    const [[oldest, { value }]] = this.#keys as unknown as [[string, Known]];
+    this.#keys.delete(oldest);
+    if (value !== undefined) this.changed?.(oldest, undefined);
   }
 }
