@@ -189,6 +189,10 @@ def timed_sequences():
         ahead.push(text(n, [item(1, "k", "sum")], c=[0, 0, 1], s=[entry("k", n - 1)]), n)
     ahead.tick(1).seek(4.5).tick(5).seek(100).push(text(90, [item(1, "k", "sum")]), 99.5).push(text(91, [item(1, "k", "sum"), item(1, "new", "sum")]), 101).tick(102)
     ahead.push(text(92, [], s=[entry("k", 70)], c=[0, 0, 1]), 103).tick(103).seek(50).push(text(50, [item(1, "k", "sum")]), 51).tick(52).seek(102.5).tick(104)
+    skipped = Sequence("after a seek, what comes from before it counts without events").tick(0).push(text(1, [item(1, "k", "sum")]), 1).tick(1).seek(10)
+    for n, time in (9, 9.9), (8, 9.5), (2, 2), (10, 10), (11, 10.5):
+        skipped.push(text(n, [item(n, "k", "sum")]), time)
+    skipped.push("foreign", 9).tick(10).push(text(7, [item(7, "k", "sum")]), 7).tick(11).seek(9.7).tick(11)
     reset = Sequence("a reset, and a seek to before it").tick(0).push(text(1, [item(1, "k", "sum")]), 1).push(text(2, [item(2, "k", "sum")]), 2).push(text(3, [item(4, "k", "sum")], s=[], r=2), 3)
     reset.tick(2.5).tick(3.5).seek(1.5).tick(4)
     twice = Sequence("duplicates more than 64 apart")

@@ -221,7 +221,7 @@ class Held:
 
 class Player:
     def __init__(self):
-        self.state, self.now, self.held = State(), None, []
+        self.state, self.now, self.held, self.sought, self.stale = State(), None, [], -END, False
         self.run = self.entered = 0
         self.open, self.finished, self.events = {}, [], []
 
@@ -273,9 +273,11 @@ class Player:
         at = time
         if at is None:
             at = self.now if self.now is not None else max((each.at for each in self.held), default=-END)
-        self.held.append(Held(at, (at, n), payload, text, time, self.run))
+        silent = time is not None and time <= self.sought
+        self.held.append(Held(at, (at, n), payload, text, time, self.run, silent))
         while len(self.held) > HELD_MAX or sum(len(each.text) for each in self.held) > HELD_CHARACTERS_MAX:
             self.held.pop(0)
+        self.stale = self.stale or silent
         if self.now is None or time is None:
             self.fire()
 
@@ -286,6 +288,8 @@ class Player:
         self.fire()
 
     def fire(self):
+        if self.stale:
+            self.rebuild(sorted((each for each in self.held if each.done), key=lambda each: each.order), self.run)
         until = END if self.now is None else self.now + EARLY_S
         due = sorted((each for each in self.held if not each.done and each.at <= until), key=lambda each: each.order)
         for record in due:
@@ -293,7 +297,7 @@ class Player:
             self.apply(record, late)
 
     def seek(self, to):
-        self.open, self.finished, self.now = {}, [], to
+        self.open, self.finished, self.now, self.sought = {}, [], to, to
         ordered = sorted(self.held, key=lambda each: each.order)
         for each in ordered:
             each.done = each.at <= to
@@ -309,6 +313,7 @@ class Player:
 
     def rebuild(self, records, run, floor=-1, complete=False):
         """The state anew from these payloads, without events of theirs."""
+        self.stale = False
         old, payloads = self.state, [each for each in records if each.payload]
         state = self.state = State(max([floor, *(each.payload.get("r", -1) for each in payloads)]), complete)
         self.entered = payloads[0].run if payloads else run

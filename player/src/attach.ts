@@ -16,7 +16,7 @@ const FRAME_S = 0.25;
 const SETTLE_S = 1;
 const HAVE_CURRENT_DATA = 2;
 
-const EVENTS = ["timeupdate", "seeking", "seeked", "loadstart", "emptied", "playing"];
+const EVENTS = ["timeupdate", "seeking", "seeked", "loadstart"];
 
 interface Attached {
   readonly core: Player;
@@ -38,10 +38,12 @@ function start(kind: keyof Players, of: object, options: Options, gone: () => vo
   const attached = { core, count: 0 };
   // No picture yet: nothing is due.
   core.tick(-Infinity);
-  const source = (SOURCES[kind] as (player: object, take: Take) => Source)(of, (text, time) => {
-    follow();
-    core.push(text, Number.isFinite(time) ? time : undefined);
-  });
+  const source = (SOURCES[kind] as (player: object, take: Take) => Source)(of, (text, time) =>
+    guarded(() => {
+      follow();
+      core.push(text, time);
+    }),
+  );
   const timer = setInterval(look, LOOK_MS);
   look();
   return attached;
@@ -71,11 +73,26 @@ function start(kind: keyof Players, of: object, options: Options, gone: () => vo
     if (element !== video) watch(element);
   }
 
+  /** Not into a frame or an event of the player: it may be disposed of, and throw at every question. */
+  function guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      core.report(error);
+    }
+  }
+
   function look(event?: Event, frame?: number): void {
+    guarded(() => advance(event, frame));
+  }
+
+  function advance(event?: Event, frame?: number): void {
     follow();
     source.look?.();
     if (!video) return;
-    const now = source.now?.() ?? near(frame, video.currentTime);
+    // Some browsers count the frames of a stream from elsewhere.
+    const { currentTime } = video;
+    const now = source.now?.() ?? (Math.abs(frame! - currentTime) < FRAME_S ? frame! : currentTime);
     const begun = position > -Infinity;
     // A live stream begins at 0 and goes to its end when there is data: that is no seek of the viewer's.
     if (!Number.isFinite(now) || (!begun && video.readyState! < HAVE_CURRENT_DATA)) return;
@@ -86,7 +103,7 @@ function start(kind: keyof Players, of: object, options: Options, gone: () => vo
     const jumped = now < position - SEEK_S || now > position + played + SEEK_S;
     if (begun && jumped && clock <= seekUntil) {
       core.seek((position = now));
-      source.look?.(now);
+      source.look?.(true);
     }
     position = Math.max(position, now);
     at = clock;
@@ -104,32 +121,20 @@ function start(kind: keyof Players, of: object, options: Options, gone: () => vo
   }
 }
 
-/** Calls at each frame of the picture, until what it returns is called. */
+/** Calls at each frame of the picture, with its time where that is told, until what it returns is called. */
 function frames(video: Video, frame: (time?: number) => void): () => void {
-  let handle = 0;
-  if (video.requestVideoFrameCallback) {
-    const next = (_: number, { mediaTime }: { mediaTime: number }) => {
-      handle = video.requestVideoFrameCallback!(next);
-      frame(mediaTime);
-    };
-    handle = video.requestVideoFrameCallback(next);
-    return () => video.cancelVideoFrameCallback?.(handle);
+  const has = video.requestVideoFrameCallback;
+  if (!has && typeof requestAnimationFrame !== "function") return () => {};
+  const ask = (): number => (has ? video.requestVideoFrameCallback!(next) : requestAnimationFrame(next));
+  let handle = ask();
+  function next(_: number, of?: { mediaTime: number }): void {
+    handle = ask();
+    frame(of?.mediaTime);
   }
-  if (typeof requestAnimationFrame !== "function") return () => {};
-  const next = () => {
-    handle = requestAnimationFrame(next);
-    frame();
-  };
-  handle = requestAnimationFrame(next);
-  return () => cancelAnimationFrame(handle);
+  return () => (has ? video.cancelVideoFrameCallback!(handle) : cancelAnimationFrame(handle));
 }
 
-/** The frame's time where it is of the element's clock: some browsers count the frames of a stream from elsewhere. */
-function near(frame: number | undefined, position: number): number {
-  return frame !== undefined && Math.abs(frame - position) < FRAME_S ? frame : position;
-}
-
-let attached: WeakMap<object, Attached> | undefined;
+const players = /* @__PURE__ */ new WeakMap<object, Attached>();
 
 /**
  * The cues of a player. The same player has the same cues, and each `attach` its `stop`: the last one ends it. The player may
@@ -140,7 +145,6 @@ export function attach<Events extends object = AnyEvents, Kind extends keyof Pla
   player: Players[Kind],
   options: Options = {},
 ): Cues<Events> {
-  const players = (attached ??= new WeakMap<object, Attached>());
   const found = players.get(player) ?? start(kind, player, options, () => players.delete(player));
   players.set(player, found);
   found.count++;

@@ -40,6 +40,7 @@ const text = (value: Json | undefined): string | undefined => (typeof value === 
 
 /** @internal What `create` and `attach` return. */
 export interface Player extends Core {
+  report(error: unknown): void;
   close(): void;
 }
 
@@ -55,6 +56,10 @@ export function player(options: Options, stop?: () => void): Player {
   /** The latest time that came: where there is no clock, what has no time goes behind it. */
   let latest = -Infinity;
   let clock: number | undefined;
+  /** Where the last seek went: what comes from before it counts without events. Players send what they skipped, or load more. */
+  let sought = -Infinity;
+  /** Such payloads came: many, perhaps, so they count together at the next tick. */
+  let stale = false;
   let current = new State(-1, false, changed);
   /** The run of what comes in, the run that the state is of, and the number of runs. */
   let [run, entered, runs] = [0, 0, 0];
@@ -88,7 +93,8 @@ export function player(options: Options, stop?: () => void): Player {
   }
 
   function push(sent: string, time?: number): void {
-    const found = unseal(sent, time, slices);
+    // What is no number would never be due.
+    const found = unseal(sent, Number.isFinite(time) ? time : undefined, slices);
     if (found) hold(found, sent);
   }
 
@@ -100,7 +106,7 @@ export function player(options: Options, stop?: () => void): Player {
   function seek(to: number): void {
     epoch++;
     slices.clear();
-    clock = to;
+    clock = sought = to;
     const all = ordered();
     for (const each of all) each.done = each.at <= to;
     const before = all.filter((each) => each.done);
@@ -119,7 +125,7 @@ export function player(options: Options, stop?: () => void): Player {
     kept.clear();
     pending = [];
     characters = 0;
-    latest = -Infinity;
+    latest = sought = -Infinity;
     run = ++runs;
     rebuild([], run);
   }
@@ -134,7 +140,9 @@ export function player(options: Options, stop?: () => void): Player {
     const at = time ?? clock ?? latest;
     latest = Math.max(latest, at);
     const rank = payload && time !== undefined ? payload.n : Infinity;
-    keep(name, { payload, text: sent, time, size, at, rank, run, done: false });
+    const done = time !== undefined && time <= sought;
+    keep(name, { payload, text: sent, time, size, at, rank, run, done });
+    stale ||= done;
     if (clock === undefined || time === undefined) fire();
   }
 
@@ -161,6 +169,7 @@ export function player(options: Options, stop?: () => void): Player {
   function fire(): void {
     if (firing) return;
     firing = true;
+    if (stale) rebuild(allDone(), run);
     for (let next; (next = pending[0]) && next.at <= (clock ?? Infinity) + (options.early ?? EARLY_S); ) {
       pending.shift();
       apply(next);
@@ -170,7 +179,8 @@ export function player(options: Options, stop?: () => void): Player {
 
   function apply(held: Held): void {
     const { payload, time } = held;
-    const late = clock !== undefined && time !== undefined ? Math.max(0, clock - time) : 0;
+    // Without a clock or a time, that is no number.
+    const late = Math.max(0, clock! - time! || 0);
     if (!payload) {
       held.done = true;
       emit("#foreign", { text: held.text, time, late });
@@ -183,7 +193,7 @@ export function player(options: Options, stop?: () => void): Player {
     }
     run = held.run;
     enter(run);
-    if (payload.r !== undefined && payload.r > current.floor) rebuild(done(), run, payload.r, current.complete);
+    if (payload.r !== undefined && payload.r > current.floor) rebuild(allDone(), run, payload.r, current.complete);
     if (epoch !== began) return;
     held.done = true;
     const was = current.complete;
@@ -212,16 +222,17 @@ export function player(options: Options, stop?: () => void): Player {
       late,
       state: key === undefined ? undefined : current.value(key),
     };
-    if (type !== undefined && type !== "*" && type[0] !== "#") emit(type, event);
+    if (/^(?!\*$|#)/.test(type ?? "#")) emit(type!, event);
     emit("*", event);
   }
 
-  function done(): Held[] {
+  function allDone(): Held[] {
     return ordered().filter((each) => each.done);
   }
 
   /** The state anew from these, without events but those of the state. */
   function rebuild(records: Held[], to: number, floor = -1, complete = false): void {
+    stale = false;
     const old = current;
     const all = records.filter((each) => each.payload) as (Held & { payload: Payload })[];
     current = new State(Math.max(floor, ...all.map(({ payload }) => payload.r ?? -1)), complete);
@@ -294,7 +305,7 @@ export function player(options: Options, stop?: () => void): Player {
       const found = unseal(sent, 0, apart);
       if (found?.payload) put(found.payload.n, found.payload, found.payload.n, found.size);
     }
-    rebuild(done(), own);
+    rebuild(allDone(), own);
   }
 
   return {
@@ -310,6 +321,7 @@ export function player(options: Options, stop?: () => void): Player {
     tick,
     seek,
     reset,
+    report,
     close,
   };
 }

@@ -43,7 +43,7 @@ export function base91(text: string): Uint8Array | undefined {
 /** The text of UTF-8, or undefined where it is none. There need not be a `TextDecoder`, as in React Native. */
 export function utf8(bytes: Uint8Array): string | undefined {
   let escaped = "";
-  for (const byte of bytes) escaped += (byte < 16 ? "%0" : "%") + byte.toString(16);
+  for (const byte of bytes) escaped += `%${(byte + 256).toString(16).slice(1)}`;
   try {
     return decodeURIComponent(escaped);
   } catch {

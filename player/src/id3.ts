@@ -21,8 +21,7 @@ export function texts(tag: Uint8Array): string[] {
   const size = (at: number) => [0, 1, 2, 3].reduce((sum, i) => sum * 128 + tag[at + i]!, 0);
   if (ascii(0, 3) !== "ID3") return found;
   const end = Math.min(tag.length, 10 + size(6));
-  const extended = tag[5]! & 0x40;
-  for (let at = extended ? 10 + size(10) : 10, next; at + 10 < end && tag[at]; at = next) {
+  for (let at = 10, next; at + 10 < end && tag[at]; at = next) {
     next = at + 10 + size(at + 4);
     const data = at + 10 + OWNER.length;
     if (ascii(at, at + 4) + ascii(at + 10, data + 1) !== `PRIV${OWNER}\0`) continue;

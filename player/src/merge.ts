@@ -4,30 +4,35 @@ import { has, isNested, isObject, type Json, type Members } from "./payload.js";
 
 export type Merge = "replace" | "sum" | "max" | "min" | "patch";
 
-const NUMBERS = {
-  sum: add,
-  max: (a: number, b: number) => (a < b ? b : a),
-  min: (a: number, b: number) => (a > b ? b : a),
+type Make = (value: Json | undefined, data: Json) => Json;
+
+const MERGES: Record<Merge, Make> = {
+  replace: (_, data) => data,
+  patch: patched,
+  sum: numbers(add),
+  max: numbers((a, b) => (a < b ? b : a)),
+  min: numbers((a, b) => (a > b ? b : a)),
 };
 
-export const isMerge = (name: unknown): name is Merge =>
-  name === "replace" || name === "patch" || (typeof name === "string" && has(NUMBERS, name));
+export const isMerge = (name: unknown): name is Merge => typeof name === "string" && has(MERGES, name);
+
+/** `value` undefined: there is none yet. */
+export const merged = (merge: Merge, value: Json | undefined, data: Json): Json => MERGES[merge](value, data);
 
 const isNumber = (value: unknown): value is number => Number.isFinite(value);
 
-/** `value` undefined: there is none yet. */
-export function merged(merge: Merge, value: Json | undefined, data: Json): Json {
-  if (merge === "patch") return patched(value, data);
-  if (merge === "replace" || value === undefined) return data;
-  const number = NUMBERS[merge];
-  if (isNumber(value) && isNumber(data)) return number(value, data);
-  if (!isObject(value) || !isObject(data)) return data;
-  const made = { ...value };
-  for (const [name, more] of Object.entries(data)) {
-    const before = has(value, name) ? value[name] : undefined;
-    put(made, name, isNumber(before) && isNumber(more) ? number(before, more) : more);
-  }
-  return made;
+/** Numbers with numbers, in objects field by field; otherwise the data takes the place. */
+function numbers(make: (a: number, b: number) => number): Make {
+  return (value, data) => {
+    if (isNumber(value) && isNumber(data)) return make(value, data);
+    if (!isObject(value) || !isObject(data)) return data;
+    const made = { ...value };
+    for (const [name, more] of Object.entries(data)) {
+      const before = has(value, name) ? value[name] : undefined;
+      put(made, name, isNumber(before) && isNumber(more) ? make(before, more) : more);
+    }
+    return made;
+  };
 }
 
 /** RFC 7396. */

@@ -33,7 +33,7 @@ export const isNested = (value: unknown): value is Members => typeof value === "
 
 export const isObject = (value: unknown): value is Members => isNested(value) && !Array.isArray(value);
 
-export const has = (value: object, name: string): boolean => Object.prototype.hasOwnProperty.call(value, name);
+export const has = Object.hasOwn;
 
 /** The payload, or undefined where the text is not one that is well formed. */
 export function plain(text: string | undefined): Payload | undefined {

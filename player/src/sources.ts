@@ -26,7 +26,7 @@ interface Track {
 
 interface Cue {
   readonly startTime: number;
-  readonly value?: { key?: string; owner?: string; info?: string; data?: unknown };
+  readonly value?: Frame;
 }
 
 /** A method that takes the name of an event and a listener. What a player says of these is its own. */
@@ -75,12 +75,17 @@ export interface Source {
   url(): string | null | undefined;
   /** The clock of its times, where that is not the element's. */
   now?(): number;
-  /** Looks for what is new. After a seek, all later than `from` is. */
-  look?(from?: number): void;
+  /** Looks for what is new. After a seek, all is. */
+  look?(anew?: boolean): void;
   stop(): void;
 }
 
 export const SOURCES: { [Kind in keyof Players]: (player: Players[Kind], take: Take) => Source } = { ivs, hls, videojs, shaka, native };
+
+/** Two times of a tag. Those of two frames of sound and picture differ by less, and two calls to the API by more. */
+const TWICE_S = 0.1;
+/** More than Shaka loads at a time. */
+const RECENT = 99;
 
 function ivs(player: IvsPlayer, take: Take): Source {
   // It also fires for the tag that each segment begins with, whose owner is another.
@@ -109,10 +114,18 @@ function hls(player: HlsPlayer, take: Take): Source {
 
 function shaka(player: ShakaPlayer, take: Take): Source {
   const name = "metadataadded";
-  // Each tag comes twice and out of order: the core drops and sorts.
-  const heard = ({ startTime, payload }: { startTime: number; payload: { key: string; description: string; data: unknown } }) => {
-    if (payload.key === "PRIV" && payload.description === OWNER) given(payload.data, startTime, take);
+  // Each tag comes twice, out of order, and with times that differ by a frame: as of the sound and as of the picture. The core drops
+  // and sorts; what has no number, it knows by its text and time.
+  const times = new Map<string, number>();
+  const again: Take = (text, time) => {
+    const other = times.get(text);
+    const at = Math.abs(other! - time!) < TWICE_S ? other! : time!;
+    times.delete(text);
+    times.set(text, at);
+    if (times.size > RECENT) times.delete(times.keys().next().value!);
+    take(text, at);
   };
+  const heard = ({ startTime, payload }: { startTime: number; payload: Frame }) => given(payload, startTime, again);
   player.addEventListener(name as never, heard as never);
   return {
     video: () => player.getMediaElement(),
@@ -137,32 +150,30 @@ function native(player: Video, take: Take): Source {
 function tracks(list: () => Iterable<Track> | ArrayLike<Track> | undefined, take: Take): Pick<Source, "look" | "stop"> {
   let seen = new WeakSet<Cue>();
   const ends = new Map<Track, () => void>();
-  const marks = new WeakMap<Track, [number, Cue | undefined]>();
+  let marks = new WeakMap<Track, [number, Cue | undefined]>();
 
   function cue(found: Cue): void {
     if (seen.has(found)) return;
     seen.add(found);
-    const { key, owner, info, data } = found.value ?? {};
-    if (key === "PRIV" && (owner ?? info) === OWNER) given(data, found.startTime, take);
+    given(found.value, found.startTime, take);
   }
-  function look(from?: number): void {
-    if (from !== undefined) seen = new WeakSet();
+  function look(anew?: boolean): void {
+    if (anew) {
+      seen = new WeakSet();
+      marks = new WeakMap();
+    }
     for (const track of Array.from(list() ?? [])) {
       if (track.kind !== "metadata") continue;
       // A disabled track has no cues.
       if (track.mode === "disabled") track.mode = "hidden";
       if (!ends.has(track)) ends.set(track, hook(track, cue));
-      const cues = track.cues;
-      if (!cues) continue;
+      const cues = track.cues ?? [];
       const last = cues[cues.length - 1];
-      const [length, end] = marks.get(track) ?? [];
       // Asked at every frame: it looks through them when there are others.
-      if (from === undefined && length === cues.length && end === last) continue;
+      const [length, end] = marks.get(track) ?? [];
+      if (length === cues.length && end === last) continue;
       marks.set(track, [cues.length, last]);
-      for (const each of Array.from(cues)) {
-        if (from !== undefined && each.startTime <= from) seen.add(each);
-        else cue(each);
-      }
+      Array.from(cues).forEach(cue);
     }
   }
   return { look, stop: () => ends.forEach((end) => end()) };
@@ -172,20 +183,26 @@ function tracks(list: () => Iterable<Track> | ArrayLike<Track> | undefined, take
 function hook(track: Track, cue: (cue: Cue) => void): () => void {
   const add = track.addCue;
   if (!add) return () => {};
-  let on = true;
   const hooked = (added: Cue) => {
     add.call(track, added);
-    if (on) cue(added);
+    cue(added);
   };
   track.addCue = hooked;
-  return () => {
-    on = false;
-    // Whoever hooked it later keeps ours, which does nothing then.
-    if (track.addCue === hooked) track.addCue = add;
-  };
+  // Whoever hooked it later keeps ours.
+  return () => void (track.addCue === hooked && (track.addCue = add));
 }
 
-function given(data: unknown, time: number, take: Take): void {
-  const text = textOf(data);
+/** A frame of a tag: each player has its own word for the owner. */
+interface Frame {
+  key?: string;
+  owner?: string;
+  info?: string;
+  description?: string;
+  data?: unknown;
+}
+
+function given(frame: Frame | undefined, time: number, take: Take): void {
+  const { key, owner, info, description, data } = frame ?? {};
+  const text = key === "PRIV" && (owner ?? info ?? description) === OWNER ? textOf(data) : undefined;
   if (text !== undefined) take(text, time);
 }

@@ -9,11 +9,9 @@ const KEYS_MAX = 16_384;
 interface Known {
   /** Undefined: it has none, and is remembered for its place. */
   value: Json | undefined;
-  /** The payload and the position in it that the value is as of. */
+  /** The payload and the position in it that the value is as of. Infinity, the end: an entry of the next one told of it. */
   n: number;
   position: number;
-  /** The payload that told of it. */
-  told: number;
   /** Whether the value, or that there is none, is what everybody else has. */
   sure: boolean;
 }
@@ -66,7 +64,7 @@ export class State {
     const given = deleted || has(entry, "d");
     const value = deleted ? undefined : given ? entry.d : known?.value;
     const sure = given || (value !== undefined && known!.sure);
-    this.#put(key, { value, n: n - 1, position: Infinity, told: n, sure });
+    this.#put(key, { value, n: n - 1, position: Infinity, sure });
   }
 
   item(n: number, position: number, { k: key, m: merge = "replace", d: data }: Item): void {
@@ -75,7 +73,7 @@ export class State {
     if (known && (n < known.n || (n === known.n && position <= known.position))) return;
     const replaced = merge === "replace";
     const value = replaced && data === null ? undefined : merged(merge, known?.value, data);
-    this.#put(key, { value, n, position, told: n, sure: replaced || this.known(key) });
+    this.#put(key, { value, n, position, sure: replaced || this.known(key) });
   }
 
   /** What comes after the items of a payload. */
@@ -91,7 +89,8 @@ export class State {
     if (cycle.last === undefined) return;
     for (let i = 0; i <= cycle.last; i++) if (!cycle.parts.has(i)) return;
     for (const [key, known] of [...this.#keys]) {
-      if (known.told < start) this.#put(key, { ...known, value: undefined, sure: true });
+      const told = known.n + (known.position === Infinity ? 1 : 0);
+      if (told < start) this.#put(key, { ...known, value: undefined, sure: true });
     }
     this.complete = true;
   }

@@ -456,6 +456,38 @@ test("a listener that throws does not reach the frame, nor the player", () => {
   assert.deepEqual([numbers(), errors, video.waiting], [[1, 2], ["mine", "mine"], 1]);
 });
 
+test("a player that is disposed of and throws: it is told, and nothing escapes", () => {
+  const errors = [];
+  const video = new Video();
+  const player = hls(video);
+  attached("hls", player, { onerror: (error) => errors.push(error.message) });
+  Object.defineProperty(player, "url", {
+    get() {
+      throw new Error("disposed");
+    },
+  });
+  video.play(1);
+  sent(player, sum(1), 1);
+  assert.ok(errors.length > 1 && errors.every((error) => error === "disposed"));
+});
+
+test("Shaka: the two times of a tag without a number", () => {
+  const [video, events] = [new Video(), new Emitter()];
+  const player = {
+    addEventListener: (...rest) => events.add(...rest),
+    removeEventListener: (...rest) => events.remove(...rest),
+    getMediaElement: () => video,
+    getAssetUri: () => "a.m3u8",
+  };
+  const { cues } = attached("shaka", player);
+  const foreign = [];
+  cues.on("#foreign", ({ text, time }) => foreign.push([text, time]));
+  const added = (text, startTime) => events.emit("metadataadded", { startTime, payload: { key: "PRIV", description: OWNER, data: utf8(text) } });
+  for (const [text, time] of [["a", 1.113], ["b", 1.2], ["a", 1.146], ["b", 1.167], ["a", 1.5], ["a", 1.533]]) added(text, time);
+  video.play(2);
+  assert.deepEqual(foreign, [["a", 1.113], ["b", 1.2], ["a", 1.5]]);
+});
+
 test("importing has no effects, and is possible where there is no DOM", async () => {
   const before = Object.keys(globalThis).length;
   await import("cuegate-player");
