@@ -1,4 +1,5 @@
-//! `cuegate tail`: a channel's payloads as they are delivered, one a line.
+//! `cuegate tail`: a channel's payloads as they are delivered, one a line. Those that were compressed
+//! are printed plain.
 
 use cuegate_client::Update;
 
@@ -22,7 +23,7 @@ pub async fn run(arguments: Tail) -> Result<(), Error> {
     let mut payloads = client.payloads(&arguments.channel, None).await?;
     loop {
         match payloads.next().await? {
-            Update::Payload { text, .. } => output::line(&text)?,
+            Update::Payload { text, .. } => output::line(&engine::decode(&text).unwrap_or(text))?,
             Update::Notice { name, data } => output::error(&format!("{name}: {data}")),
             // Of a gateway that is newer than this program.
             _ => {}

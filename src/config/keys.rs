@@ -15,7 +15,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::{AccountPolicy, ChannelPolicy, Envelope, Offline, OnUnknown, Overflow, Pacing};
+use engine::{
+    AccountPolicy, ChannelPolicy, Compress, Envelope, Offline, OnUnknown, Overflow, Pacing,
+};
 
 use super::kinds::{
     ADDRESS, Boolean, Given, ItemFields, List, Optional, PATH, SECRET, Share, Words, hidden,
@@ -201,6 +203,12 @@ pub(super) const CHANNEL_POLICY: &[&dyn Setting<ChannelPolicy>] = settings_of! {
     ]), Live;
     /// Of "type", "key", "id": what a cue item carries beside its data. Each costs bytes of 1 KB.
     "envelope_fields" => fields: ItemFields, Live;
+    /// "deflate": payloads leave compressed where that is shorter, with about twice the events. Of the
+    /// envelope "cue" alone, and for players that read this form.
+    "compress" => compress: Words(&[
+        ("off", Compress::Off),
+        ("deflate", Compress::Deflate),
+    ]), Live;
     /// A cue that is 10 s late has missed its moment.
     // A day at most, so that a queue empties itself.
     "ttl_ms" => ttl_ms: number(1, DAY_MS), Live;

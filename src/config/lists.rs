@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use engine::{AccountPolicy, ChannelPolicy};
+use engine::{AccountPolicy, ChannelPolicy, Compress, Envelope};
 
 use super::catalog::read;
 use super::keys::{ACCOUNT, API_KEY, CHANNEL_POLICY, ChannelTable, RATES};
@@ -22,6 +22,12 @@ pub(super) fn channels(
         let mut policy = (**defaults).clone();
         read(ChannelTable::KEYS, &mut channel, t);
         read(CHANNEL_POLICY, &mut policy, t);
+        let own = |policy: &ChannelPolicy| (policy.compress, policy.envelope);
+        if own(&policy) != own(defaults)
+            && let Some(what) = compressing_fault(&policy)
+        {
+            t.error("compress", what);
+        }
         let ChannelTable { name, arn } = channel;
         once(t, &mut names, "name", name.clone());
         once(t, &mut arns, "arn", arn.clone());
@@ -37,6 +43,12 @@ pub(super) fn channels(
             policy,
         })
     })
+}
+
+/// Only payloads of the gateway's own form are compressed.
+pub(super) fn compressing_fault(policy: &ChannelPolicy) -> Option<&'static str> {
+    let is_fault = policy.compress == Compress::Deflate && policy.envelope != Envelope::Cue;
+    is_fault.then_some("\"deflate\" works only with envelope = \"cue\": change one or the other")
 }
 
 /// `[[account]]`: one for each id and region, the rates over `defaults`.

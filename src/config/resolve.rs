@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::catalog::PLAIN;
-use super::lists::{accounts, api_keys, channels};
+use super::lists::{accounts, api_keys, channels, compressing_fault};
 use super::reader::Reader;
 use super::settings::Settings;
 use super::tables::ChannelSettings;
@@ -23,6 +23,9 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Settings {
                 part.read(&mut settings, table);
             }
         });
+    }
+    if let Some(what) = compressing_fault(&settings.channel_defaults) {
+        reader.error("channel_defaults", "compress", what);
     }
     settings.channels = channels(reader, &settings.channel_defaults);
     if settings.channels.is_empty()

@@ -90,6 +90,7 @@ fn publish_lines(gateway: &Gateway, channel: &str) {
 fn in_every_envelope() {
     let channels = [
         ("cue", ""),
+        ("compressed", "compress = \"deflate\""),
         ("array", "envelope = \"array\""),
         ("raw", "envelope = \"raw\"\nttl_ms = 60000"),
     ];
@@ -97,6 +98,7 @@ fn in_every_envelope() {
     let raw: Vec<_> = values().filter(|(sent, _)| sent != r#""""#).collect();
     let gateway = Gateway::start(&local("", &channels));
     publish_lines(&gateway, "cue");
+    publish_lines(&gateway, "compressed");
     publish_lines(&gateway, "array");
     for (sent, _) in &raw {
         gateway.publish("raw", &format!(r#"{{"data":{sent}}}"#));
@@ -110,6 +112,12 @@ fn in_every_envelope() {
     let out: Vec<String> = values().map(|(_, out)| out).collect();
     let expected: Vec<_> = out.iter().map(|out| format!(r#"{{"d":{out}}}"#)).collect();
     assert_eq!(all_items(&gateway.taken("cue")), expected.join(","));
+
+    let plain = |payload: String| engine::decode(&payload).unwrap_or(payload);
+    let payloads = gateway.taken("compressed");
+    assert!(payloads.iter().any(|payload| payload.starts_with("~0")));
+    let payloads: Vec<String> = payloads.into_iter().map(plain).collect();
+    assert_eq!(all_items(&payloads), expected.join(","));
 
     let payloads = gateway.taken("array");
     let inside = payloads.iter().map(|payload| {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::emulator::EmulatorApi;
 use crate::support::eventually;
-use crate::support::http::{Response, send};
+use crate::support::http::{Response, check_problem, send};
 use crate::support::process::{Gateway, arn, local};
 
 fn put_bytes(gateway: &Gateway, headers: &[(&str, &str)], body: &[u8]) -> Response {
@@ -195,4 +195,22 @@ fn the_emulator_found_nothing_wrong_with_the_calls() {
         (&json!(3), &json!(3)),
         "{address}: {report}"
     );
+}
+
+/// Players of a channel with compressed payloads would take these for the gateway's.
+#[test]
+fn texts_that_players_would_take_for_payloads() {
+    let channels = [("quiz", ""), ("forms", "compress = \"deflate\"")];
+    let gateway = Gateway::start(&local("", &channels));
+    for text in ["~", "~0AA", r#"{"v":1,"n":1,"e":[{"d":1}]}"#] {
+        assert_eq!(put(&gateway, &arn("quiz"), text).status, 204, "{text}");
+        let refused = put(&gateway, &arn("forms"), text);
+        check_error(&refused, 400, "ValidationException");
+        let event = json!({"data": text, "envelope": "raw"}).to_string();
+        let refused = gateway.post("/v1/channels/forms/events", &event);
+        check_problem(&refused, 422, "invalid_event");
+    }
+    assert_eq!(put(&gateway, &arn("forms"), "as it is").status, 204);
+    gateway.drained("forms");
+    assert_eq!(gateway.taken("forms"), ["as it is"]);
 }

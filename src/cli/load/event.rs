@@ -90,7 +90,7 @@ pub(super) struct Payload {
 }
 
 impl Payload {
-    /// Reads a payload of any envelope.
+    /// Reads a payload of any envelope, in any form.
     pub(super) fn parse(text: &str) -> Self {
         #[derive(Deserialize)]
         struct Cue {
@@ -102,6 +102,8 @@ impl Payload {
             d: Value,
         }
         let bytes = text.len() as u64;
+        let plain = engine::decode(text);
+        let text = plain.as_deref().unwrap_or(text);
         if let Ok(cue) = serde_json::from_str::<Cue>(text) {
             let items = cue.e.into_iter().map(|item| item.d);
             return Self {
@@ -209,6 +211,8 @@ mod tests {
                 Some(7),
                 &["a", "b"][..],
             ),
+            // The same payload, compressed.
+            ("~0iz+ylAy}4IM3CO;BSdtp(4!-uJT3IAA", Some(7), &["a", "b"]),
             (r#"["a",1,{"b":2},"c"]"#, None, &["a", "c"]),
             ("0123abcd.1.2.xx", None, &["0123abcd.1.2.xx"]),
             ("", None, &[""]),

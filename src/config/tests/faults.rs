@@ -56,6 +56,14 @@ fn values_out_of_bounds_and_of_the_wrong_type() {
             "4: channel_defaults.envelope: \"\" is not one of",
         ),
         (
+            "[channel_defaults]\ncompress = true",
+            "4: channel_defaults.compress: expected a string",
+        ),
+        (
+            "[channel_defaults]\nenvelope = \"array\"\ncompress = \"deflate\"",
+            "5: channel_defaults.compress: \"deflate\" works only with envelope = \"cue\": change one or the other",
+        ),
+        (
             "[channel_defaults]\nenvelope_fields = [\"type\", \"data\"]",
             "4: channel_defaults.envelope_fields: \"data\" is not one of \"type\", \"key\", \"id\"",
         ),

@@ -5,6 +5,7 @@
 //! dictionary nor the alphabet ever changes.
 
 mod base91;
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,8 @@ use zlib_rs::{
     Deflate, DeflateConfig, DeflateFlush, Inflate, InflateError, InflateFlush, Method, Status,
     Strategy,
 };
+
+pub(crate) use plain::is_ours;
 
 /// Most bytes of a plain payload in the form `~0`: whoever decodes one stops there.
 pub(crate) const DECODED_MAX: usize = 65_536;

@@ -105,6 +105,62 @@ fn the_vectors_of_players() {
     assert!(decoded > 5 && refused > 20, "{decoded} {refused}");
 }
 
+/// What a player does with a text, and whether we take it for ours.
+#[test]
+fn what_players_take_for_ours() {
+    let (mut ours, mut others) = (0, 0);
+    for line in VECTORS.lines() {
+        // A step a line; others are none, and some have texts that serde_json does not read.
+        let mut steps = serde_json::Deserializer::from_str(line).into_iter::<Value>();
+        let Some(Ok(step)) = steps.next() else {
+            continue;
+        };
+        let Some(text) = step["push"].as_str() else {
+            continue;
+        };
+        if step["time"].is_number() {
+            // What it is shows later.
+            continue;
+        }
+        let is_foreign = step["events"][0]["on"] == "#foreign";
+        if text.starts_with('~') {
+            assert!(is_ours(text));
+        } else {
+            assert_eq!(is_ours(text), !is_foreign, "{text}");
+            ours += usize::from(!is_foreign);
+            others += usize::from(is_foreign);
+        }
+    }
+    assert!(ours > 100 && others > 100, "{ours} {others}");
+    for (text, expected) in [
+        (r#"{"v":1,"n":1,"e":[]}"#, true),
+        (
+            r#"{"v":1.0,"n":1e3,"e":[{"d":1e999,"\ud800":"\udfff\\ud800"}]}"#,
+            true,
+        ),
+        (r#"{"n":1,"v":2,"e":[],"v":1}"#, true),
+        (r#"{"v":1,"n":1,"e":[{"d":"}}]]{{[["}]}"#, true),
+        (r#"{"v":1,"n":-1,"e":[]}"#, false),
+        (r#"{"v":1,"n":1.5,"e":[]}"#, false),
+        (r#"{"v":"1","n":1,"e":[]}"#, false),
+        (r#"{"v":1,"n":9007199254740992,"e":[]}"#, false),
+        (r#"{"v":1,"n":1,"e":{}}"#, false),
+        (r#"{"v":1,"n":1,"e":[{"k":1}]}"#, false),
+        (r#" {"v":1,"n":1,"e":[]}"#, false),
+        (r#"{"v":1,"n":1,"e":[],"c":[1,2]}"#, false),
+        (r#"{"v":1,"n":1,"e":[],"s":[{"k":1}]}"#, false),
+        ("hello", false),
+        ("", false),
+    ] {
+        assert_eq!(is_ours(text), expected, "{text}");
+    }
+    for depth in [69, 70, 71, 200] {
+        let data = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let text = format!(r#"{{"v":1,"n":1,"e":[{{"d":{data}}}]}}"#);
+        assert_eq!(is_ours(&text), depth + 3 <= 70, "{depth}");
+    }
+}
+
 #[test]
 fn what_is_no_payload_of_this_form() {
     let (_, text) = COMPRESSED[1];

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::call::{Entry, Health};
 use crate::envelope::Parts;
 use crate::event::{Data, Event, Priority};
+use crate::form;
 use crate::merge;
 use crate::policy::{Offline, Overflow};
 use crate::queue::Queue;
@@ -20,6 +21,9 @@ use crate::queue::ledger::{DeadLetterReason, End, Fate};
 use crate::queue::order::Order;
 use crate::queue::scheduled::Scheduled;
 use crate::time::{Span, Time};
+
+/// Why a text may not leave as it is where players read more forms than JSON.
+const TAKEN_FOR_OURS: &str = "players would take this text for a payload of the gateway: on this channel it must not begin with ~ or be one";
 
 /// What became of an event that was not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +96,12 @@ impl Queue {
     /// Refuses what no queue could take; bytes as an item.
     fn check(&self, event: &Event) -> Result<usize, Refusal> {
         let size = self.check_size(event, &event.data)?;
+        if self.policy.compresses()
+            && let Data::Verbatim(text) = &event.data
+            && form::is_ours(text)
+        {
+            return Err(Refusal::InvalidData(TAKEN_FOR_OURS));
+        }
         if let (Some(kind), Data::Json(data)) = (event.merge, &event.data) {
             merge::validate(kind, data).map_err(Refusal::InvalidData)?;
         }

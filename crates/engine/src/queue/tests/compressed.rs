@@ -444,3 +444,24 @@ fn only_the_envelope_cue_compresses() {
     );
     assert_eq!(*delivered(&mut queue).expect("a payload").text, verbatim);
 }
+
+/// What players would take for a payload of the gateway is refused, where they read its forms.
+#[test]
+fn texts_that_players_would_take_for_ours() {
+    for text in ["~", "~0AA", "~ hello", r#"{"v":1,"n":1,"e":[]}"#] {
+        let event = Event::new(Data::Verbatim(text.into()));
+        let answer = queue(deflate()).accept(ms(1000), event.clone());
+        assert!(matches!(answer, Err(Refusal::InvalidData(_))), "{text}");
+        assert_eq!(
+            queue(off()).accept(ms(1000), event),
+            Ok(Admission::Accepted)
+        );
+    }
+    for text in ["hello ~", r#"{"v":2,"n":1,"e":[]}"#, "[1]"] {
+        let event = Event::new(Data::Verbatim(text.into()));
+        assert_eq!(
+            queue(deflate()).accept(ms(1000), event),
+            Ok(Admission::Accepted)
+        );
+    }
+}
