@@ -165,6 +165,8 @@ metrics! {
         "Time from the start of a call to its answer, or to when it was given up.");
     PAYLOAD_SIZE = histogram("cuegate_payload_size_bytes", NONE, PAYLOAD_BYTES,
         "Bytes of a delivered payload, in UTF-8.");
+    PAYLOAD_PLAIN_BYTES = counter("cuegate_payload_plain_bytes_total", CHANNEL,
+        "Bytes of delivered payloads before they were compressed, in UTF-8.");
     PAYLOAD_EVENTS_COUNT = histogram("cuegate_payload_events", NONE, PAYLOAD_EVENTS,
         "Items of a delivered payload.");
     DELIVERY_LATENCY = histogram("cuegate_delivery_latency_seconds", NONE, LATENCY_SECONDS,

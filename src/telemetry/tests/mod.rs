@@ -32,6 +32,7 @@ fn books() -> Ledger {
         cancelled: 3,
         evicted: 2,
         dead_lettered: [1, 0, 0, 2, 0, 0, 3],
+        plain_bytes: 4321,
     }
 }
 
@@ -47,6 +48,7 @@ const SURFACE: &[(&str, &str, &str)] = &[
     ("cuegate_events_expired_total", "counter", "channel"),
     ("cuegate_events_cancelled_total", "counter", "channel"),
     ("cuegate_events_evicted_total", "counter", "channel"),
+    ("cuegate_payload_plain_bytes_total", "counter", "channel"),
     ("cuegate_events_dead_lettered_total", "counter", "reason"),
     ("cuegate_events_unaccounted", "gauge", ""),
     ("cuegate_queue_events", "gauge", "channel"),
@@ -204,6 +206,10 @@ fn a_scrape_is_its_snapshot() {
         (r#"cuegate_events_expired_total{channel="quiz"}"#, 4.0),
         (r#"cuegate_events_cancelled_total{channel="quiz"}"#, 3.0),
         (r#"cuegate_events_evicted_total{channel="quiz"}"#, 2.0),
+        (
+            r#"cuegate_payload_plain_bytes_total{channel="quiz"}"#,
+            4321.0,
+        ),
         (
             r#"cuegate_events_dead_lettered_total{reason="offline"}"#,
             1.0,

@@ -34,6 +34,7 @@ pub const METRICS: &[(&str, &str, &[&str])] = &[
     ),
     ("cuegate_put_metadata_duration_seconds", "histogram", &[]),
     ("cuegate_payload_size_bytes", "histogram", &[]),
+    ("cuegate_payload_plain_bytes_total", "counter", &["channel"]),
     ("cuegate_payload_events", "histogram", &[]),
     ("cuegate_delivery_latency_seconds", "histogram", &[]),
     (
@@ -125,6 +126,11 @@ pub const FROM_THE_START: &[(&str, &str, &[&str])] = &[
     ),
     (
         "cuegate_events_evicted_total",
+        "channel",
+        &["quiz", "_other"],
+    ),
+    (
+        "cuegate_payload_plain_bytes_total",
         "channel",
         &["quiz", "_other"],
     ),

@@ -116,6 +116,8 @@ pub struct Ledger {
     pub evicted: u64,
     /// Ends, by [`DeadLetterReason::ALL`].
     pub dead_lettered: [u64; DeadLetterReason::ALL.len()],
+    /// Bytes of delivered payloads, plain: those that left compressed were shorter.
+    pub plain_bytes: u64,
 }
 
 impl Ledger {
@@ -161,6 +163,7 @@ impl Ledger {
             dead_lettered: std::array::from_fn(|why| {
                 self.dead_lettered[why] - before.dead_lettered[why]
             }),
+            plain_bytes: self.plain_bytes - before.plain_bytes,
         }
     }
 }
@@ -175,6 +178,7 @@ impl AddAssign<&Self> for Ledger {
         self.expired += other.expired;
         self.cancelled += other.cancelled;
         self.evicted += other.evicted;
+        self.plain_bytes += other.plain_bytes;
         for (sum, count) in self.dead_lettered.iter_mut().zip(other.dead_lettered) {
             *sum += count;
         }

@@ -313,6 +313,7 @@ impl Queue {
             .iter()
             .map(|index| now.since(due(index)))
             .collect();
+        self.ledger.plain_bytes += out.plain_bytes as u64;
         self.end_packed(&out, End::Delivered);
         Settled {
             delivered: Some((out.n, out.text)),

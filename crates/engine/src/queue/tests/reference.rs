@@ -546,7 +546,12 @@ impl Reference {
     pub(super) fn settle(&mut self, now: Time, n: u64, outcome: Outcome) {
         if let Some(at) = self.outs.iter().position(|out| out.n == n) {
             match outcome {
-                Outcome::Delivered => self.bury(now, at, End::Delivered),
+                Outcome::Delivered => {
+                    let text = &self.outs[at].text;
+                    let plain = crate::form::decode(text);
+                    self.ledger.plain_bytes += plain.as_ref().unwrap_or(text).len() as u64;
+                    self.bury(now, at, End::Delivered);
+                }
                 Outcome::Unknown if self.policy.on_unknown == OnUnknown::Drop => {
                     self.bury(now, at, End::DeadLettered(DeadLetterReason::Unknown));
                 }
