@@ -91,6 +91,9 @@ struct Item<'a> {
 
 /// Parses any payload, or fails the run.
 fn parse(taken: Taken<'_>) -> Vec<Shown> {
+    let plain = engine::decode(taken.text);
+    let text = plain.as_deref().unwrap_or(taken.text);
+    let taken = Taken { text, ..taken };
     let bad = |error: serde_json::Error| -> ! { panic!("{error}: {}", taken.text) };
     let data: Vec<&RawValue> = if taken.text.starts_with("{\"v\"") {
         let cue: Cue<'_> = serde_json::from_str(taken.text).unwrap_or_else(|error| bad(error));

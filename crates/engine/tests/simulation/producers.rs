@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engine::{
-    Admission, Cancelled, ChannelPolicy, Data, Envelope, EnvelopeFields, Event, Merge, Offline,
-    OnUnknown, Overflow, Priority, Span, Time, Wall,
+    Admission, Cancelled, ChannelPolicy, Compress, Data, Envelope, EnvelopeFields, Event, Merge,
+    Offline, OnUnknown, Overflow, Priority, Span, Time, Wall,
 };
 
 use crate::books::Appointment;
@@ -39,6 +39,10 @@ impl Producer {
                 kind: true,
                 key: random.chance(5000),
                 id: random.chance(2000),
+            },
+            compress: match self.id % 10 {
+                2 => Compress::Deflate,
+                _ => Compress::Off,
             },
             ..ChannelPolicy::default()
         };
