@@ -177,10 +177,10 @@ fn varied(number: u64) -> Event {
 /// all alike, of one that is large, and of few events.
 fn compress(criterion: &mut Criterion) {
     let noise = |number| {
-        let digits: String = (0..5)
+        let digits: Vec<String> = (0..5)
             .map(|at| format!("{:014x}", mixed(8 * number + at)))
             .collect();
-        Event::new(Data::Json(format!("\"{digits}\"").into()))
+        Event::new(Data::Json(format!("\"{}\"", digits.concat()).into()))
     };
     let alike = |_| Event::new(Data::Json(r#"{"a":1}"#.into()));
     let large = |number| {

@@ -15,7 +15,7 @@ mod draft;
 
 use draft::{Draft, Sealed};
 
-use super::gain::scaled;
+use super::gain::{FILLED_MAX, scaled};
 use super::ledger::{DeadLetterReason, End};
 use super::order::Order;
 use super::{NUMBERS, Queue};
@@ -232,7 +232,7 @@ impl Filling<'_> {
             let (item, policy) = (&self.queue.order.items[index], &self.queue.policy);
             let size = self.draft.size_with(item.size as usize);
             let is_wanted = size <= plain_max || self.items.len() < least;
-            if item.is_alone(policy) || !is_wanted || size > DECODED_MAX {
+            if item.is_alone(policy) || !is_wanted || size > FILLED_MAX {
                 self.queue.order.put_back(index);
                 break;
             }

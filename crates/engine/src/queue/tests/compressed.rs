@@ -187,7 +187,7 @@ fn as_many_as_fit() {
 fn what_the_last_payloads_gained_decides_what_is_full() {
     let mut random = Random(3);
     let mut queue = queue(deflate());
-    let fill = |queue: &mut Queue, random: &mut Random, bytes: usize| {
+    let put = |queue: &mut Queue, random: &mut Random, bytes: usize| {
         while queue.order.waiting.iter().map(|it| it.bytes).sum::<usize>() < bytes {
             let events = varied(random, 1);
             put_all(queue, &events);
@@ -198,15 +198,15 @@ fn what_the_last_payloads_gained_decides_what_is_full() {
         )
     };
     // Nothing is known yet: as if it went plain.
-    assert_eq!(fill(&mut queue, &mut random, 900), (false, 200));
-    assert_eq!(fill(&mut queue, &mut random, 1500), (true, 200));
-    let (full, eta) = fill(&mut queue, &mut random, 9000);
+    assert_eq!(put(&mut queue, &mut random, 900), (false, 200));
+    assert_eq!(put(&mut queue, &mut random, 1500), (true, 200));
+    let (full, eta) = put(&mut queue, &mut random, 9000);
     assert!(full && (1600..=1800).contains(&eta), "{eta}");
     while delivered(&mut queue).is_some() {}
     // Now it is known.
-    assert_eq!(fill(&mut queue, &mut random, 1500), (false, 200));
-    assert_eq!(fill(&mut queue, &mut random, 2800), (true, 200));
-    let (full, eta) = fill(&mut queue, &mut random, 9000);
+    assert_eq!(put(&mut queue, &mut random, 1500), (false, 200));
+    assert_eq!(put(&mut queue, &mut random, 2800), (true, 200));
+    let (full, eta) = put(&mut queue, &mut random, 9000);
     assert!(full && (600..=1000).contains(&eta), "{eta}");
     let mut outline = Outline::default();
     while queue.outline(ms(1000), &mut outline, None, None) {}

@@ -61,7 +61,7 @@ fn events_are_listed_in_the_order_in_which_they_leave() {
         let mut random = Random(seed);
         let mut queue = queue();
         let now = 100_000;
-        for number in 0..1 + random.below(200) {
+        for number in 0..=random.below(200) {
             let mut event = event(&number.to_string()).priority(random.pick(&[
                 Priority::High,
                 Priority::Normal,

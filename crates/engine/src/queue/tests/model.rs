@@ -164,7 +164,7 @@ struct Pair {
 impl Pair {
     fn new(seed: u64, verbose: bool) -> Self {
         let mut random = Random(seed);
-        let compress = seed % 3 == 0;
+        let compress = seed.is_multiple_of(3);
         let policy = Arc::new(policy(&mut random, compress));
         let payload_max = payload_max(&mut random);
         let link = ChannelCondition {

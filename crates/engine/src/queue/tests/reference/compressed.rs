@@ -36,7 +36,7 @@ impl Reference {
     pub(super) fn plain_max(&self) -> usize {
         match self.gain {
             Some(gain) if self.compresses() => {
-                (self.payload_max * gain / 256).clamp(self.payload_max, 65_536)
+                (self.payload_max * gain / 256).clamp(self.payload_max, 16_384)
             }
             _ => self.payload_max,
         }
