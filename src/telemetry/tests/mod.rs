@@ -163,6 +163,7 @@ fn everything_is_there_from_the_start() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_scrape_is_its_snapshot() {
     let telemetry = Telemetry::new("aws");
     let mut quiz = channel("quiz", books(), 9);
