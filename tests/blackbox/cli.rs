@@ -247,7 +247,17 @@ fn send_sends_and_says_what_was_answered() {
 
 #[test]
 fn tail_prints_payloads_as_they_are_delivered() {
-    let gateway = Gateway::start(&local("", &[("quiz", "")]));
+    tail_prints_what_is_delivered("");
+}
+
+/// They are read as a player reads them.
+#[test]
+fn tail_prints_compressed_payloads_plain() {
+    tail_prints_what_is_delivered("compress = \"deflate\"");
+}
+
+fn tail_prints_what_is_delivered(rules: &str) {
+    let gateway = Gateway::start(&local("", &[("quiz", rules)]));
     let url = format!("http://{}", gateway.producers);
     let mut tail = command()
         .args(["tail", "quiz", "--url", &url])
@@ -271,6 +281,10 @@ fn tail_prints_payloads_as_they_are_delivered() {
     }
     gateway.drained("quiz");
     let taken = gateway.taken("quiz");
+    let compressed = taken.iter().filter(|text| text.starts_with("~0")).count();
+    assert_eq!(compressed > 0, !rules.is_empty(), "{taken:?}");
+    let plain = |text: String| engine::decode(&text).unwrap_or(text);
+    let taken: Vec<String> = taken.into_iter().map(plain).collect();
     let mut line = lines.next().expect("a line").expect("text");
     if line == taken[0] {
         line = lines.next().expect("a line").expect("text");

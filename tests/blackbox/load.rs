@@ -60,6 +60,20 @@ fn check_sums(report: &Value) {
     );
 }
 
+/// Compressed payloads are read as a player reads them.
+#[test]
+fn compressed_payloads_are_judged() {
+    let gateway = Gateway::start(&local("", &[("quiz", "compress = \"deflate\"")]));
+    let arguments = ["--rate", "100", "--seconds", "2", "--json"];
+    let ended = load(&gateway, &arguments);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = report(&ended);
+    check_sums(&report);
+    assert!(number(&report, "/delivered") > 0, "{report}");
+    let payloads = gateway.taken("quiz");
+    assert!(payloads.iter().any(|payload| payload.starts_with("~0")));
+}
+
 #[test]
 fn runs_that_are_well_end_with_0_and_their_figures_agree() {
     let gateway = Gateway::start(&local(UNLISTED, &[("quiz", "")]));
