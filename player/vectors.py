@@ -1,7 +1,8 @@
 """Writes `vectors.json`: sequences of payloads, and the events and the state after each, as a player must have them. The tests of
 the library and of the gateway's encoder read it, and so would ports to other languages.
 
-`python3 player/vectors.py` writes the file, `python3 player/vectors.py --check` compares it.
+`python3 player/vectors.py` writes the file, `python3 player/vectors.py --check` compares it. `python3 player/vectors.py --random SEED`
+prints others of the same form, which are new with every seed.
 
 - `basE91`: bytes in hexadecimal, and their text. `decoded`: texts of form `~0`, and the plain payload or null.
 - `sequences`: each begins with a new player. A step is `push` (a text, and its time if it has one), `tick` (the clock goes on to
@@ -300,6 +301,44 @@ def decoded(sealed):
     return found if len(found) < 9999 else {"length": len(found), "begins": found[:40]}
 
 
+def anything(chance):
+    """Sequences in which all that there is comes together."""
+    value = lambda: chance.choice([1, 2.5, -3, 0.1, True, None, "x", [1], {"a": 1, "b": chance.randrange(5)}, {"a": None, "c": {"d": 1}}, {"__proto__": 2}])
+    key = lambda: chance.choice(["a", "b", "c", "__proto__"])
+    for nth in range(40):
+        sequence, n, now, began, part = Sequence(f"anything, {nth}"), 100, 0, 100, 0
+        timed = chance.random() < 0.8
+        if timed:
+            sequence.tick(chance.choice([-1, 0]))
+        for _ in range(50):
+            n += chance.choice([1, 1, 1, 2, 0, -3, 20])
+            items = [item(value(), *chance.choice([(), (key(),), (key(), chance.choice([*model.MERGES, "none"]))])) for _ in range(chance.randrange(4))]
+            members = {}
+            if chance.random() < 0.5:
+                entries = [entry(key(), value()), entry(key(), x=1), entry(key())]
+                members["s"] = chance.choices(entries, k=chance.randrange(4))
+            if chance.random() < 0.5:
+                if chance.random() < 0.4:
+                    began, part = n, 0
+                members["c"] = [n - began, part, int(chance.random() < 0.4)]
+                part += 1
+            if chance.random() < 0.1:
+                members["r"] = n - chance.randrange(6)
+            payload = text(n, items, **members)
+            form = chance.randrange(6)
+            texts = forms.slices(payload, chance.randint(1, 4)) if form == 0 else [forms.compressed(payload) if form < 3 else payload if form < 5 else f"foreign {n}"]
+            if chance.random() < 0.3:
+                chance.shuffle(texts)
+            for each in texts[: None if chance.random() < 0.9 else 1]:
+                sequence.push(each, *([now + chance.randrange(-20, 40) / 10] if timed and chance.random() < 0.9 else []))
+            if timed and chance.random() < 0.4:
+                now += chance.randrange(20) / 10
+                sequence.tick(now)
+            if timed and chance.random() < 0.08:
+                now = max(0, now + chance.randrange(-80, 80) / 10)
+                sequence.seek(now)
+
+
 def made():
     chance = random.Random(SEED)
     Sequence.all = []
@@ -365,7 +404,16 @@ def check():
     return 0
 
 
+def random_ones(seed):
+    Sequence.all = []
+    anything(random.Random(seed))
+    return {"zlib": zlib.ZLIB_RUNTIME_VERSION, "basE91": [], "decoded": [], "sequences": Sequence.all}
+
+
 def main():
+    if "--random" in sys.argv[1:]:
+        print(lines(random_ones(int(sys.argv[-1]))))
+        return
     if "--check" in sys.argv[1:]:
         sys.exit(check())
     FILE.write_text(lines(made()))

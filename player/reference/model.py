@@ -242,7 +242,7 @@ class Player:
         name = text[2:6] + text[7]
         if name in self.finished:
             return
-        clock = time if time is not None else 0
+        clock = next(t for t in (time, self.now, 0) if t is not None)
         self.open = {key: each for key, each in self.open.items() if abs(clock - each["since"]) <= OPEN_S}
         if name not in self.open:
             if len(self.open) == OPEN_MAX:

@@ -94,7 +94,7 @@ export function player(options: Options, stop?: () => void): Player {
 
   function push(sent: string, time?: number): void {
     // What is no number would never be due.
-    const found = unseal(sent, Number.isFinite(time) ? time : undefined, slices);
+    const found = unseal(sent, Number.isFinite(time) ? time : undefined, slices, clock);
     if (found) hold(found, sent);
   }
 
@@ -334,9 +334,9 @@ interface Found {
 }
 
 /** What a text is; undefined where it is a part of what is not whole yet, or of what makes no payload. */
-function unseal(sent: string, time: number | undefined, slices: Slices): Found | undefined {
+function unseal(sent: string, time: number | undefined, slices: Slices, clock = Date.now() / 1000): Found | undefined {
   const form = sent.slice(0, 2);
-  const joined = form === "~2" && slices.push(sent, time, Date.now() / 1000);
+  const joined = form === "~2" && slices.push(sent, time, clock);
   if (joined === false) return { payload: plain(form === "~0" ? decode(sent.slice(2)) : sent), time, size: sent.length };
   const payload = plain(joined?.text);
   return payload && { payload, time: joined!.time, size: joined!.size };

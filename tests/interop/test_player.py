@@ -5,7 +5,9 @@ import atexit
 import functools
 import http.server
 import json
+import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -28,9 +30,9 @@ MANIFEST = json.loads((PLAYER / "package.json").read_text())
 RUN_S = 120
 
 
-def run(arguments, cwd):
+def run(arguments, cwd, **variables):
     """What a command says; offline, for npm."""
-    env = environment(npm_config_offline="true")
+    env = environment(npm_config_offline="true", **variables)
     ended = subprocess.run(arguments, cwd=cwd, env=env, capture_output=True, text=True, timeout=RUN_S)
     assert ended.returncode == 0, (arguments, ended.stdout, ended.stderr)
     return ended.stdout
@@ -62,6 +64,15 @@ class Library(unittest.TestCase):
         """The file is what its program writes, and small enough to be read in a change."""
         run([sys.executable, PLAYER / "vectors.py", "--check"], ROOT)
         self.assertLess((PLAYER / "vectors.json").stat().st_size, 300_000)
+
+    def test_random_vectors(self):
+        """The reference and the library, on sequences that are new every time."""
+        seed = int(os.environ.get("CUEGATE_TEST_SEED", random.getrandbits(32)))
+        package = packed()[0]
+        vectors = package / "random.json"
+        with self.subTest(seed=seed):
+            vectors.write_text(run([sys.executable, PLAYER / "vectors.py", "--random", str(seed)], ROOT))
+            run(["node", "--test", "test/vectors.test.mjs"], package, CUEGATE_VECTORS=str(vectors))
 
     def test_compression(self):
         told = run([sys.executable, PLAYER / "reference" / "events.py"], ROOT)
