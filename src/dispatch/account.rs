@@ -6,27 +6,22 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use engine::{AccountOutlook, AccountPolicy, AccountStatus, ChannelId, ChannelStatus, Span, Time};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
-use super::call::Call;
-use super::channel::Channel;
-use super::driver::Driver;
 use super::shared::Shared;
-use crate::journal::Ticket;
 use crate::lifecycle::Supervisor;
-use crate::upstream::Answer;
 
-/// An account in a region.
-pub struct Account {
+/// An account in a region; `C`: its channels, which its task is told of.
+pub struct Account<C> {
     /// The account's id: 12 digits.
     pub id: String,
     /// The region.
     pub region: String,
-    inbox: Mutex<Vec<News>>,
+    /// Channels whose queues have something new to say.
+    woken: Mutex<Vec<Arc<C>>>,
+    /// Rung when there is anything new.
     bell: Notify,
     engine: Mutex<engine::Account>,
     /// How the engine's account stood when it was last let go.
@@ -41,21 +36,7 @@ pub struct Account {
 /// How long a delivery says that the account may send: if all calls since are refused, it may not.
 const PERMITTED_FOR: Span = Span::from_millis(10_000);
 
-/// What the account's task is told.
-pub(super) enum News {
-    /// A queue has something new to say.
-    Wake(Arc<Channel>),
-    /// A call was answered, or its connection failed.
-    Answered(Call, Answer, Duration),
-    /// A call timed out.
-    GaveUp(Call, Duration),
-    /// A call that had timed out was answered after all.
-    Late(Call, Answer),
-    /// The account changed under the task: a pause, a reload.
-    Look,
-}
-
-impl Account {
+impl<C> Account<C> {
     pub(super) fn new(
         id: &str,
         region: &str,
@@ -67,7 +48,7 @@ impl Account {
         Self {
             id: id.to_owned(),
             region: region.to_owned(),
-            inbox: Mutex::default(),
+            woken: Mutex::default(),
             bell: Notify::new(),
             outlook: Mutex::new(engine.outlook()),
             engine: Mutex::new(engine),
@@ -88,38 +69,33 @@ impl Account {
         last != 0 && now.since(Time::from_micros(last)) < PERMITTED_FOR
     }
 
-    /// Starts the account's task.
-    pub(super) fn start(self: &Arc<Self>, shared: &Arc<Shared>) -> JoinHandle<()> {
-        let driver = Driver::new(Arc::clone(self), Arc::clone(shared));
-        shared
-            .supervisor
-            .spawn("the task of an account", driver.run())
+    /// The account's task looks at the channel.
+    pub(super) fn wake(&self, channel: Arc<C>) {
+        self.lock_woken().push(channel);
+        self.ring();
     }
 
-    pub(super) fn wake(&self, channel: Arc<Channel>) {
-        self.post(News::Wake(channel));
-    }
-
-    pub(super) fn post(&self, news: News) {
-        self.inbox
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(news);
+    /// There is something new: a call was answered, or the account changed under its task.
+    pub(super) fn ring(&self) {
         self.bell.notify_one();
     }
 
-    /// What the task was told since it last asked.
-    pub(super) fn take_news(&self) -> Vec<News> {
-        std::mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Returns when there are news.
-    pub(super) async fn news(&self) {
+    /// Returns when there was something new.
+    pub(super) async fn rung(&self) {
         self.bell.notified().await;
     }
 
+    /// The channels that were woken since this was last asked.
+    pub(super) fn take_woken(&self) -> Vec<Arc<C>> {
+        std::mem::take(&mut *self.lock_woken())
+    }
+
+    fn lock_woken(&self) -> MutexGuard<'_, Vec<Arc<C>>> {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The engine's account, for work on it. Never called with a channel locked.
-    pub(super) fn engine(&self) -> Engine<'_> {
+    pub(super) fn engine(&self) -> Engine<'_, C> {
         let engine = self.engine.lock();
         Engine {
             account: self,
@@ -151,57 +127,12 @@ impl Account {
         engine.set_policy(now, policy);
         engine.set_payload_max(payload_max);
         drop(engine);
-        self.post(News::Look);
-    }
-
-    /// Pauses a channel or lets it go on. The engine owns the pause; the channel's own note is
-    /// its copy, and is only written here, under the engine's lock, so that the two agree
-    /// whoever pauses and resumes at once.
-    pub(super) fn set_paused(
-        &self,
-        shared: &Shared,
-        now: Time,
-        channel: &Arc<Channel>,
-        since: Option<Time>,
-    ) -> Ticket {
-        let mut engine = self.engine();
-        if since.is_some() {
-            engine.pause(now, channel.id);
-        } else {
-            engine.resume(now, channel.id);
-        }
-        let ((), ticket) = channel.change(shared, |state| state.set_paused(since));
-        drop(engine);
-        self.post(News::Look);
-        ticket
-    }
-
-    /// A notice says that a channel's stream began, or that it ended.
-    pub(super) fn hint(&self, now: Time, channel: &Arc<Channel>, is_live: bool) {
-        if is_live {
-            self.engine().hint_live(now, channel.id);
-        } else {
-            self.engine().hint_ended(now, channel.id);
-        }
-        channel.wake();
+        self.ring();
     }
 
     /// A page of the account's list of live streams was read.
     pub(super) fn list_read(&self, now: Time) {
         self.engine().list_read(now);
-    }
-
-    /// A page of the list that was asked for at `asked` has the channel's stream.
-    pub(super) fn listed(&self, now: Time, channel: &Arc<Channel>, asked: Time) {
-        self.engine().listed(now, channel.id, asked);
-        channel.wake();
-    }
-
-    /// The whole list, begun at `began`, does not have the channel's stream.
-    pub(super) fn not_listed(&self, now: Time, channel: &Arc<Channel>, began: Time) {
-        if self.engine().not_listed(now, channel.id, began) {
-            channel.wake();
-        }
     }
 
     /// Most bytes of a payload.
@@ -233,12 +164,12 @@ impl Account {
 }
 
 /// The engine's account, locked. Letting go of it publishes how the account stands.
-pub(super) struct Engine<'a> {
-    account: &'a Account,
+pub(super) struct Engine<'a, C> {
+    account: &'a Account<C>,
     engine: MutexGuard<'a, engine::Account>,
 }
 
-impl Deref for Engine<'_> {
+impl<C> Deref for Engine<'_, C> {
     type Target = engine::Account;
 
     fn deref(&self) -> &engine::Account {
@@ -246,13 +177,13 @@ impl Deref for Engine<'_> {
     }
 }
 
-impl DerefMut for Engine<'_> {
+impl<C> DerefMut for Engine<'_, C> {
     fn deref_mut(&mut self) -> &mut engine::Account {
         &mut self.engine
     }
 }
 
-impl Drop for Engine<'_> {
+impl<C> Drop for Engine<'_, C> {
     fn drop(&mut self) {
         if self
             .account

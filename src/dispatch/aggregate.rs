@@ -11,10 +11,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::{Health, Ledger, Time};
+use engine::{Ledger, Queue, Span};
 
-use super::channel::{Channel, State};
-use super::shared::Shared;
 use crate::telemetry::labels::OTHER_CHANNELS;
 use crate::telemetry::{ChannelSnapshot, ChannelState};
 
@@ -31,12 +29,12 @@ pub(super) struct Counted {
 
 /// What a channel adds to the gauges of its label.
 #[derive(Clone, Copy, Default)]
-struct Gauges {
-    events: u64,
-    bytes: u64,
-    tokens: u64,
+pub(super) struct Gauges {
+    pub events: u64,
+    pub bytes: u64,
+    pub tokens: u64,
     /// None: the channel is not counted under any label.
-    state: Option<ChannelState>,
+    pub state: Option<ChannelState>,
 }
 
 /// What comes to a label, and what goes from it.
@@ -110,8 +108,7 @@ impl Aggregates {
 
     /// A channel gets another label: what it did until now is the old one's, what it has queued
     /// goes with it.
-    pub(super) fn relabel(&self, state: &mut State, label: Option<&Arc<str>>) {
-        let State { queue, counted, .. } = state;
+    pub(super) fn relabel(&self, counted: &mut Counted, queue: &Queue, label: Option<&Arc<str>>) {
         if counted.label.as_ref() == label {
             return;
         }
@@ -128,8 +125,7 @@ impl Aggregates {
     }
 
     /// A channel is forgotten: what it did stays.
-    pub(super) fn forget(&self, state: &mut State) {
-        let State { queue, counted, .. } = state;
+    pub(super) fn forget(&self, counted: &mut Counted, queue: &Queue) {
         let change = counted.advance(queue.ledger(), Gauges::default());
         let mut noted = self.noted();
         noted.entry(counted.label.clone()).or_default().add(&change);
@@ -153,12 +149,20 @@ struct Sum {
     peaks: Peaks,
 }
 
-/// The largest of all channels under a label, in seconds. A channel at rest has none.
+/// The largest of all channels under a label. A channel at rest has none.
 #[derive(Clone, Copy, Default)]
-struct Peaks {
-    age: f64,
-    eta: f64,
-    paused: f64,
+pub(super) struct Peaks {
+    pub age: Span,
+    pub eta: Span,
+    pub paused: Span,
+}
+
+impl Peaks {
+    fn rise(&mut self, to: Self) {
+        self.age = self.age.max(to.age);
+        self.eta = self.eta.max(to.eta);
+        self.paused = self.paused.max(to.paused);
+    }
 }
 
 impl Sum {
@@ -181,47 +185,25 @@ impl Default for Sums {
 }
 
 impl Sums {
-    /// Looks at channels that are not at rest and adds what is new of them. Each is locked for
-    /// as long as it takes to read it.
-    pub(super) fn look(&mut self, shared: &Shared, now: Time, channels: &[Arc<Channel>]) {
+    /// A scrape begins: the largest of each label are found anew.
+    pub(super) fn begin(&mut self) {
         for sum in &mut self.sums {
             sum.peaks = Peaks::default();
         }
-        for channel in channels {
-            self.look_at(shared, now, channel);
-        }
     }
 
-    fn look_at(&mut self, shared: &Shared, now: Time, channel: &Arc<Channel>) {
-        // Whatever changes from here on asks for another look.
-        channel.stirs(false);
-        let status = channel.account.channel_status(now, channel.id);
-        let tokens_out = status.tokens_available < status.tokens_limit;
-        let at_rest = channel.look(shared, |state| {
-            let depth = state.queue.depth(now);
-            let show = state_of(status.health, state);
-            let paused = state.paused().map(|since| now.since(since));
-            let age = depth.oldest.map(|oldest| now.since(oldest));
-            let gauges = Gauges {
-                events: depth.events as u64,
-                bytes: depth.bytes as u64,
-                tokens: status.tokens_available.into(),
-                state: Some(show),
-            };
-            let change = state.counted.advance(state.queue.ledger(), gauges);
-            let sum = self.of(state.counted.label.as_ref());
-            sum.all.add(&change);
-            let seconds = |span: engine::Span| span.as_duration().as_secs_f64();
-            let peaks = &mut sum.peaks;
-            peaks.age = peaks.age.max(age.map_or(0.0, seconds));
-            peaks.eta = peaks.eta.max(seconds(depth.eta));
-            peaks.paused = peaks.paused.max(paused.map_or(0.0, seconds));
-            depth.events == 0 && paused.is_none() && status.health == Health::Live
-        });
-        // Time alone changes these.
-        if !at_rest || tokens_out {
-            channel.stirs(true);
-        }
+    /// Adds what is new of a channel.
+    pub(super) fn add(
+        &mut self,
+        counted: &mut Counted,
+        ledger: &Ledger,
+        gauges: Gauges,
+        peaks: Peaks,
+    ) {
+        let change = counted.advance(ledger, gauges);
+        let sum = self.of(counted.label.as_ref());
+        sum.all.add(&change);
+        sum.peaks.rise(peaks);
     }
 
     /// Adds what was noted since the last scrape. After the looks: what a channel did before it
@@ -251,9 +233,9 @@ impl Sums {
             label: Arc::clone(&sum.label),
             ledger: sum.all.ledger.clone(),
             queue_events: unsigned(sum.all.events),
-            oldest_event_age_seconds: sum.peaks.age,
-            eta_seconds: sum.peaks.eta,
-            paused_seconds: sum.peaks.paused,
+            oldest_event_age_seconds: seconds(sum.peaks.age),
+            eta_seconds: seconds(sum.peaks.eta),
+            paused_seconds: seconds(sum.peaks.paused),
             tokens_available: unsigned(sum.all.tokens),
             states: sum.all.states.map(unsigned),
         };
@@ -266,15 +248,8 @@ impl Sums {
     }
 }
 
-/// The state of a channel as operators see it.
-pub(super) const fn state_of(health: Health, state: &State) -> ChannelState {
-    match health {
-        _ if state.paused().is_some() => ChannelState::Paused,
-        Health::Offline => ChannelState::Offline,
-        Health::Failing => ChannelState::Failing,
-        Health::Live if state.denied => ChannelState::Failing,
-        Health::Live => ChannelState::Live,
-    }
+fn seconds(span: Span) -> f64 {
+    span.as_duration().as_secs_f64()
 }
 
 fn signed(n: u64) -> i64 {

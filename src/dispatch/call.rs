@@ -1,16 +1,16 @@
 //! One call to the API, from its send to its last answer.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use engine::{Outcome, Payload};
 use tracing::Instrument as _;
 
-use super::account::{Account, News};
-use super::channel::Channel;
+use super::channel::{Account, Channel};
 use super::shared::Shared;
 use crate::journal::Ticket;
 use crate::telemetry::spans::{self, Origin};
+use crate::upstream::Answer;
 
 /// A call in flight, or given up and still listened to.
 #[derive(Clone)]
@@ -19,6 +19,45 @@ pub(super) struct Call {
     pub engine: engine::Call,
     pub channel: Arc<Channel>,
     pub bytes: usize,
+}
+
+/// What is heard of a call.
+pub(super) enum News {
+    /// It was answered, or its connection failed.
+    Answered(Call, Answer, Duration),
+    /// It timed out.
+    GaveUp(Call, Duration),
+    /// It had timed out and was answered after all.
+    Late(Call, Answer),
+}
+
+/// The calls of one account: what was heard of them, for the account's task.
+pub(super) struct Calls {
+    pub account: Arc<Account>,
+    heard: Mutex<Vec<News>>,
+}
+
+impl Calls {
+    pub(super) fn new(account: Arc<Account>) -> Self {
+        Self {
+            account,
+            heard: Mutex::default(),
+        }
+    }
+
+    fn tell(&self, news: News) {
+        self.lock().push(news);
+        self.account.ring();
+    }
+
+    /// What was heard since this was last asked.
+    pub(super) fn take(&self) -> Vec<News> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<News>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a call carries: the payload, the requests that its events came with, and the commit to
@@ -33,7 +72,7 @@ pub(super) struct Parcel {
 /// One call, heard to its end: a call that is given up is still listened to, because its
 /// late answer frees its tokens sooner.
 pub(super) async fn make_call(
-    account: Arc<Account>,
+    calls: Arc<Calls>,
     shared: Arc<Shared>,
     call: engine::Call,
     parcel: Parcel,
@@ -49,6 +88,7 @@ pub(super) async fn make_call(
         channel,
         bytes: payload.text.len(),
     };
+    let account = &calls.account;
     // Its events and its number are on disk before it goes: after a crash it goes again as
     // the same payload. A disk that fails does not stop deliveries.
     let _ = shared.journal.committed(ticket).await;
@@ -77,11 +117,11 @@ pub(super) async fn make_call(
     // The span ends here: what comes later frees tokens and tells nobody anything else.
     drop(span);
     if let Ok(answer) = in_time {
-        account.post(News::Answered(call, answer, started.elapsed()));
+        calls.tell(News::Answered(call, answer, started.elapsed()));
     } else {
-        account.post(News::GaveUp(call.clone(), started.elapsed()));
+        calls.tell(News::GaveUp(call.clone(), started.elapsed()));
         if let Ok(answer) = tokio::time::timeout(shared.abandon(), answer).await {
-            account.post(News::Late(call, answer));
+            calls.tell(News::Late(call, answer));
         }
     }
 }

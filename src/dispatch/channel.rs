@@ -10,47 +10,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use engine::{ChannelCondition, ChannelId, ChannelOutlook, Health, Ledger, Payload, Queue, Time};
 use tokio::sync::broadcast;
 
-use super::account::Account;
+use super::account;
 use super::aggregate::Counted;
+use super::last_error::LastError;
+use super::notices::Noticed;
 use super::origins::Origins;
+use super::recent::Delivered;
 use super::shared::Shared;
-use super::streams::Noticed;
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
 use crate::journal::{Drained, Pause, Source, Ticket};
-use crate::telemetry::Meters;
 use crate::telemetry::spans::Origin;
 use crate::telemetry::warnings::Warning;
+use crate::telemetry::{ChannelState, Meters};
 
 /// Payloads a subscriber may fall behind before it misses some: several seconds of a channel
 /// at full pace.
 const STREAM_BACKLOG: usize = 64;
 
-/// A payload the API took.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivered {
-    /// Its number within the channel.
-    pub n: u64,
-    /// When the API's answer was there, in ms since 1970.
-    pub at_ms: u64,
-    /// The metadata.
-    pub text: Arc<str>,
-}
-
-/// The last call of a channel that failed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-pub struct LastError {
-    /// The API's name for it, where it gave one.
-    #[schema(required = true)]
-    pub code: Option<String>,
-    /// The HTTP status, where there was a response.
-    #[schema(required = true)]
-    pub status: Option<u16>,
-    /// The error message.
-    pub message: String,
-    /// When, in ms since 1970.
-    pub at_ms: u64,
-}
+/// The account of a channel.
+pub(super) type Account = account::Account<Channel>;
 
 /// A channel that is known.
 pub struct Channel {
@@ -82,7 +61,7 @@ pub(super) struct State {
     pub payloads: Option<Payloads>,
     pub last_error: Option<Box<LastError>>,
     /// Since when an operator has it paused.
-    /// A copy of what the account's engine owns; only [`Account::set_paused`] writes it.
+    /// A copy of what the account's engine owns; only [`Channel::set_paused`] writes it.
     paused: Option<Time>,
     /// The journal has not heard yet that it was paused or resumed.
     pause_changed: bool,
@@ -112,6 +91,17 @@ impl State {
     /// Whether its events wait for an operator or a stream, so that nobody knows how long.
     pub fn is_held(&self) -> bool {
         self.paused.is_some() || self.outlook.health == Health::Offline
+    }
+
+    /// Its state as operators see it.
+    pub const fn shown(&self, health: Health) -> ChannelState {
+        match health {
+            _ if self.paused.is_some() => ChannelState::Paused,
+            Health::Offline => ChannelState::Offline,
+            Health::Failing => ChannelState::Failing,
+            Health::Live if self.denied => ChannelState::Failing,
+            Health::Live => ChannelState::Live,
+        }
     }
 
     /// Since when an operator has it paused.
@@ -206,7 +196,10 @@ impl Channel {
 
     /// Gives it another name, which is its label in metrics too.
     pub(super) fn set_alias(&self, shared: &Shared, alias: Option<&Arc<str>>) {
-        shared.aggregates.relabel(&mut self.lock_state(), alias);
+        let mut state = self.lock_state();
+        let State { queue, counted, .. } = &mut *state;
+        shared.aggregates.relabel(counted, queue, alias);
+        drop(state);
         *self.alias.write().unwrap_or_else(PoisonError::into_inner) = alias.cloned();
         self.stirs(true);
     }
@@ -283,6 +276,50 @@ impl Channel {
     /// The account's task looks now: news after this wake it again.
     pub(super) fn seen(&self) {
         self.woken.store(false, Ordering::Release);
+    }
+
+    /// Pauses it or lets it go on. The account's engine owns the pause; the channel's own note is
+    /// its copy, and is only written here, under the engine's lock, so that the two agree
+    /// whoever pauses and resumes at once.
+    pub(super) fn set_paused(
+        self: &Arc<Self>,
+        shared: &Shared,
+        now: Time,
+        since: Option<Time>,
+    ) -> Ticket {
+        let mut engine = self.account.engine();
+        if since.is_some() {
+            engine.pause(now, self.id);
+        } else {
+            engine.resume(now, self.id);
+        }
+        let ((), ticket) = self.change(shared, |state| state.set_paused(since));
+        drop(engine);
+        self.account.ring();
+        ticket
+    }
+
+    /// A notice says that its stream began, or that it ended.
+    pub(super) fn hint(self: &Arc<Self>, now: Time, is_live: bool) {
+        if is_live {
+            self.account.engine().hint_live(now, self.id);
+        } else {
+            self.account.engine().hint_ended(now, self.id);
+        }
+        self.wake();
+    }
+
+    /// A page of the account's list that was asked for at `asked` has its stream.
+    pub(super) fn listed(self: &Arc<Self>, now: Time, asked: Time) {
+        self.account.engine().listed(now, self.id, asked);
+        self.wake();
+    }
+
+    /// The whole list, begun at `began`, does not have its stream.
+    pub(super) fn not_listed(self: &Arc<Self>, now: Time, began: Time) {
+        if self.account.engine().not_listed(now, self.id, began) {
+            self.wake();
+        }
     }
 
     /// Every payload delivered from now on.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::account::Account;
+use super::channel::Account;
 use super::gateway::Gateway;
 
 /// How often an account without credentials is looked at again, and new accounts for the first

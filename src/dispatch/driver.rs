@@ -11,16 +11,19 @@ use std::time::Duration;
 
 use engine::{ChannelId, Health, Look, Outcome, PayloadId, Rejection, Settled, Step, Time, View};
 
-use super::account::{Account, News};
-use super::call::{Call, Parcel, make_call};
-use super::channel::{Channel, Delivered, LastError, Payloads, State};
+use super::call::{Call, Calls, News, Parcel, make_call};
+use super::channel::{Account, Channel, Payloads, State};
+use super::last_error::LastError;
+use super::recent::Delivered;
 use super::shared::Shared;
+use tokio::task::JoinHandle;
+
 use crate::telemetry::warnings::Warning;
 use crate::upstream::Answer;
 
 /// The task's own state.
 pub(super) struct Driver {
-    account: Arc<Account>,
+    calls: Arc<Calls>,
     queues: Queues,
 }
 
@@ -34,9 +37,17 @@ struct Queues {
 }
 
 impl Driver {
-    pub(super) fn new(account: Arc<Account>, shared: Arc<Shared>) -> Self {
+    /// Starts the task of an account.
+    pub(super) fn start(account: Arc<Account>, shared: &Arc<Shared>) -> JoinHandle<()> {
+        let driver = Self::new(account, Arc::clone(shared));
+        shared
+            .supervisor
+            .spawn("the task of an account", driver.run())
+    }
+
+    fn new(account: Arc<Account>, shared: Arc<Shared>) -> Self {
         Self {
-            account,
+            calls: Arc::new(Calls::new(account)),
             queues: Queues {
                 shared,
                 channels: HashMap::new(),
@@ -46,10 +57,10 @@ impl Driver {
     }
 
     /// Runs until it is aborted.
-    pub(super) async fn run(mut self) {
+    async fn run(mut self) {
         loop {
             let next = self.step();
-            let bell = self.account.news();
+            let bell = self.calls.account.rung();
             if next == Time::NEVER {
                 bell.await;
             } else {
@@ -62,17 +73,20 @@ impl Driver {
 
     /// Does all there is to do now, and says when there is more.
     fn step(&mut self) -> Time {
-        for news in self.account.take_news() {
+        for channel in self.calls.account.take_woken() {
+            self.woken(channel);
+        }
+        for news in self.calls.take() {
             self.hear(news);
         }
         loop {
             // The lock is taken for one decision at a time: others look at the account too.
             let now = self.queues.shared.clock.now();
-            let step = self.account.engine().step(now, &mut self.queues);
+            let step = self.calls.account.engine().step(now, &mut self.queues);
             match step {
                 Step::Call(call, parcel) => {
-                    let (account, shared) = (&self.account, &self.queues.shared);
-                    let call = make_call(Arc::clone(account), Arc::clone(shared), call, parcel);
+                    let (calls, shared) = (&self.calls, &self.queues.shared);
+                    let call = make_call(Arc::clone(calls), Arc::clone(shared), call, parcel);
                     self.queues
                         .shared
                         .supervisor
@@ -83,23 +97,25 @@ impl Driver {
         }
     }
 
+    fn woken(&mut self, channel: Arc<Channel>) {
+        let now = self.queues.shared.clock.now();
+        channel.seen();
+        let id = channel.id;
+        self.queues.know(&channel);
+        drop(channel);
+        self.calls.account.engine().woken(now, id, &mut self.queues);
+    }
+
     /// The clock is read after the news came, because a token's way back is counted from here.
     fn hear(&mut self, news: News) {
         let now = self.queues.shared.clock.now();
         match news {
-            News::Wake(channel) => {
-                channel.seen();
-                let id = channel.id;
-                self.queues.know(&channel);
-                drop(channel);
-                self.account.engine().woken(now, id, &mut self.queues);
-            }
             News::Answered(call, answer, took) => {
                 let outcome = answer.outcome;
                 self.meter(outcome, took);
                 self.answered(&call, answer);
                 let random = fastrand::u64(..);
-                let mut engine = self.account.engine();
+                let mut engine = self.calls.account.engine();
                 let settled = engine.finished(now, call.engine, outcome, random, &mut self.queues);
                 drop(engine);
                 self.account_for(&call, &settled);
@@ -110,7 +126,7 @@ impl Driver {
                 let message = format!("no answer within {limit} ms; it may have been applied");
                 self.expect(&call, Outcome::Unknown, Some((None, None, message)));
                 let random = fastrand::u64(..);
-                let mut engine = self.account.engine();
+                let mut engine = self.calls.account.engine();
                 let settled = engine.gave_up(now, call.engine, random, &mut self.queues);
                 drop(engine);
                 self.account_for(&call, &settled);
@@ -120,20 +136,19 @@ impl Driver {
                 if outcome == Outcome::Delivered {
                     self.answered(&call, answer);
                 }
-                let mut engine = self.account.engine();
+                let mut engine = self.calls.account.engine();
                 let settled = engine.late(now, call.engine, outcome, &mut self.queues);
                 drop(engine);
                 if let Some(settled) = settled {
                     self.account_for(&call, &settled);
                 }
             }
-            News::Look => {}
         }
     }
 
     fn meter(&self, outcome: Outcome, took: Duration) {
         let meters = &self.queues.shared.meters;
-        let (account, region) = (&self.account.id, &self.account.region);
+        let (account, region) = (&self.calls.account.id, &self.calls.account.region);
         if matches!(outcome, Outcome::Throttled(_)) {
             let account = format!("{account} in {region}");
             meters.warnings().count(Warning::Throttled, 1, &account);
@@ -146,13 +161,15 @@ impl Driver {
         let now = self.queues.shared.clock.now();
         let denied = answer.outcome == Outcome::Rejected(Rejection::AccessDenied);
         if answer.outcome == Outcome::Delivered {
-            self.account.delivered(now);
+            self.calls.account.delivered(now);
         }
         // Where others are delivered it is the channel that is refused, and not the account.
-        let trouble = answer.account_trouble || (denied && !self.account.has_delivered_lately(now));
+        let trouble =
+            answer.account_trouble || (denied && !self.calls.account.has_delivered_lately(now));
         let message = answer.error.as_ref().map(|error| error.message.clone());
         if trouble {
-            self.account
+            self.calls
+                .account
                 .set_trouble(message.or_else(|| Some("the account cannot send".to_owned())));
         } else if !denied
             && !matches!(
@@ -160,7 +177,7 @@ impl Driver {
                 Outcome::Failed | Outcome::Refused | Outcome::Unknown
             )
         {
-            self.account.set_trouble(None);
+            self.calls.account.set_trouble(None);
         }
         let error = answer
             .error
@@ -197,7 +214,7 @@ impl Driver {
         }
         if let Some(bytes) = settled.payload_max {
             tracing::warn!(
-                account = %self.account.id, region = %self.account.region, payload_max_bytes = bytes,
+                account = %self.calls.account.id, region = %self.calls.account.region, payload_max_bytes = bytes,
                 "the API refused a payload of {} bytes as too large: payloads of this account stay within {bytes} from now on; set quota.payload_max_bytes",
                 call.bytes,
             );

@@ -15,7 +15,7 @@ use engine::{Data, DeadLetter, Event, Merge, Priority};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::channel::LastError;
+use super::last_error::LastError;
 use crate::clock::{BootId, Moment};
 use crate::journal::DeadLetterStore;
 use crate::timestamp::rfc3339;

@@ -5,19 +5,22 @@
 //! when is the scheduler's word, what becomes of an event the queue's. A producer's way is
 //! one lock of one channel; nothing is held across an await.
 //!
-//! - [`gateway`]: what the edges call;
+//! - [`gateway`]: what the edges call, and `offer`: with events;
+//! - `reload`: the channels of the settings; `wall_clock`: when it was set;
 //! - `channel`: one channel: its queue behind its lock, and what waits on it;
 //! - `account`: one account and region; `driver`: its task and timers; `call`: one call;
 //! - `registry`: which channels and accounts there are;
 //! - `room`: memory for events, where ids of the past take it;
-//! - `streams`: which channels are said to be live;
+//! - `streams`: which channels are said to be live; `notices`: the notices about them, told apart;
 //! - `credentials`: which accounts have any;
 //! - `letters`: the events that can never be delivered; `replay`: what operators do with them;
 //! - `recent`: the payloads of late, for whoever looks after they were sent;
 //! - `origins`: the requests that events came with, for traces;
 //! - `waiters`: producers that wait for the ends of their events;
-//! - `report`: what operators are told; `aggregate`: what metrics say of channels, by label;
-//! - `clock`: the monotonic clock the engine is driven by, and the wall's.
+//! - `listing`: what is queued, for people;
+//! - `report`: what operators are told; `scrape`: what metrics see; `aggregate`: what they say of
+//!   channels, by label;
+//! - `last_error`: what the API said of the last call that failed.
 
 mod account;
 mod aggregate;
@@ -26,29 +29,38 @@ mod channel;
 mod credentials;
 mod driver;
 mod gateway;
+mod last_error;
 mod letters;
 mod listing;
+mod notices;
+mod offer;
 mod origins;
 mod recent;
 mod registry;
+mod reload;
 mod replay;
 mod report;
 mod room;
+mod scrape;
 mod shared;
 mod streams;
 #[cfg(test)]
 mod tests;
 mod unavailable;
 mod waiters;
+mod wall_clock;
 
-pub use account::Account;
-pub use channel::{Channel, Delivered, LastError};
-pub use gateway::{Gateway, NotOpened, Standing};
+pub use channel::Channel;
+pub use gateway::Gateway;
+pub use last_error::LastError;
 pub use letters::{DeadLetters, Letter, LetterFilter, ShownLetter};
 pub use listing::{QueuedPage, Wanted};
+pub use notices::Notice;
+pub use offer::Standing;
+pub use recent::Delivered;
+pub use reload::NotOpened;
 pub use replay::{NotReplayed, Replayed};
 pub use report::{AccountReport, ChannelReport};
 pub use shared::Parts;
-pub use streams::Notice;
 pub use unavailable::Unavailable;
 pub use waiters::{Ends, Waiter};

@@ -9,7 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::ChannelId;
 
-use super::channel::Delivered;
+/// A payload the API took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Its number within the channel.
+    pub n: u64,
+    /// When the API's answer was there, in ms since 1970.
+    pub at_ms: u64,
+    /// The metadata.
+    pub text: Arc<str>,
+}
 
 /// Payloads kept of a channel: four seconds at full pace, and more than a screen shows.
 const PER_CHANNEL: usize = 20;

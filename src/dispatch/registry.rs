@@ -11,8 +11,8 @@ use dashmap::DashMap;
 use engine::{ChannelId, ChannelPolicy, Queue, Rebuild, Span, Time};
 use tokio::task::JoinHandle;
 
-use super::account::Account;
-use super::channel::Channel;
+use super::channel::{Account, Channel};
+use super::driver::Driver;
 use super::report::AccountReport;
 use super::shared::Shared;
 use crate::arn::ChannelArn;
@@ -142,7 +142,7 @@ impl Registry {
             settings.quota.payload_max_bytes,
             shared,
         ));
-        let task = account.start(shared);
+        let task = Driver::start(Arc::clone(&account), shared);
         accounts.insert(key, (Arc::clone(&account), task));
         Ok(account)
     }
@@ -169,7 +169,9 @@ impl Registry {
             if !idle || !channel.account.engine().forget(now, channel.id) {
                 return true;
             }
-            channel.look(shared, |state| shared.aggregates.forget(state));
+            channel.look(shared, |state| {
+                shared.aggregates.forget(&mut state.counted, &state.queue);
+            });
             false
         });
         // Where one was found, the next may be too.
@@ -292,7 +294,7 @@ impl Registry {
 
 /// Forgets one account that has no channel, no token out and nothing else to remember.
 fn forget_idle_account(accounts: &mut Accounts, now: Time) {
-    // The map and the account's own task hold it: nobody else, so no channel and no call.
+    // The map and the account's own task hold it: nobody else, so no channel. A call has a token out.
     let idle = accounts
         .iter()
         .find(|(_, (account, _))| Arc::strong_count(account) == 2 && account.engine().is_idle(now));

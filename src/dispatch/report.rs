@@ -1,4 +1,4 @@
-//! What operators are told: the status of a channel, the books of all.
+//! What operators are told: how a channel and an account stand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,13 +7,11 @@ use engine::{DeadLetterReason, Envelope, Ledger, Time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::account::Account;
-use super::aggregate::state_of;
-use super::channel::{Channel, LastError};
-use super::registry::Registry;
+use super::channel::{Account, Channel};
+use super::last_error::LastError;
 use super::shared::Shared;
 use crate::config::Settings;
-use crate::telemetry::{ChannelState, Snapshot};
+use crate::telemetry::ChannelState;
 
 /// The answer of `GET /v1/channels/{channel}`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -122,7 +120,7 @@ impl ChannelReport {
             Self {
                 channel: channel.name(),
                 arn: channel.arn.to_string(),
-                state: state_of(status.health, state).label(),
+                state: state.shown(status.health).label(),
                 paused_ms: state.paused().map(|since| now.since(since).millis_ceil()),
                 queued: depth.events,
                 bytes: depth.bytes,
@@ -185,23 +183,5 @@ impl AccountReport {
                 limit: status.tokens_limit,
             },
         }
-    }
-}
-
-/// Queues and accounts as they stand, for a scrape. What is added of a channel is one moment of it,
-/// so the books of each balance.
-pub(super) fn snapshot(shared: &Shared, registry: &Registry) -> Snapshot {
-    let now = shared.clock.now();
-    let mut sums = shared.aggregates.sums();
-    sums.look(shared, now, &registry.stirred());
-    sums.settle(&shared.aggregates);
-    Snapshot {
-        channels: sums.channels(),
-        accounts: registry.account_snapshots(now),
-        queue_bytes: sums.queue_bytes(),
-        journal_bytes: shared.journal.bytes(),
-        journal_errors: shared.journal.errors(),
-        journal_lost_blocks: shared.journal.lost(),
-        dead_letters: shared.letters.len() as u64,
     }
 }

@@ -8,12 +8,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use engine::{Span, Time};
 
 use super::channel::Channel;
-use super::gateway::Gateway;
+use super::registry::Registry;
+use super::shared::Shared;
 
 /// Freed beyond what is needed, so that not every event has to make room: 100 events or so.
 const SPARE_BYTES: usize = 64 << 10;
@@ -41,20 +42,13 @@ pub(super) struct Remembered {
     known: usize,
 }
 
-impl Gateway {
-    /// Whether the queues may take more memory; ids are forgotten where they may not.
-    #[must_use]
-    pub fn has_queue_room(&self) -> bool {
-        let limit = self.queue_limit();
-        let total = || self.shared.queued_bytes.load(Ordering::Relaxed);
-        if total() < limit {
-            return true;
-        }
-        let remembered = self.remembered.lock();
-        let mut remembered = remembered.unwrap_or_else(PoisonError::into_inner);
+impl Remembered {
+    /// Forgets ids until the queues take less than `limit` bytes; whether they do.
+    pub(super) fn make_room(&mut self, shared: &Shared, registry: &Registry, limit: usize) -> bool {
+        let total = || shared.queued_bytes.load(Ordering::Relaxed);
         for _ in 0..ROUNDS_MAX {
             let over = (total() + 1).saturating_sub(limit);
-            if over == 0 || !self.forget_some(&mut remembered, over + SPARE_BYTES) {
+            if over == 0 || !self.forget_some(shared, registry, over + SPARE_BYTES) {
                 break;
             }
         }
@@ -62,22 +56,22 @@ impl Gateway {
     }
 
     /// Forgets ids of the channel that has the oldest; whether there was any.
-    fn forget_some(&self, remembered: &mut Remembered, bytes: usize) -> bool {
-        let now = self.now();
-        if remembered.line.is_empty() {
-            self.line_up(remembered, now);
+    fn forget_some(&mut self, shared: &Shared, registry: &Registry, bytes: usize) -> bool {
+        let now = shared.clock.now();
+        if self.line.is_empty() {
+            self.line_up(shared, registry, now);
         }
-        while let Some(Reverse((_, at))) = remembered.line.pop() {
-            let Some(channel) = remembered.channels[at].upgrade() else {
+        while let Some(Reverse((_, at))) = self.line.pop() {
+            let Some(channel) = self.channels[at].upgrade() else {
                 continue;
             };
-            let (freed, oldest) = channel.with(&self.shared, |state| {
+            let (freed, oldest) = channel.with(shared, |state| {
                 let freed = state.queue.forget_ids(now, bytes);
                 (freed, state.queue.oldest_id())
             });
-            remembered.freed += freed;
+            self.freed += freed;
             let again = oldest.map(|oldest| Reverse((oldest, at)));
-            remembered.line.extend(again);
+            self.line.extend(again);
             if freed > 0 {
                 return true;
             }
@@ -86,20 +80,20 @@ impl Gateway {
     }
 
     /// Looks at all channels, unless that was done and has not paid for itself yet.
-    fn line_up(&self, remembered: &mut Remembered, now: Time) {
-        let has_paid = remembered.freed > 0 && remembered.freed >= remembered.known * BYTES_A_LOOK;
+    fn line_up(&mut self, shared: &Shared, registry: &Registry, now: Time) {
+        let has_paid = self.freed > 0 && self.freed >= self.known * BYTES_A_LOOK;
         let is_due = |looked| now.since(looked) >= LOOK_EVERY;
-        if !has_paid && !remembered.looked.is_none_or(is_due) {
+        if !has_paid && !self.looked.is_none_or(is_due) {
             return;
         }
-        let channels = self.registry.channels();
+        let channels = registry.channels();
         let oldest = |channel: &Arc<Channel>| {
-            let oldest = channel.with(&self.shared, |state| state.queue.oldest_id());
+            let oldest = channel.with(shared, |state| state.queue.oldest_id());
             Some((oldest?, Arc::downgrade(channel)))
         };
         let found: Vec<_> = channels.iter().filter_map(oldest).collect();
         let line = found.iter().enumerate();
-        *remembered = Remembered {
+        *self = Self {
             line: line
                 .map(|(at, (oldest, _))| Reverse((*oldest, at)))
                 .collect(),

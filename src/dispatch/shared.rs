@@ -7,7 +7,7 @@ use std::time::Duration;
 use engine::{DeadLetter, DeadLetterReason, Span, Time};
 
 use super::aggregate::Aggregates;
-use super::channel::LastError;
+use super::last_error::LastError;
 use super::letters::DeadLetters;
 use super::recent::Recent;
 use super::waiters::Waiters;

@@ -7,7 +7,6 @@
 //! here it is told what the list says, and that the list is read.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,9 +15,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::MissedTickBehavior;
 
-use super::account::Account;
-use super::channel::Channel;
+use super::channel::{Account, Channel};
 use super::gateway::Gateway;
+use super::notices::Notice;
 use crate::arn::ChannelArn;
 
 /// How often the list is read while a channel waits. Pages come in the same rhythm: an
@@ -28,48 +27,6 @@ const LIST_EVERY: Duration = Duration::from_secs(1);
 /// How long a list that may not be read is left alone: a role that can only put metadata is
 /// a good one.
 const DENIED_FOR: Duration = Duration::from_mins(5);
-
-/// Notices of one second that are told apart: there are few kinds, and each comes a few times.
-const NOTICES_OF_A_SECOND: usize = 16;
-
-/// What `EventBridge` says of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// Its time, which is exact to the second, in s since 1970.
-    pub at_s: i64,
-    /// Its id, time and name: the same again is the same notice, sent twice.
-    pub identity: String,
-    /// The stream began; else it ended, or failed.
-    pub is_live: bool,
-}
-
-/// The newest notices about a channel's stream.
-#[derive(Debug, Default)]
-pub(super) struct Noticed {
-    /// The time of the newest.
-    at_s: i64,
-    /// Those of that second, by the hashes of their identities.
-    seen: Vec<u64>,
-}
-
-impl Noticed {
-    /// Whether a notice says anything new: nothing newer is known, and it was not here before. A
-    /// time ahead of the clock counts as now, so that a wrong one does not silence all that follow.
-    fn is_news(&mut self, notice: &Notice, now_s: i64) -> bool {
-        let at_s = notice.at_s.min(now_s);
-        let identity = BuildHasherDefault::<DefaultHasher>::default().hash_one(&notice.identity);
-        if at_s > self.at_s {
-            self.at_s = at_s;
-            self.seen.clear();
-        }
-        let is_news = at_s == self.at_s && !self.seen.contains(&identity);
-        if is_news {
-            self.seen.truncate(NOTICES_OF_A_SECOND - 1);
-            self.seen.insert(0, identity);
-        }
-        is_news
-    }
-}
 
 impl Gateway {
     /// Takes a notice about a stream. False: the channel is not known, or the notice says nothing
@@ -84,7 +41,7 @@ impl Gateway {
             noticed.is_news(notice, now_s)
         });
         if news {
-            channel.account.hint(self.now(), &channel, notice.is_live);
+            channel.hint(self.now(), notice.is_live);
         }
         news
     }
@@ -156,7 +113,7 @@ impl Gateway {
             tokio::time::sleep(LIST_EVERY).await;
         }
         for channel in &waiting {
-            account.not_listed(self.now(), channel, began);
+            channel.not_listed(self.now(), began);
         }
         (account, Ok(()))
     }
@@ -179,7 +136,7 @@ impl Gateway {
         waiting.retain(|channel| {
             let found = live.contains(channel.arn().as_str());
             if found {
-                account.listed(self.now(), channel, asked);
+                channel.listed(self.now(), asked);
             }
             !found
         });
@@ -202,51 +159,4 @@ enum Page {
     Last,
     /// There is another.
     Next(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn notices_are_told_apart() {
-        let mut noticed = Noticed::default();
-        let mut check = |id: &str, at_s: i64, name: &str, now_s, expected| {
-            let notice = Notice {
-                at_s,
-                identity: format!("{id} {at_s} {name}"),
-                is_live: true,
-            };
-            let found = noticed.is_news(&notice, now_s);
-            assert_eq!(found, expected, "{id} {at_s} {name} at {now_s}");
-        };
-        check("a", 100, "end", 1000, true);
-        // Another of the same second, by its id or by its name; and each of them again.
-        check("b", 100, "start", 1000, true);
-        check("b", 100, "end", 1000, true);
-        check("a", 100, "end", 1000, false);
-        check("b", 100, "start", 1000, false);
-        check("c", 99, "start", 1000, false);
-        // From the future: it counts as now, and later ones are heard.
-        check("d", 99_999, "start", 1000, true);
-        check("d", 99_999, "start", 1000, false);
-        check("e", 1000, "end", 1000, true);
-        check("f", 1001, "start", 1001, true);
-        check("d", 99_999, "start", 1005, true);
-    }
-
-    #[test]
-    fn a_second_is_bounded() {
-        let mut noticed = Noticed::default();
-        for number in 0..100 {
-            let notice = Notice {
-                at_s: 1,
-                identity: number.to_string(),
-                is_live: true,
-            };
-            assert!(noticed.is_news(&notice, 5));
-            assert!(!noticed.is_news(&notice, 5));
-        }
-        assert_eq!(noticed.seen.len(), NOTICES_OF_A_SECOND);
-    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::{Data, Event, Wall};
 
-use super::{Channel, Gateway, Parts};
+use super::{Channel, Gateway, Parts, scrape};
 use crate::clock::manual::Machine;
 use crate::config::{self, Settings};
 use crate::journal::{Journal, Recovery};
@@ -81,11 +81,11 @@ fn counted(snapshot: &Snapshot) -> (u64, u64) {
 }
 
 /// A scrape's reading of channels, with a stop at each moment.
-fn scrape(gateway: &Gateway, stop: impl Fn(usize)) -> Snapshot {
+fn scrape_with(gateway: &Gateway, stop: impl Fn(usize)) -> Snapshot {
     let mut sums = gateway.shared.aggregates.sums();
     stop(0);
     let channels = gateway.registry.stirred();
-    sums.look(&gateway.shared, gateway.now(), &channels);
+    scrape::look_at_all(&mut sums, &gateway.shared, gateway.now(), &channels);
     stop(1);
     drop(channels);
     stop(2);
@@ -109,7 +109,7 @@ async fn a_channel_forgotten_during_a_scrape_counts_once() {
                 assert_eq!(forgotten, usize::from(now != 1), "at {now}");
             }
         };
-        let snapshot = scrape(&gateway, forget_at);
+        let snapshot = scrape_with(&gateway, forget_at);
         assert_eq!(counted(&snapshot), (1, 1), "forgotten at {moment}");
         forget_at(3);
         assert_eq!(counted(&gateway.snapshot()), (1, 1), "then");

@@ -9,6 +9,9 @@ const HEAD_MAX: usize = 14;
 const FIN: u8 = 0x80;
 const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;
+/// In place of the length: it follows in so many bytes.
+const LENGTH_OF_TWO: u8 = 0x7e;
+const LENGTH_OF_EIGHT: u8 = 0x7f;
 
 /// Where the bytes of a WebSocket are in its frames and messages.
 pub(super) struct Frames {
@@ -153,7 +156,7 @@ impl Frames {
     fn continue_frame(&mut self) {
         let is_last = self.is_last && self.later == 0;
         self.head[0] = if is_last { FIN } else { 0 };
-        self.head[1] = 126 | if self.mask.is_some() { MASKED } else { 0 };
+        self.head[1] = LENGTH_OF_TWO | if self.mask.is_some() { MASKED } else { 0 };
         self.had = 4;
         set_length(&mut self.head[..self.had], self.left);
         if let Some(mask) = self.mask {
@@ -186,8 +189,8 @@ fn parse(bytes: &[u8]) -> Option<(usize, u64)> {
 /// How many bytes the length has behind the second.
 const fn size_of_length(second: u8) -> usize {
     match second & 0x7f {
-        126 => 2,
-        127 => 8,
+        LENGTH_OF_TWO => 2,
+        LENGTH_OF_EIGHT => 8,
         _ => 0,
     }
 }

@@ -13,19 +13,23 @@ pub fn frame(opcode: u8, is_last: bool, payload: usize) -> Vec<u8> {
     match payload {
         0..126 => bytes.push(MASKED | u8::try_from(payload).unwrap()),
         126..0x1_0000 => {
-            bytes.push(MASKED | 126);
+            bytes.push(MASKED | LENGTH_OF_TWO);
             bytes.extend(u16::try_from(payload).unwrap().to_be_bytes());
         }
         _ => {
-            bytes.push(MASKED | 127);
+            bytes.push(MASKED | LENGTH_OF_EIGHT);
             bytes.extend((payload as u64).to_be_bytes());
         }
     }
     let mask = [1, 2, 3, 4];
     bytes.extend(mask);
-    let text = (0..payload).map(|at| b'a' + u8::try_from(at % 23).unwrap());
+    let text = text(payload).into_bytes().into_iter();
     bytes.extend(text.enumerate().map(|(at, byte)| byte ^ mask[at % 4]));
     bytes
+}
+
+fn text(length: usize) -> String {
+    (b'a'..b'x').cycle().take(length).map(char::from).collect()
 }
 
 /// What is passed on of `bytes` when so many come at once.
@@ -104,11 +108,6 @@ fn a_long_frame_is_the_same_message_in_fragments() {
                 messages.push(message.into_text().unwrap().to_string());
             }
         }
-        let text = |length: usize| -> String {
-            (0..length)
-                .map(|at| char::from(b'a' + (at % 23) as u8))
-                .collect()
-        };
         let expected = lengths.map(text);
         let (last, single) = messages.split_last().unwrap();
         assert!(single == expected, "{at_once} at once");

@@ -1,0 +1,224 @@
+//! Events offered, replaced and taken back, and when that lasts.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use engine::{Admission, Cancelled, Event, Refusal, Replaced, Time};
+
+use super::channel::{Channel, State};
+use super::gateway::Gateway;
+use super::unavailable::Unavailable;
+use crate::journal::{Failing, Room, Ticket};
+use crate::telemetry::spans::Origin;
+
+/// What became of events that are accepted all or none: the admissions in order, or the index
+/// of the first that was refused, and why.
+pub type AllOrNone = Result<(Vec<Admission>, Standing), (usize, Refusal)>;
+
+/// How a channel stands after events were offered to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Events queued: waiting, scheduled, held and in flight.
+    pub queued: usize,
+    /// How long they take at the channel's present pace and after what its next call waits for, in ms.
+    leaves_ms: u64,
+    /// They wait for an operator or a stream, and nobody knows how long.
+    held: bool,
+    /// The commit to wait for before anything of it is promised.
+    pub ticket: Ticket,
+}
+
+impl Standing {
+    /// How long what is queued takes, in ms; none while a channel is paused or offline.
+    #[must_use]
+    pub fn eta_ms(&self) -> Option<u64> {
+        (!self.held).then_some(self.leaves_ms)
+    }
+
+    /// Of several channels: all that is queued, and the longest time.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            queued: self.queued + other.queued,
+            leaves_ms: self.leaves_ms.max(other.leaves_ms),
+            held: self.held || other.held,
+            ticket: self.ticket.max(other.ticket),
+        }
+    }
+}
+
+impl Gateway {
+    /// Offers events to a channel in order, under one lock; one result an event.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: no event was looked at.
+    pub fn offer(
+        &self,
+        channel: &Arc<Channel>,
+        events: impl IntoIterator<Item = Event>,
+        results: &mut Vec<Result<Admission, Refusal>>,
+    ) -> Result<Standing, Unavailable> {
+        self.check_room()?;
+        let now = self.now();
+        let origin = Origin::current();
+        let (standing, ticket) = channel.change(&self.shared, |state| {
+            let first = state.queue.next_sequence();
+            results.extend(
+                events
+                    .into_iter()
+                    .map(|event| state.queue.accept(now, event)),
+            );
+            state.note(origin, first);
+            standing(state, now)
+        });
+        Ok(Standing { ticket, ..standing })
+    }
+
+    /// Offers events to any channels, all or none.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: no event was looked at.
+    pub fn offer_all(&self, events: Vec<(Arc<Channel>, Event)>) -> Result<AllOrNone, Unavailable> {
+        self.check_room()?;
+        let mut channels: Vec<&Arc<Channel>> = events.iter().map(|(channel, _)| channel).collect();
+        // Always locked in the order of their ids: no two requests wait for each other.
+        channels.sort_by_key(|channel| channel.id);
+        channels.dedup_by_key(|channel| channel.id);
+        let channels: Vec<Arc<Channel>> = channels.into_iter().cloned().collect();
+        let mut locked: Vec<_> = channels
+            .iter()
+            .map(|channel| channel.lock(&self.shared))
+            .collect();
+        let now = self.now();
+        let origin = Origin::current();
+        let firsts: Vec<u64> = locked
+            .iter_mut()
+            .map(|state| {
+                state.queue.begin(now);
+                state.queue.next_sequence()
+            })
+            .collect();
+        let mut admissions = Vec::with_capacity(events.len());
+        for (index, (channel, event)) in events.into_iter().enumerate() {
+            let Ok(at) = channels.binary_search_by_key(&channel.id, |channel| channel.id) else {
+                continue;
+            };
+            match locked[at].queue.accept(now, event) {
+                Ok(admission) => admissions.push(admission),
+                Err(refusal) => {
+                    for state in &mut locked {
+                        state.queue.roll_back();
+                    }
+                    return Ok(Err((index, refusal)));
+                }
+            }
+        }
+        let mut standings = Standing::default();
+        for (state, first) in locked.iter_mut().zip(firsts) {
+            state.queue.commit();
+            state.note(origin, first);
+            let ticket = state.ticket();
+            let standing = standing(state, now);
+            standings = standings.and(Standing { ticket, ..standing });
+        }
+        Ok(Ok((admissions, standings)))
+    }
+
+    /// Returns when what was offered or taken back will outlive the process, as far as the
+    /// journal's mode promises.
+    ///
+    /// # Errors
+    /// [`Unavailable::JournalFails`]: nothing is promised. Events may still be delivered.
+    pub async fn durable(&self, ticket: Ticket) -> Result<(), Unavailable> {
+        let committed = self.shared.journal.committed(ticket).await;
+        committed.map_err(|Failing| Unavailable::JournalFails)
+    }
+
+    /// Offers an event in the place of the queued one of its id.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: the event was not looked at.
+    pub fn replace(
+        &self,
+        channel: &Arc<Channel>,
+        event: Event,
+    ) -> Result<Result<(Replaced, Standing), Refusal>, Unavailable> {
+        self.check_room()?;
+        let now = self.now();
+        let origin = Origin::current();
+        let (replaced, ticket) = channel.change(&self.shared, |state| {
+            let first = state.queue.next_sequence();
+            let replaced = state.queue.replace(now, event)?;
+            state.note(origin, first);
+            Ok((replaced, standing(state, now)))
+        });
+        Ok(replaced.map(|(replaced, standing)| (replaced, Standing { ticket, ..standing })))
+    }
+
+    /// Takes an event back by its id.
+    ///
+    /// # Errors
+    /// As [`Gateway::durable`].
+    pub async fn cancel(&self, channel: &Arc<Channel>, id: &str) -> Result<Cancelled, Unavailable> {
+        let now = self.now();
+        let cancel = channel.change(&self.shared, |state| state.queue.cancel(now, id));
+        self.durable(cancel.1).await.map(|()| cancel.0)
+    }
+
+    /// Takes back every queued event of that type and key (none: any).
+    ///
+    /// # Errors
+    /// As [`Gateway::durable`].
+    pub async fn purge(
+        &self,
+        channel: &Arc<Channel>,
+        kind: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<usize, Unavailable> {
+        let now = self.now();
+        let purge = channel.change(&self.shared, |state| state.queue.purge(now, kind, key));
+        self.durable(purge.1).await.map(|()| purge.0)
+    }
+
+    /// Whether the queues may take more memory; ids are forgotten where they may not.
+    #[must_use]
+    pub fn has_queue_room(&self) -> bool {
+        let limit = {
+            let settings = self.settings.read();
+            let settings = settings.unwrap_or_else(PoisonError::into_inner);
+            settings.limits.queue_total_bytes
+        };
+        if self.shared.queued_bytes.load(Ordering::Relaxed) < limit {
+            return true;
+        }
+        let remembered = self.remembered.lock();
+        let mut remembered = remembered.unwrap_or_else(PoisonError::into_inner);
+        remembered.make_room(&self.shared, &self.registry, limit)
+    }
+
+    pub(super) fn check_room(&self) -> Result<(), Unavailable> {
+        match self.shared.journal.room() {
+            Room::Enough => {}
+            Room::Full => {
+                let bound = "journal.max_bytes, or the room on its disk,";
+                return Err(Unavailable::Overloaded(bound));
+            }
+            Room::Failing => return Err(Unavailable::JournalFails),
+        }
+        if self.has_queue_room() {
+            Ok(())
+        } else {
+            Err(Unavailable::Overloaded("limits.queue_total_bytes"))
+        }
+    }
+}
+
+fn standing(state: &mut State, now: Time) -> Standing {
+    let depth = state.queue.depth(now);
+    Standing {
+        queued: depth.events,
+        leaves_ms: depth.leaves_in.millis_ceil(),
+        held: state.is_held(),
+        ticket: Ticket::NONE,
+    }
+}
