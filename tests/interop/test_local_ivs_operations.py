@@ -69,10 +69,9 @@ class ChannelsLife(Served):
         self.assertRegex(its_arn, f"^arn:aws:ivs:{self.region}:000000000000:channel/[a-zA-Z0-9]{{12}}$")
         identifier = its_arn.rsplit("/", 1)[1]
         self.assertRegex(channel["ingestEndpoint"], r"^[0-9a-f]{12}\.global-contribute\.live-video\.net$")
+        encoded = f"arn%3Aaws%3Aivs%3A{self.region}%3A000000000000%3Achannel%2F{identifier}"
         self.assertRegex(
-            channel["playbackUrl"],
-            rf"^https://[0-9a-f]{{12}}\.{self.region}\.playback\.live-video\.net/api/video/v1/"
-            rf"{self.region}\.000000000000\.channel\.{identifier}\.m3u8$",
+            channel["playbackUrl"], rf"^http://127\.0\.0\.1:[0-9]+/_local/channels/{encoded}/playback\.m3u8$"
         )
         defaults = {
             "name": "quiz", "type": "STANDARD", "latencyMode": "LOW", "authorized": False, "insecureIngest": False,

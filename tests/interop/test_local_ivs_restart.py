@@ -17,7 +17,8 @@ class Restart(unittest.TestCase):
         self.directory = pathlib.Path(directory.name) / "state"
 
     def start(self):
-        process = programs.LocalIvs("--data-dir", self.directory)
+        # Each start has a port of its own.
+        process = programs.LocalIvs("--data-dir", self.directory, "--playback-url", "real")
         self.addCleanup(process.close)
         return process, Api(process.url)
 

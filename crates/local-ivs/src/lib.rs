@@ -31,6 +31,8 @@
 //!   it, with its events.
 //! - A page's token stays good while resources come and go: the next page begins after the
 //!   last one's last ARN, be that still there or not.
+//! - A playback URL leads to the emulator itself, and needs no token, authorised or not. It shows a
+//!   test picture, which begins three seconds before its stream.
 //! - The rates of ad and failover slate configurations and of `InsertAdBreak` are 5, and their
 //!   quotas, as that of playback restriction policies, 20.
 //! - An ad break needs an ad configuration of its channel, and an identifier that its stream has
@@ -51,6 +53,7 @@
 //! | `store`, `saver` | the data directory: locked, read, written; when |
 //! | `timestamp` | times as the API writes them |
 //! | `window` | how a rate is measured |
+//! | `playback` | what viewers get: HLS of a test picture with the metadata in it |
 //! | `faults` | what shall go wrong: rules and draws |
 //! | `local`, `guard` | the endpoints below `/_local/`; what pages in a browser may not ask of them |
 //! | `limits` | every other bound, with its reason |
@@ -72,6 +75,7 @@ mod input;
 mod limits;
 mod local;
 mod options;
+mod playback;
 mod saver;
 mod server;
 mod state;
@@ -82,7 +86,7 @@ mod window;
 pub use auth::{Keys, KeysError};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use events::{EventsError, EventsTally, EventsTarget};
-pub use options::{Options, Rates};
+pub use options::{Options, PlaybackUrl, Rates};
 pub use server::{BindError, ServeError, Server};
 pub use state::{ChannelError, ChannelReport, OperationTally, Report, State, Tally};
 pub use store::DataError;

@@ -140,3 +140,13 @@ pub(crate) const SSE_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Calls of one second that the books hold to find the busiest one: 512 KiB. A busier
 /// second is reported as this many.
 pub(crate) const MAX_CALLS_IN_A_SECOND: usize = 65_536;
+
+/// Segments of a second in a playlist: what the players were tried with.
+pub(crate) const PLAYBACK_WINDOW: u64 = 8;
+
+/// Segments that are still there after they left the playlist: a player may be that far behind the playlist
+/// it read.
+pub(crate) const PLAYBACK_SPARE_SEGMENTS: u64 = 8;
+
+/// How long before its stream a channel's picture begins: players want three segments before they start.
+pub(crate) const PLAYBACK_LEAD_S: u64 = 3;

@@ -1,5 +1,5 @@
-//! The emulator's own endpoints, below `/_local/`: report, streams, metadata, limits, faults,
-//! events.
+//! The emulator's own endpoints, below `/_local/`: report, streams, metadata, playback, limits,
+//! faults, events.
 //!
 //! Not part of the IVS API: unsigned, with errors of their own form, `{"error": "..."}`.
 //! Whoever can reach the address can use them, so it had better be loopback. Pages that a browser
@@ -8,6 +8,7 @@
 mod events;
 mod ingest;
 mod metadata;
+mod playback;
 
 use crate::arn::{ChannelArn, ResourceArn};
 use crate::context::{Body, BodyError, Shared};
@@ -127,6 +128,9 @@ pub(crate) fn answer(
     parts: &Parts,
     body: Result<Bytes, BodyError>,
 ) -> Response<Body> {
+    if playback::is_asked(parts) {
+        return playback::answer(shared, parts);
+    }
     let answered = match (shared.guard.check(parts), body) {
         (Ok(()), Ok(body)) => route(shared, parts, &body),
         (Ok(()), Err(error)) => Err(error.into()),
@@ -177,7 +181,7 @@ fn route(shared: &Arc<Shared>, parts: &Parts, body: &[u8]) -> Result<Response<Bo
             _ => Err(LocalError::method("POST")),
         },
         _ => Err(LocalError::not_found(format!(
-            "no such endpoint; there are {PREFIX}report, {PREFIX}reset, {PREFIX}limits, {PREFIX}faults, {PREFIX}events, {PREFIX}life, {PREFIX}ingest, {PREFIX}resources/{{arn}}, and {PREFIX}channels/{{arn}}/ with metadata, stream, events and revocations"
+            "no such endpoint; there are {PREFIX}report, {PREFIX}reset, {PREFIX}limits, {PREFIX}faults, {PREFIX}events, {PREFIX}life, {PREFIX}ingest, {PREFIX}resources/{{arn}}, and {PREFIX}channels/{{arn}}/ with metadata, stream, events, revocations and playback.m3u8"
         ))),
     }
 }
@@ -267,7 +271,7 @@ fn channel(
         ("revocations", &Method::GET) => revocations(shared, &parsed),
         ("metadata" | "revocations", _) => Err(LocalError::method("GET")),
         _ => Err(LocalError::not_found(
-            "a channel has /metadata, /stream, /events and /revocations",
+            "a channel has /metadata, /stream, /events, /revocations and /playback.m3u8",
         )),
     }
 }

@@ -5,7 +5,9 @@
 //! directory.
 
 use clap::{Parser, ValueEnum};
-use local_ivs::{BindError, DEMO_CHANNEL, EventsTarget, Keys, Measure, Options, Rates, Server};
+use local_ivs::{
+    BindError, DEMO_CHANNEL, EventsTarget, Keys, Measure, Options, PlaybackUrl, Rates, Server,
+};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
@@ -20,7 +22,8 @@ use tracing_subscriber::EnvFilter;
 /// `GET|POST|DELETE /_local/events`, `POST /_local/ingest` `{"streamKey": "sk_..."}`,
 /// `GET|POST|DELETE /_local/life`, `POST /_local/channels/{arn}/events`,
 /// `POST /_local/channels/{arn}/stream` `{"state": "live"|"offline"}`,
-/// `GET /_local/channels/{arn}/revocations` and
+/// `GET /_local/channels/{arn}/revocations`,
+/// `GET /_local/channels/{arn}/playback.m3u8` and
 /// `GET /_local/channels/{arn}/metadata?after=SEQ`, as JSON or as server-sent events.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -65,6 +68,12 @@ struct Arguments {
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
 
+    /// Where the playback URLs of channels lead
+    ///
+    /// Every live channel can be played here: a test picture as HLS, with the channel's metadata in it.
+    #[arg(long, value_enum, default_value_t = PlaybackArgument::Emulator)]
+    playback_url: PlaybackArgument,
+
     /// Where events of channels are posted as an API destination of `EventBridge` would get
     /// them: `http://HOST[:PORT][/PATH]`, without TLS
     #[arg(long, value_name = "URL")]
@@ -87,6 +96,23 @@ enum MeasureArgument {
     Bucket,
     /// Whole seconds of the server's clock
     Fixed,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PlaybackArgument {
+    /// To the emulator
+    Emulator,
+    /// Nowhere; they have the form of the real ones
+    Real,
+}
+
+impl From<PlaybackArgument> for PlaybackUrl {
+    fn from(argument: PlaybackArgument) -> Self {
+        match argument {
+            PlaybackArgument::Emulator => Self::Emulator,
+            PlaybackArgument::Real => Self::Real,
+        }
+    }
 }
 
 impl From<MeasureArgument> for Measure {
@@ -130,6 +156,7 @@ async fn main() -> ExitCode {
             secret: arguments.events_secret,
         }),
         allow_hosts: arguments.allow_host,
+        playback_url: arguments.playback_url.into(),
         ..Options::default()
     };
     let server = match Server::bind(&arguments.listen, options).await {

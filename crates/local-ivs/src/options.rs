@@ -77,6 +77,17 @@ pub(crate) fn check_payload_max_bytes(bytes: usize) -> Result<(), String> {
     }
 }
 
+/// Where the playback URLs of channels lead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PlaybackUrl {
+    /// To the server's own address, where every live channel can be played. If it listens on all of the
+    /// machine's addresses, to loopback.
+    #[default]
+    Emulator,
+    /// They have the form of the real ones, and lead nowhere.
+    Real,
+}
+
 /// Everything a server is started with.
 #[derive(Clone)]
 pub struct Options {
@@ -101,6 +112,8 @@ pub struct Options {
     pub events: Option<EventsTarget>,
     /// Names that requests below `/_local/` may be for, beside this machine's own; none by default.
     pub allow_hosts: Vec<String>,
+    /// Where playback URLs lead; to the server itself by default. Channels that were made before follow.
+    pub playback_url: PlaybackUrl,
 }
 
 impl Default for Options {
@@ -114,6 +127,7 @@ impl Default for Options {
             seed: 0,
             events: None,
             allow_hosts: Vec::new(),
+            playback_url: PlaybackUrl::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::events::{self, Bus, EventReceiver, EventsError};
 use crate::faults::Faults;
 use crate::guard::Guard;
 use crate::limits::{IDLE_TIMEOUT, MAX_BODY_BYTES, MAX_CONNECTIONS, SHUTDOWN_GRACE};
-use crate::options::Options;
+use crate::options::{Options, PlaybackUrl};
 use crate::saver::Saver;
 use crate::state::{ChannelError, Snapshot, State};
 use crate::store::{DataError, Store};
@@ -25,7 +25,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,11 +85,12 @@ impl Server {
         let store = store
             .map(|(store, kept)| restore(&state, store, kept))
             .transpose()?;
+        let listener = TcpListener::bind(addr).await?;
+        let local_addr = listener.local_addr()?;
+        state.set_playback_origin(origin(options.playback_url, local_addr));
         for arn in &options.live_channels {
             state.set_live(arn)?;
         }
-        let listener = TcpListener::bind(addr).await?;
-        let local_addr = listener.local_addr()?;
         let (saver, progress) = store
             .map(|store| Saver::new(store, Arc::clone(&state)))
             .unzip();
@@ -189,6 +190,17 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Where the server can be reached from the same machine, if playback URLs shall lead there.
+fn origin(playback_url: PlaybackUrl, mut addr: SocketAddr) -> Option<String> {
+    if addr.ip().is_unspecified() {
+        addr.set_ip(match addr {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    (playback_url == PlaybackUrl::Emulator).then(|| format!("http://{addr}"))
 }
 
 /// Puts what was kept into a state that is still empty.

@@ -12,12 +12,14 @@
 //! | `channels`, `stream_keys`, `streams`, `tags` | what operations do, by family |
 //! | `encoder` | an encoder that connects, and the life of its stream on the clock |
 //! | `life` | what becomes of a stream when, and how that is told |
+//! | `broadcast` | where channels are played, and what is in a segment |
 //! | `documents` | resources of any other kind |
 //! | `settings`, `resources` | the resources as the API shows them |
 //! | `snapshot` | all that a restart must not lose, as one value |
 //! | `books`, `report` | counting calls; what the report says of them |
 
 mod books;
+mod broadcast;
 mod channel;
 mod channels;
 mod document;

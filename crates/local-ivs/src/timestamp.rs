@@ -1,4 +1,4 @@
-//! Times as the API writes them: ISO 8601, UTC, whole seconds (`2026-01-02T03:04:05Z`).
+//! Times as the API writes them: ISO 8601, UTC, whole seconds (`2026-01-02T03:04:05Z`). Playlists have milliseconds.
 
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
@@ -11,6 +11,13 @@ pub(crate) fn iso8601(time_us: u64) -> String {
         .and_then(|time| time.format(&Rfc3339).ok())
         // Only years after 9999, which no clock of ours shows.
         .unwrap_or_else(|| "9999-12-31T23:59:59Z".to_owned())
+}
+
+/// Microseconds since the Unix epoch, rounded down to the millisecond: `2026-01-02T03:04:05.006Z`.
+pub(crate) fn iso8601_millis(time_us: u64) -> String {
+    let seconds = iso8601(time_us);
+    let millis = time_us % crate::limits::SECOND_US / 1_000;
+    format!("{}.{millis:03}Z", seconds.trim_end_matches('Z'))
 }
 
 /// A time as the keys of recordings have it: `2026/1/2/3/4`.
@@ -36,7 +43,7 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{iso8601, parse, path};
+    use super::{iso8601, iso8601_millis, parse, path};
 
     #[test]
     fn times_are_whole_seconds_of_utc() {
@@ -49,6 +56,8 @@ mod tests {
             assert_eq!(iso8601(us), expected, "{us}");
         }
         assert_eq!(path(1_767_323_045_999_999), "2026/1/2/3/4");
+        let millis = iso8601_millis(1_767_323_045_006_999);
+        assert_eq!(millis, "2026-01-02T03:04:05.006Z");
         for (text, expected) in [
             ("1970-01-01T00:00:00Z", Some(0)),
             ("2026-01-02T04:04:05.5+01:00", Some(1_767_323_045_500_000)),

@@ -57,7 +57,11 @@ async fn told(fixture: &Fixture) -> Vec<String> {
         fixture.clock.advance_us(1_000_000);
         let arn = &channel["arn"];
         let of_channel = format!(r#"{{"arn":{arn},"channelArn":{arn}}}"#);
-        told.push(fixture.api("GetChannel", &of_channel).await.body);
+        let channel = fixture.api("GetChannel", &of_channel).await.body;
+        // The playback URL has the address of now.
+        let origin = format!("http://{}/", fixture.addr);
+        assert!(channel.contains(&origin), "{channel}");
+        told.push(channel.replace(&origin, "/"));
         let keys = fixture.api("ListStreamKeys", &of_channel).await.json();
         if let Some(key) = keys["streamKeys"][0]["arn"].as_str() {
             let of_key = format!(r#"{{"arn":"{key}"}}"#);

@@ -46,7 +46,7 @@ async fn endpoints_say_what_is_wrong() {
         (("PUT", "/_local/faults", ""), (405, "GET, POST, DELETE")),
         (("GET", &stream, ""), (405, "POST")),
         (("POST", &metadata, ""), (405, "GET")),
-        (("GET", &other, ""), (404, "/metadata, /stream, /events and /revocations")),
+        (("GET", &other, ""), (404, "/metadata, /stream, /events, /revocations and /playback.m3u8")),
         (("GET", &missing, ""), (404, "no channel arn:aws:ivs:us-west-2:1:channel/none")),
         (("POST", &odd, r#"{"state":"live"}"#), (400, "'demo' is not a channel ARN")),
         (("POST", &stream, r#"{"state":"on"}"#), (400, "state must be one of live, offline")),

@@ -93,7 +93,9 @@ async fn channels() {
         r#""recordingConfigurationArn":"""#,
         r#""tags":{}"#,
         ".global-contribute.live-video.net",
-        ".us-west-2.playback.live-video.net/api/video/v1/us-west-2.000000000000.channel.",
+        r#""playbackUrl":"http://127.0.0.1:"#,
+        "/_local/channels/arn%3Aaws%3Aivs%3Aus-west-2%3A000000000000%3Achannel%2F",
+        "/playback.m3u8",
         r#""value":"sk_us-west-2_"#,
     ];
     #[rustfmt::skip]
@@ -127,7 +129,7 @@ async fn channels() {
         ("BatchGetChannel", r#"{"arns":["x"]}"#, 400, &[VALIDATION, "Value '[x]' at 'arns' failed to satisfy constraint: Member must satisfy constraint: ["], &[]),
         ("BatchGetChannel", r#"{"arns":"<a>"}"#, 400, &[SERIALIZATION], &[]),
         // The demo channel is as good as any.
-        ("GetChannel", r#"{"arn":"<demo>"}"#, 200, &[r#""name":"demo""#, ".channel.demo.m3u8"], &[]),
+        ("GetChannel", r#"{"arn":"<demo>"}"#, 200, &[r#""name":"demo""#, "%3Achannel%2Fdemo/playback.m3u8"], &[]),
         ("ListChannels", "{}", 200, &["<a>", "<b>", "<c>", "<d>", "<demo>"], &[]),
         ("ListChannels", r#"{"filterByName":"n-1_"}"#, 200, &["<b>"], &[("only", "/channels/0/arn")]),
         ("ListChannels", r#"{"filterByName":"nobody"}"#, 200, &[r#"{"channels":[]}"#], &[]),
@@ -191,7 +193,7 @@ async fn stream_keys() {
 async fn streams_and_their_sessions() {
     #[rustfmt::skip]
     let steps: &[Step] = &[
-        ("GetStream", r#"{"channelArn":"<demo>"}"#, 200, &[r#""state":"LIVE""#, r#""health":"HEALTHY""#, r#""viewerCount":0"#, r#""playbackUrl":"https://"#, r#""startTime":"2026-01-02T03:04:05Z""#], &[("first", "/stream/streamId")]),
+        ("GetStream", r#"{"channelArn":"<demo>"}"#, 200, &[r#""state":"LIVE""#, r#""health":"HEALTHY""#, r#""viewerCount":0"#, r#""playbackUrl":"http://127.0.0.1:"#, r#""startTime":"2026-01-02T03:04:05Z""#], &[("first", "/stream/streamId")]),
         ("ListStreams", "{}", 200, &["<first>"], &[]),
         ("ListStreams", r#"{"filterBy":{"health":"HEALTHY"}}"#, 200, &["<first>"], &[]),
         ("ListStreams", r#"{"filterBy":{"health":"STARVING"}}"#, 200, &[r#"{"streams":[]}"#], &[]),

@@ -6,9 +6,11 @@ use super::books::Books;
 use super::resources::Session;
 use super::settings::Settings;
 use crate::limits::{MAX_REMEMBERED, MAX_SESSIONS};
+use crate::playback::packets_of;
 use crate::window::Limiter;
 use serde::Serialize;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -20,6 +22,9 @@ pub(crate) struct Entry {
     /// When it was taken, in microseconds since the Unix epoch on the server's clock.
     pub(crate) time_us: u64,
     pub(crate) metadata: Arc<str>,
+    /// Packets of the channel's metadata before it, as playback has them.
+    #[serde(skip)]
+    packets_before: u64,
 }
 
 /// A stretch of a channel's metadata.
@@ -49,6 +54,8 @@ pub(crate) struct Channel {
     pub(crate) ad_breaks: VecDeque<String>,
     /// Sequence numbers without gaps, ending at `last_seq`.
     retained: VecDeque<Entry>,
+    /// Packets of all metadata that was taken, as playback has them.
+    packets: u64,
     /// The latest sequence number, for those who wait for the next.
     last_seq: watch::Sender<u64>,
 }
@@ -65,6 +72,7 @@ impl Channel {
             revoked: VecDeque::new(),
             ad_breaks: VecDeque::new(),
             retained: VecDeque::new(),
+            packets: 0,
             last_seq: watch::Sender::new(0),
         }
     }
@@ -125,7 +133,9 @@ impl Channel {
             seq,
             time_us: now_us,
             metadata: metadata.into(),
+            packets_before: self.packets,
         });
+        self.packets += packets_of(metadata);
         self.last_seq.send_replace(seq);
         seq
     }
@@ -149,6 +159,15 @@ impl Channel {
 
     pub(crate) fn news(&self) -> watch::Receiver<u64> {
         self.last_seq.subscribe()
+    }
+
+    /// What was taken at these moments, in their order, with the packets of all metadata before.
+    pub(crate) fn taken(&self, moments: &Range<u64>) -> (impl Iterator<Item = &Entry>, u64) {
+        let place = |us| self.retained.partition_point(|entry| entry.time_us < us);
+        let (from, to) = (place(moments.start), place(moments.end));
+        let first = self.retained.get(from);
+        let packets_before = first.map_or(self.packets, |entry| entry.packets_before);
+        (self.retained.range(from..to), packets_before)
     }
 
     pub(crate) fn page(&self, after: u64, most: usize) -> Page {

@@ -67,7 +67,9 @@ impl Regional<'_> {
         self.check_references(change)?;
         let text = self.new_arn("channel", |region, arn| region.channels.contains_key(arn))?;
         let arn = ChannelArn::parse(&text).ok_or_else(|| Rejection::NotFound(text.to_string()))?;
-        let mut settings = Settings::new(&mut self.state.ids, &arn)
+        let state = &mut *self.state;
+        let origin = state.playback_origin.as_deref();
+        let mut settings = Settings::new(&mut state.ids, &arn, origin)
             .with(change)
             .map_err(Rejection::Invalid)?;
         settings.tags.clone_from(tags);

@@ -34,6 +34,8 @@ pub(crate) struct EmulatorState {
     pub(super) operations: BTreeMap<&'static str, OperationBooks>,
     /// Which channel took each retained payload, oldest first.
     pub(super) retained: VecDeque<(Arc<str>, u64)>,
+    /// Where playback URLs lead; `None` for the form of real ones.
+    pub(super) playback_origin: Option<String>,
     pub(super) life: Life,
     /// The steps of streams that wait for their time, in its order and in theirs.
     pub(super) due: BTreeMap<(u64, u64), Due>,
@@ -77,6 +79,7 @@ impl EmulatorState {
             books: Books::default(),
             operations: BTreeMap::new(),
             retained: VecDeque::new(),
+            playback_origin: None,
             life: Life::default(),
             due: BTreeMap::new(),
             planned: 0,
@@ -175,7 +178,7 @@ impl EmulatorState {
         if self.channels >= MAX_CHANNELS || self.region_or_new(now_us, arn.home()).is_none() {
             return Err(ChannelError::TooMany);
         }
-        let defaults = Settings::new(&mut self.ids, arn);
+        let defaults = Settings::new(&mut self.ids, arn, self.playback_origin.as_deref());
         let named = ChannelChange {
             name: Some(arn.id().to_owned()),
             ..ChannelChange::default()

@@ -6,6 +6,8 @@
 use crate::arn::ChannelArn;
 use crate::faults::SplitMix64;
 use crate::ids::Ids;
+use crate::playback::MASTER;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,9 +86,8 @@ pub(crate) struct MultitrackChange {
 
 impl Settings {
     /// A channel of the API's defaults without a name.
-    pub(crate) fn new(ids: &mut Ids, arn: &ChannelArn) -> Self {
+    pub(crate) fn new(ids: &mut Ids, arn: &ChannelArn, playback_origin: Option<&str>) -> Self {
         let endpoint = customer(arn.home());
-        let (region, account, id) = (arn.region(), arn.account(), arn.id());
         Self {
             arn: arn.shared(),
             name: String::new(),
@@ -94,9 +95,7 @@ impl Settings {
             kind: "STANDARD".to_owned(),
             recording_configuration_arn: String::new(),
             ingest_endpoint: format!("{endpoint}.global-contribute.live-video.net"),
-            playback_url: format!(
-                "https://{endpoint}.{region}.playback.live-video.net/api/video/v1/{region}.{account}.channel.{id}.m3u8"
-            ),
+            playback_url: playback_url(arn, playback_origin),
             authorized: false,
             tags: Tags::new(),
             insecure_ingest: false,
@@ -116,6 +115,11 @@ impl Settings {
             ad_configuration_arn: String::new(),
             failover_slate_configuration_arn: String::new(),
         }
+    }
+
+    /// Has the playback URL lead below an origin, or nowhere.
+    pub(crate) fn set_playback_url(&mut self, arn: &ChannelArn, origin: Option<&str>) {
+        self.playback_url = playback_url(arn, origin);
     }
 
     /// These settings with a change.
@@ -208,6 +212,21 @@ fn replace<T: Clone>(old: &mut T, new: Option<&T>) {
     }
 }
 
+/// Where a channel is played: at the emulator of this origin, or in the form of a real one.
+fn playback_url(arn: &ChannelArn, origin: Option<&str>) -> String {
+    if let Some(origin) = origin {
+        // As JavaScript's encodeURIComponent does it.
+        const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
+        let encoded = utf8_percent_encode(arn.as_str(), PLAIN);
+        return format!("{origin}/_local/channels/{encoded}/{MASTER}");
+    }
+    let (region, account, id) = (arn.region(), arn.account(), arn.id());
+    let endpoint = customer(arn.home());
+    format!(
+        "https://{endpoint}.{region}.playback.live-video.net/api/video/v1/{region}.{account}.channel.{id}.m3u8"
+    )
+}
+
 /// The 12 hexadecimal digits that begin the host names of an account in a region: the same
 /// for all of its channels, and after every restart.
 fn customer(home: &str) -> String {
@@ -263,7 +282,7 @@ mod tests {
     fn members_go_together() {
         let arn = ChannelArn::parse("arn:aws:ivs:us-west-2:123456789012:channel/a")
             .unwrap_or_else(|| panic!("no ARN"));
-        let standard = Settings::new(&mut Ids::new(0), &arn);
+        let standard = Settings::new(&mut Ids::new(0), &arn, None);
         let higher = "HIGHER_BANDWIDTH_DELIVERY";
         let lower = "CONSTRAINED_BANDWIDTH_DELIVERY";
         let advanced = standard
