@@ -165,6 +165,12 @@ def form_sequences(chance):
     for each in ["~2", "~2AAAA", "~2AAAAA", good[0][:7] + "A" + good[0][8:], good[0][:6] + "C" + good[0][7:], good[0][:7] + "R" + good[0][8:], "~2\"" + good[0][3:], "~2AAAAAB", *forms.slices(text(10, [item(1)]), 1)]:
         bad.push(each)
     bad.push(good[0]).push(good[1][:8] + "A" + good[1][9:]).push(good[1])
+    wrong = [each[:2] + "AAAA" + each[6:] for each in small(11)]
+    bad.push(wrong[0]).push(wrong[1]).push(small(11)[0]).push(small(11)[1])
+    again = Sequence("what is finished and comes again takes no place of an open id").push(small(1)[0]).push(small(1)[1])
+    for n in range(2, 5):
+        again.push(small(n)[0])
+    again.push(small(1)[0]).push(small(2)[1]).push(small(3)[1]).push(small(4)[1])
     timed = Sequence("slices with times: it fires at the time of the last, and 30 s are the most").tick(0)
     a, b = small(3, "a"), small(4, "b")
     timed.push(a[1], 2).push(a[0], 1).push(b[0], 3).tick(1.9).tick(2).push(b[1], 34).tick(35).push(b[0], 34.2).tick(36)

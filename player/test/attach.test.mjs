@@ -230,6 +230,11 @@ test("video.js: cues less than a frame apart, PRIV as numbers, hooked and found"
   assert.equal(track.cues.length, 11);
   video.play(1.02);
   assert.deepEqual(numbers(), [1, 2, 3, 4, 5, 6, 7, 8]);
+  // One that is gone before anybody looks.
+  track.addCue(cue(10, 1.1));
+  track.cues.pop();
+  video.play(1.1);
+  assert.deepEqual(numbers(), [10]);
   // It takes cues away behind the picture, and adds them again after a seek back.
   track.cues.splice(0);
   video.seek(0);
