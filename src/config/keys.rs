@@ -197,9 +197,9 @@ pub(super) const CHANNEL_POLICY: &[&dyn Setting<ChannelPolicy>] = settings_of! {
     /// "cue": {"v":1,"n":N,"e":[…]}, which players can deduplicate. "array": the bare data.
     /// "raw": one event a payload, as it is.
     "envelope" => envelope: Words(&[
-        ("cue", Envelope::Cue),
-        ("array", Envelope::Array),
-        ("raw", Envelope::Raw),
+        (Envelope::Cue.name(), Envelope::Cue),
+        (Envelope::Array.name(), Envelope::Array),
+        (Envelope::Raw.name(), Envelope::Raw),
     ]), Live;
     /// Of "type", "key", "id": what a cue item carries beside its data. Each costs bytes of 1 KB.
     "envelope_fields" => fields: ItemFields, Live;

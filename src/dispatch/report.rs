@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::{DeadLetterReason, Envelope, Ledger, Time};
+use engine::{DeadLetterReason, Ledger, Time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -137,11 +137,7 @@ impl ChannelReport {
                     queue_max_events: policy.queue_max_events,
                     queue_max_bytes: policy.queue_max_bytes,
                     ttl_ms: policy.ttl_ms,
-                    envelope: match policy.envelope {
-                        Envelope::Cue => "cue",
-                        Envelope::Array => "array",
-                        Envelope::Raw => "raw",
-                    },
+                    envelope: policy.envelope.name(),
                 },
                 last_error: state.last_error.as_deref().cloned(),
                 totals: Totals::of(state.queue.ledger()),

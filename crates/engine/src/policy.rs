@@ -16,6 +16,18 @@ pub enum Envelope {
     Raw,
 }
 
+impl Envelope {
+    /// Its name in the configuration and in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cue => "cue",
+            Self::Array => "array",
+            Self::Raw => "raw",
+        }
+    }
+}
+
 /// What a cue item carries beside its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnvelopeFields {
