@@ -40,7 +40,7 @@ RUNNERS = {
 }
 EMULATORS = ("target/release/local-ivs", "aws ivs ", "curl ")
 # Rust is a test of its crate.
-LANGUAGES = {"sh", "json", "toml", "js", "python", "hcl", "text", "rust"}
+LANGUAGES = {"sh", "json", "toml", "js", "jsx", "python", "hcl", "text", "rust"}
 # Members by which a JSON document of the book is known.
 KINDS = {"data", "Statement", "e", "accepted", "ack", "msg", "source"}
 
@@ -162,7 +162,9 @@ class Docs(Written):
         return found
 
     def test_the_player(self):
-        (snippet,) = documents.blocks_of(SOURCE / "players.md", "js")
+        *library, snippet = documents.blocks_of(SOURCE / "players.md", "js")
+        kinds = re.findall(r'attach\("(\w+)"', "".join(library))
+        self.assertEqual(kinds, ["ivs", "hls", "videojs", "shaka", "native"])
         (plain,) = map(str.strip, documents.blocks_of(SOURCE / "players.md", "json"))
         ours = "metadata.live-video.net"
         cues = [
