@@ -267,24 +267,6 @@ fn as_many_unfinished_messages_as_fit_are_held() {
     scrape.check_books(true);
 }
 
-/// A long message takes memory until it was handled, and not for as long as its connection lives.
-#[test]
-fn connections_give_the_memory_of_long_messages_back() {
-    const SIZE: usize = 1_000_000;
-    let gateway = Gateway::start(&local("", &[("a", "")]));
-    let mut clients: Vec<_> = (0..300)
-        .map(|_| Client::open(gateway.producers, "/v1/channels/a/ws"))
-        .collect();
-    for client in &mut clients {
-        client.begin(SIZE).expect("to send");
-        client.socket.get_mut().write_all(b" ").expect("to send");
-        // A message of blanks is no event, but it is answered.
-        assert_eq!(client.next()["code"], "malformed");
-    }
-    let memory = gateway.scrape().get("process_resident_memory_bytes");
-    assert!(memory < f64::from(150 << 20), "{memory} bytes");
-}
-
 /// Unfinished messages are held as unfinished bodies are, so they share their budget: 256 MiB.
 #[test]
 fn unfinished_messages_have_a_bound_together() {

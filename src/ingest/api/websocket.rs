@@ -137,8 +137,7 @@ fn config(message_max: usize) -> WebSocketConfig {
         .write_buffer_size(WS_WRITE_BUFFER)
         .max_write_buffer_size(WS_WRITE_BUFFER_MAX)
         .max_message_size(Some(message_max))
-        // A longer frame of a message comes in fragments.
-        .max_frame_size(Some(message_max.min(WS_READ_BUFFER)))
+        .max_frame_size(Some(message_max))
 }
 
 /// One connection. It counts as one for as long as it lives.

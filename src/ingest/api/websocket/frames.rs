@@ -1,13 +1,14 @@
-//! Frames by their heads (RFC 6455, section 5.2), and long ones in pieces.
+//! Frames by their heads (RFC 6455, section 5.2), and long fragments in pieces.
 //!
-//! The WebSocket keeps a buffer as long as the longest frame that it has read, for as long as the
-//! connection lives, and beside it the message that the frames make. Where a long frame comes to it
-//! as a message in fragments, which says the same, the buffer stays short.
+//! The WebSocket keeps a buffer as long as the longest frame that it has read. A message of one frame
+//! is a part of that buffer, but one in fragments is put together beside it. Where a long fragment
+//! comes as several short ones, which says the same, the buffer stays short and the message is held once.
 
 /// Longest head of a frame: two bytes, a length of eight, a mask of four.
 const HEAD_MAX: usize = 14;
 const FIN: u8 = 0x80;
 const CONTROL: u8 = 0x08;
+const OPCODE: u8 = 0x0f;
 const MASKED: u8 = 0x80;
 /// In place of the length: it follows in so many bytes.
 const LENGTH_OF_TWO: u8 = 0x7e;
@@ -15,8 +16,8 @@ const LENGTH_OF_EIGHT: u8 = 0x7f;
 
 /// Where the bytes of a WebSocket are in its frames and messages.
 pub(super) struct Frames {
-    /// Longest fragment that a frame is passed on in, and most bytes that may be read at once: a
-    /// multiple of four, so that each begins with the first byte of the mask.
+    /// Longest fragment that is passed on, and most bytes that may be read at once: a multiple of four,
+    /// so that each begins with the first byte of the mask.
     piece: usize,
     /// Longest message. What is longer is passed on as it is, to be refused by its head.
     message_max: usize,
@@ -34,6 +35,8 @@ pub(super) struct Frames {
     is_last: bool,
     /// Bytes of the message that is not complete.
     message: usize,
+    /// Bytes of the control frame that is not complete.
+    control: usize,
     /// Messages that are.
     complete: u64,
 }
@@ -51,13 +54,14 @@ impl Frames {
             is_control: false,
             is_last: false,
             message: 0,
+            control: 0,
             complete: 0,
         }
     }
 
-    /// Bytes of the message that is not complete, with its heads.
+    /// Bytes of the message and the control frame that are not complete, with their heads.
     pub(super) const fn unfinished(&self) -> usize {
-        self.message + self.had
+        self.message + self.control + self.had
     }
 
     /// How many messages are complete.
@@ -123,7 +127,11 @@ impl Frames {
         self.left = payload;
         self.count(head.len());
         let piece = self.piece as u64;
-        if !self.is_control && (piece + 1..=self.message_max as u64).contains(&payload) {
+        let is_fragment = !self.is_last || head[0] & OPCODE == 0;
+        if !self.is_control
+            && is_fragment
+            && (piece + 1..=self.message_max as u64).contains(&payload)
+        {
             self.later = payload - piece;
             self.left = piece;
             self.mask = mask(head);
@@ -133,7 +141,9 @@ impl Frames {
     }
 
     const fn count(&mut self, bytes: usize) {
-        if !self.is_control {
+        if self.is_control {
+            self.control += bytes;
+        } else {
             self.message += bytes;
         }
     }
@@ -146,7 +156,9 @@ impl Frames {
             self.left = self.later.min(self.piece as u64);
             self.later -= self.left;
             self.continue_frame();
-        } else if !self.is_control && self.is_last {
+        } else if self.is_control {
+            self.control = 0;
+        } else if self.is_last {
             self.message = 0;
             self.complete += 1;
         }

@@ -67,6 +67,8 @@ fn what_is_unfinished_is_known_whatever_comes_in_whatever_pieces() {
         (frame(PING, true, 5), 106),
         (frame(MORE, false, 300), 106 + 308),
         (frame(MORE, true, 1), 0),
+        (frame(PING, true, 125)[..100].to_vec(), 100),
+        (frame(PING, true, 125)[100..].to_vec(), 0),
         (frame(TEXT, true, 70_000)[..1000].to_vec(), 1000),
     ];
     for at_once in [1, 2, 7, 1000, usize::MAX] {
@@ -80,11 +82,18 @@ fn what_is_unfinished_is_known_whatever_comes_in_whatever_pieces() {
 }
 
 #[test]
-fn a_long_frame_is_the_same_message_in_fragments() {
+fn a_long_fragment_is_the_same_message_in_short_ones() {
     let lengths = [0, 125, 126, 1023, 1024, 1025, 2048, 65_535, 65_536, 100_000];
     let mut stream: Vec<u8> = lengths
         .iter()
-        .flat_map(|&length| [frame(TEXT, true, length), frame(PING, true, 5)].concat())
+        .flat_map(|&length| {
+            [
+                frame(TEXT, false, length),
+                frame(PING, true, 5),
+                frame(MORE, true, 0),
+            ]
+            .concat()
+        })
         .collect();
     // A message in fragments of its own, of which one is long.
     let own = [
@@ -116,9 +125,10 @@ fn a_long_frame_is_the_same_message_in_fragments() {
 }
 
 #[test]
-fn what_no_message_can_be_is_passed_on_as_it_is() {
+fn a_whole_message_is_passed_on_as_it_is_and_so_is_what_none_can_be() {
     for bytes in [
-        frame(TEXT, true, MESSAGE_MAX + 1),
+        frame(TEXT, true, MESSAGE_MAX),
+        frame(TEXT, false, MESSAGE_MAX + 1),
         frame(PING, true, PIECE + 1),
     ] {
         let mut frames = Frames::new(PIECE, MESSAGE_MAX);
