@@ -222,10 +222,11 @@ async fn run(
         control: &control,
         life,
     };
+    // Metrics have a series of each of the producers' routes from the first scrape on.
     let doors = [
+        doors.producers(producers, closing),
         doors.metrics(operators),
         doors.admin(administrators),
-        doors.producers(producers, closing),
     ];
 
     signals.until_stop(&reload).await;

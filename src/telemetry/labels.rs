@@ -75,30 +75,3 @@ pub const OUTCOMES: [Outcome; 6] = [
     Outcome::Failed,
     Outcome::Unknown,
 ];
-
-/// The routes of producers, as axum's matched path has them, with the statuses each answers in
-/// the ordinary course of things. Others appear when they happen.
-pub const ROUTES: &[(&str, &[u16])] = &[
-    (
-        "/v1/channels/{channel}/events",
-        &[200, 202, 400, 404, 408, 409, 413, 415, 422, 429, 503],
-    ),
-    (
-        "/v1/events",
-        &[200, 202, 400, 404, 408, 409, 413, 415, 422, 429, 503],
-    ),
-    (
-        "/v1/channels/{channel}/events/{id}",
-        &[200, 202, 204, 404, 409],
-    ),
-    ("/v1/channels/{channel}/pause", &[204, 404, 503]),
-    ("/v1/channels/{channel}/resume", &[204, 404, 503]),
-    ("/v1/channels/{channel}/payloads", &[200, 404]),
-    ("/v1/channels/{channel}", &[200, 404]),
-    ("/v1/channels", &[200]),
-    ("/v1/channels/{channel}/ws", &[101, 404, 503]),
-    ("/v1/ws", &[101, 503]),
-    ("/PutMetadata", &[204, 400, 404, 429, 503]),
-    ("/openapi.json", &[200]),
-    (OTHER_ROUTES, &[404]),
-];

@@ -12,7 +12,7 @@ use std::time::Duration;
 use engine::{Outcome, Span};
 use metrics::{Counter, Gauge, Histogram};
 
-use super::labels::{OTHER_ACCOUNTS, OUTCOMES, ROUTES, Transport};
+use super::labels::{OTHER_ACCOUNTS, OTHER_ROUTES, OUTCOMES, Transport};
 use super::names;
 use super::refusals::{self, RecentRefusal, RefusalSample};
 use super::registry::Registry;
@@ -61,7 +61,7 @@ impl Rejected {
 
 /// Histograms by route and status. A handful of each: found by looking through them, which
 /// is less than hashing a path.
-type Requests = Vec<(&'static str, Vec<(u16, Histogram)>)>;
+type Requests = Vec<(String, Vec<(u16, Histogram)>)>;
 
 /// The calls of one account in one region.
 struct AccountMeters {
@@ -94,12 +94,7 @@ impl Meters {
     pub(super) fn new(registry: Arc<Registry>) -> Self {
         let r = &*registry;
         let rejected = Code::OF_EVENTS.map(|code| (code.name(), Rejected::new(r, code.name())));
-        let requests = ROUTES.iter().map(|(route, statuses)| {
-            let histograms = statuses
-                .iter()
-                .map(|status| (*status, request(r, route, *status)));
-            (*route, histograms.collect())
-        });
+        let not_found = vec![(404, request(r, OTHER_ROUTES, 404))];
         Self {
             off: false,
             received: Transport::ALL.map(|t| r.counter(&names::EVENTS_RECEIVED, &[t.label()])),
@@ -108,7 +103,7 @@ impl Meters {
             warnings: Warnings::default(),
             connections: [Transport::Http, Transport::WebSocket]
                 .map(|t| r.gauge(&names::CONNECTIONS, &[t.label()])),
-            requests: RwLock::new(requests.collect()),
+            requests: RwLock::new(vec![(OTHER_ROUTES.to_owned(), not_found)]),
             accounts: RwLock::default(),
             other_accounts: AccountMeters::new(r, OTHER_ACCOUNTS, OTHER_ACCOUNTS),
             reload_successful: r.gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL, &[]),
@@ -193,9 +188,25 @@ impl Meters {
         }
     }
 
+    /// Makes the series of the routes that there are, for the statuses that each is documented to
+    /// answer. Other statuses get theirs when they happen.
+    pub fn list_routes(&self, routes: Vec<(String, Vec<u16>)>) {
+        let mut requests = write(&self.requests);
+        for (route, statuses) in routes {
+            if requests.iter().any(|(listed, _)| *listed == route) {
+                continue;
+            }
+            let histograms = statuses
+                .into_iter()
+                .map(|status| (status, request(&self.registry, &route, status)))
+                .collect();
+            requests.push((route, histograms));
+        }
+    }
+
     /// Records a request that was answered. `route` is the path that matched, as
-    /// `/v1/channels/{channel}/events`; any that [`ROUTES`] does not list is `other`, so that
-    /// no client can make series.
+    /// `/v1/channels/{channel}/events`; any that is not listed is `other`, so that no client can
+    /// make series.
     pub fn http_request(&self, route: &str, status: u16, took: Duration) {
         let seconds = took.as_secs_f64();
         if let Some(histogram) = find(&read(&self.requests), route, status) {
@@ -203,9 +214,8 @@ impl Meters {
         }
         let mut requests = write(&self.requests);
         let known = requests.iter().position(|(listed, _)| *listed == route);
-        // Every route that is listed is there from the start, `other` the last of them.
-        let at = known.unwrap_or(requests.len() - 1);
-        let (route, histograms) = &mut requests[at];
+        // The first is `other`.
+        let (route, histograms) = &mut requests[known.unwrap_or(0)];
         if let Some((_, histogram)) = histograms.iter().find(|(has, _)| *has == status) {
             return histogram.record(seconds);
         }

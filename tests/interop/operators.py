@@ -12,7 +12,7 @@ from programs import ROOT
 HOME = ROOT / "dashboards"
 RULES = HOME / "prometheus"
 NAMES = (ROOT / "src/telemetry/names.rs").read_text()
-LABELS = (ROOT / "src/telemetry/labels.rs").read_text()
+HTTP = (ROOT / "docs/src/http-reference.md").read_text()
 SURFACE = (ROOT / "tests/blackbox/metrics/surface.rs").read_text()
 METRICS = (ROOT / "docs/src/metrics.md").read_text()
 
@@ -55,10 +55,11 @@ def label_values():
 
 def routes():
     """Route and status of every request that has a series from the start."""
-    table = LABELS[LABELS.index("pub const ROUTES") :]
-    other = re.search(r'OTHER_ROUTES: &str = "(\w+)"', LABELS)[1]
-    rows = re.findall(r'\(\s*("[^"]+"|OTHER_ROUTES),\s*&\[([\d, ]+)\],?\s*\)', table)
-    return [(route.strip('"').replace("OTHER_ROUTES", other), status) for route, all_of in rows for status in re.findall(r"\d+", all_of)]
+    found = {("other", "404")}
+    for part in re.split("^##+ ", HTTP, flags=re.MULTILINE)[1:]:
+        if request := re.match(r"(?:GET|POST|PUT|DELETE) (/\S+)\n", part):
+            found |= {(request[1], status) for status in re.findall(r"^\| (\d{3}) \|", part, re.MULTILINE)}
+    return sorted((route, status) for route, status in found if status not in ("401", "403"))
 
 
 # --- rules

@@ -1,5 +1,5 @@
-//! The endpoints, one file for each group, and the table of routes. The router, the `OpenAPI` document and its
-//! `Allow` headers come from this table.
+//! The endpoints, one file for each group, and the table of routes. The router, the `OpenAPI` document, the
+//! `Allow` headers and the labels of metrics come from this table.
 
 pub mod channels;
 pub mod console;
@@ -48,7 +48,10 @@ pub fn router(
         access: keyring.subscribe(),
         side: Listener::Producers,
     });
-    let (router, _) = routes().split_for_parts();
+    let (router, document) = routes().split_for_parts();
+    context
+        .meters
+        .list_routes(openapi::statuses(&document.paths));
     let router = origins::around(router.fallback(nothing_here), &context);
     let router = if observed {
         router.layer(timing::Timing(Arc::clone(&context.meters)))

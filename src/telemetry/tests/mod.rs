@@ -284,6 +284,10 @@ fn counts_what_happens() {
     meters.rejected("a_later_code", 1);
     meters.connections(Transport::PutMetadata).increment(2.0);
     meters.connections(Transport::Http).decrement(1.0);
+    meters.list_routes(vec![(
+        "/v1/channels/{channel}/events".to_owned(),
+        vec![202],
+    )]);
     meters.http_request(
         "/v1/channels/{channel}/events",
         202,

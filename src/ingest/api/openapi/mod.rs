@@ -9,13 +9,14 @@ pub mod events;
 pub mod params;
 pub mod schemas;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use self::answers::{Answers, answers};
 
 use axum::body::{Body, Bytes};
-use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -147,6 +148,23 @@ fn extend(schema: &mut Value, more: Value) {
 pub fn allow(paths: &Paths) -> String {
     let methods = paths.paths.values().flat_map(methods);
     methods.collect::<Vec<_>>().join(", ")
+}
+
+/// The paths, each with the statuses that it is documented to answer, in order. Those without a
+/// valid key are left out: where there are no keys nobody ever gets them.
+#[must_use]
+pub fn statuses(paths: &Paths) -> Vec<(String, Vec<u16>)> {
+    let of = |item: &PathItem| {
+        let operations = [&item.get, &item.post, &item.put, &item.delete];
+        let responses = operations.into_iter().flatten();
+        let responses = responses.flat_map(|operation| operation.responses.responses.keys());
+        let statuses = responses.filter_map(|status| status.parse().ok());
+        let without_key = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].map(|it| it.as_u16());
+        let statuses: BTreeSet<u16> = statuses.filter(|it| !without_key.contains(it)).collect();
+        statuses.into_iter().collect()
+    };
+    let paths = paths.paths.iter();
+    paths.map(|(path, item)| (path.clone(), of(item))).collect()
 }
 
 fn methods(item: &PathItem) -> impl Iterator<Item = &'static str> + use<> {
