@@ -60,7 +60,7 @@ params! {
         query("type", json!({"type": "string", "minLength": 1}), "Only events of this type."),
         query("key", json!({"type": "string", "minLength": 1}), "Only events of this key."),
         query("limit", json!({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}), "The most events on the page."),
-        query("after", json!({"type": "string", "pattern": "^[0-2](-[0-9]+){4}$"}), "The value of `next` on the page before."),
+        query("after", json!({"type": "string", "pattern": "^[0-2]-[0-2](-[0-9]{1,19}){2}-[0-9]{1,9}$"}), "The value of `next` on the page before."),
     ];
     /// The opening handshake of RFC 6455.
     Handshake: [
