@@ -30,8 +30,9 @@ use crate::ingest::parse::event::Addressing;
 use crate::ingest::parse::gzip::Unpacker;
 use crate::ingest::parse::share::Share;
 use crate::ingest::parse::validate::ParseContext;
+use crate::journal::DeadLetterStore;
+use crate::journal::disk::wal_tail;
 use crate::journal::record::{self, Entry, Reading};
-use crate::journal::{DeadLetterStore, wal_tail};
 
 pub use limits::*;
 

@@ -1,23 +1,21 @@
 //! The thread that writes: takes the open group, makes blocks of its changes, commits them,
-//! and keeps the journal within its room.
+//! and keeps the journal within its room. Where the groups go is the [`Log`]'s.
 //!
-//! When the disk refuses, nothing that was committed is touched and nothing in memory is
+//! When the storage refuses, nothing that was committed is touched and nothing in memory is
 //! lost: the thread writes the whole journal anew, from the queues as they are, as soon as
-//! the disk takes it.
+//! the storage takes it.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::directory::{Directory, OpenError};
-use super::group_commit::{Group, GroupCommit};
-use super::promise::Promises;
+use super::error::OpenError;
+use super::group_commit::{self, GroupCommit};
+use super::log::{Block, CommitError, Epoch, Group, Log, Phase, Repair, Whole};
 use super::record;
 use super::recovery::{Blocks, Recovery};
 use super::source::{DeadLetterStore, Drained, Source};
-use super::space::{self, Space, Verdict};
-use super::store::{self, Mark, Store};
 use crate::clock::Clock;
 
 /// How long nothing happens before the thread looks after itself.
@@ -41,8 +39,9 @@ const MEASURE_PART: u64 = 64;
 /// half of it. A channel takes 5 numbers a second and the clock brings 1000.
 const N_AHEAD: u64 = 60_000;
 
-/// What is on disk of a channel.
-struct Log {
+/// What the log holds of a channel.
+struct ChannelLog {
+    arn: Arc<str>,
     /// None: it came from an earlier process, and nobody has opened its channel yet.
     source: Option<Weak<dyn Source>>,
     blocks: Blocks,
@@ -53,86 +52,85 @@ struct Log {
 }
 
 pub(super) struct Committer {
-    directory: Directory,
-    store: Store,
+    log: Box<dyn Log>,
+    epoch: Epoch,
     max_bytes: u64,
     shelf: Arc<dyn DeadLetterStore>,
     gate: Arc<GroupCommit>,
     clock: Arc<Clock>,
-    logs: HashMap<Arc<str>, Log>,
-    /// Numbers below this are reserved on disk.
+    channels: HashMap<Arc<str>, ChannelLog>,
+    /// Numbers below this are reserved in the log.
     n_floor: u64,
     /// The first number that no payload has yet.
     n_next: u64,
     written: u64,
     measured: u64,
-    /// Bytes on disk right after it was written anew; 0: it was not.
-    anew: u64,
     swept: Instant,
     room_checked: Instant,
-    /// The number of the last block that was written.
-    sequence: u64,
-    /// None before the first commit of this process.
-    promises: Option<Promises>,
 }
-
-/// A generation that was written, what is on it of each channel, and its last block's number.
-type Generation = (Store, HashMap<Arc<str>, Log>, u64);
 
 impl Committer {
     pub(super) fn new(
-        directory: Directory,
-        store: Store,
+        log: Box<dyn Log>,
         max_bytes: u64,
         recovery: &Recovery,
         shelf: Arc<dyn DeadLetterStore>,
         gate: Arc<GroupCommit>,
         clock: Arc<Clock>,
     ) -> Result<Self, OpenError> {
-        let logs = recovery.channels.iter().map(|channel| {
-            let log = Log {
+        let channels = recovery.channels.iter().map(|channel| {
+            let arn: Arc<str> = channel.arn.as_str().into();
+            let known = ChannelLog {
+                arn: Arc::clone(&arn),
                 source: None,
                 blocks: channel.blocks,
                 base: 0,
                 n_next: 0,
             };
-            (Arc::from(channel.arn.as_str()), log)
+            (arn, known)
         });
         let now = Instant::now();
         let mut committer = Self {
-            directory,
+            epoch: Epoch::LOCKED,
             max_bytes,
             shelf,
             gate,
-            logs: logs.collect(),
+            channels: channels.collect(),
             n_floor: recovery.n_floor,
             n_next: recovery.n_floor,
             written: 0,
             measured: 0,
-            anew: 0,
             swept: now,
             room_checked: now,
-            sequence: recovery.sequence,
-            promises: None,
-            store,
+            log,
             clock,
         };
-        let storage = |error: fjall::Error| OpenError::Storage {
-            path: committer.store.path().to_owned(),
-            error: error.to_string(),
-        };
         let floor = committer.floor_ahead();
-        let mut batch = committer.store.batch();
-        batch.set(Mark::Unclean, 1);
-        batch.set(Mark::NFloor, signed(floor));
-        batch.synced();
-        let sequence = batch.number(committer.sequence);
-        batch.commit().map_err(storage)?;
-        committer.sequence = sequence;
+        let begin = Group {
+            n_floor: Some(floor),
+            phase: Phase::Begin,
+            ..committer.group()
+        };
+        let begun = committer.log.commit(begin);
+        begun.map_err(|error| committer.refused(&error))?;
         committer.n_floor = floor;
-        committer.promise_anew()?;
         committer.measure();
         Ok(committer)
+    }
+
+    fn refused(&self, error: &CommitError) -> OpenError {
+        OpenError::Storage {
+            path: self.log.place().into(),
+            error: error.to_string(),
+        }
+    }
+
+    /// A group of this owner, with nothing in it.
+    fn group(&self) -> Group {
+        Group {
+            epoch: self.epoch,
+            ..Group::default()
+        }
     }
 
     /// Writes until it is told to end. `goes_on` is called before each group.
@@ -158,48 +156,42 @@ impl Committer {
         }
     }
 
-    /// Writes a group. On an error none of it is written, and the journal takes no more.
-    fn write(&mut self, group: Group) -> store::Result<()> {
-        let mut taken: Vec<(Arc<dyn Source>, Drained)> = Vec::with_capacity(group.members.len());
-        for source in group.members {
+    /// Writes a group. On an error none of it is acknowledged, and the log takes no more until it
+    /// is repaired.
+    fn write(&mut self, taken: group_commit::Group) -> Result<(), CommitError> {
+        let mut members: Vec<(Arc<dyn Source>, Drained)> = Vec::with_capacity(taken.members.len());
+        for source in taken.members {
             let news = source.take();
-            taken.push((source, news));
+            members.push((source, news));
         }
-        let reserve = self.floor_to_reserve(&taken);
-        let mut batch = self.store.batch();
-        let mut is_empty = true;
-        for (source, news) in taken {
+        let reserve = self.floor_to_reserve(&members);
+        let mut group = self.group();
+        group.n_floor = reserve;
+        let mut is_empty = reserve.is_none();
+        for (source, news) in members {
             if news.is_nothing() {
                 continue;
             }
-            let log = self
-                .logs
-                .entry(source.arn().into())
-                .or_insert_with(|| Log::new(&source));
-            log.source = Some(Arc::downgrade(&source));
-            let written = log.write(&source, &news, &mut batch, &self.clock);
+            let arn: Arc<str> = source.arn().into();
+            let channel = self
+                .channels
+                .entry(Arc::clone(&arn))
+                .or_insert_with(|| ChannelLog::new(arn, &source));
+            channel.source = Some(Arc::downgrade(&source));
+            let written = channel.write(&source, &news, &mut group, &self.clock);
             // Those are waited for in the next group, which reserves.
-            self.n_next = self.n_next.max(log.n_next);
+            self.n_next = self.n_next.max(channel.n_next);
             self.written += written.unwrap_or(0);
             is_empty &= written.is_none();
         }
-        if let Some(floor) = reserve {
-            batch.set(Mark::NFloor, signed(floor));
-            batch.synced();
-            is_empty = false;
-        }
-        if group.shelf {
-            for (number, thing) in self.shelf.take() {
-                batch.shelve(number, thing);
-                is_empty = false;
-            }
+        if taken.shelf {
+            group.letters = self.shelf.take();
+            is_empty &= group.letters.is_empty();
         }
         if is_empty {
             return Ok(());
         }
-        let sequence = batch.number(self.sequence);
-        batch.commit()?;
-        self.promised(sequence)?;
+        self.log.commit(group)?;
         if let Some(floor) = reserve {
             self.n_floor = floor;
         }
@@ -219,19 +211,19 @@ impl Committer {
         self.clock.epoch_ms().max(self.n_next) + N_AHEAD
     }
 
-    /// Tries until the disk takes everything again; false: the end has come first.
+    /// Tries until the log takes everything again; false: the end has come first.
     fn recover(&mut self, error: &dyn std::fmt::Display) -> bool {
         // With room for the ends of what was accepted, nobody has to hear of a full disk.
-        if self.directory.give_back() && self.renew().is_ok() {
-            tracing::warn!(%error, dir = %self.store.path().display(), "the journal could not be written; it was written anew, with the room set aside for that");
+        if self.log.give_back() && self.repair().is_ok() {
+            tracing::warn!(%error, dir = %self.log.place(), "the journal could not be written; it was written anew, with the room set aside for that");
             return true;
         }
-        tracing::error!(%error, dir = %self.store.path().display(), "the journal cannot be written; no event is accepted until it can, deliveries go on");
+        tracing::error!(%error, dir = %self.log.place(), "the journal cannot be written; no event is accepted until it can, deliveries go on");
         loop {
             self.gate.failed();
             std::thread::sleep(RETRY);
             self.gate.came_on();
-            match self.renew() {
+            match self.repair() {
                 Ok(()) => {
                     tracing::info!("the journal can be written again");
                     return true;
@@ -245,120 +237,54 @@ impl Committer {
         }
     }
 
+    fn repair(&mut self) -> Result<(), OpenError> {
+        match self.log.repair() {
+            Ok(Repair::Rewrite) => self.renew(),
+            Err(error) => Err(self.refused(&error)),
+        }
+    }
+
     /// Writes the whole journal anew, from the queues as they are.
     fn renew(&mut self) -> Result<(), OpenError> {
-        let (number, path) = self.directory.next()?;
-        let renewed = self.write_generation(&path);
-        let (store, logs, sequence) = match renewed {
-            Ok(renewed) => renewed,
-            Err(error) => {
-                // What was begun would take the room the next attempt needs.
-                let _ = std::fs::remove_dir_all(&path);
-                return Err(OpenError::Storage {
-                    path,
-                    error: error.to_string(),
-                });
-            }
+        let rest = Group {
+            letters: self.all_letters(),
+            n_floor: Some(self.n_floor),
+            ..self.group()
         };
-        let switched = self.directory.switch(number);
-        if switched.is_err() && self.directory.current_number()? != Some(number) {
-            let _ = std::fs::remove_dir_all(&path);
-            return switched;
-        }
-        // It is what a start reads, even if that could not be synced.
-        self.store = store;
-        self.logs = logs;
-        self.sequence = sequence;
-        let n_next = self.logs.values().map(|log| log.n_next).max();
+        let mut renewed = HashMap::new();
+        let channels = self.channels.values();
+        let mut wholes = channels.filter_map(|known| known.whole(&self.clock, &mut renewed));
+        self.log.rewrite(&mut wholes, rest)?;
+        drop(wholes);
+        self.channels = renewed;
+        let n_next = self.channels.values().map(|channel| channel.n_next).max();
         self.n_next = self.n_next.max(n_next.unwrap_or(0));
-        switched?;
-        self.promise_anew()?;
-        self.directory.remove_others(number)?;
-        self.anew = self.directory.used();
         self.measure();
         Ok(())
     }
 
-    /// A snapshot of every channel, in the present generation.
-    fn write_snapshots(&mut self) -> store::Result<()> {
-        let mut batch = self.store.batch();
-        for log in self.logs.values_mut() {
-            if let Some(source) = log.source.as_ref().and_then(Weak::upgrade) {
-                self.written += log.write_snapshot(&source, &mut batch, &self.clock);
-                self.n_next = self.n_next.max(log.n_next);
+    /// A snapshot of every channel, in the present log.
+    fn write_snapshots(&mut self) -> Result<(), CommitError> {
+        let mut group = self.group();
+        for channel in self.channels.values_mut() {
+            if let Some(source) = channel.source.as_ref().and_then(Weak::upgrade) {
+                self.written += channel.write_snapshot(&source, &mut group, &self.clock);
+                self.n_next = self.n_next.max(channel.n_next);
             }
         }
-        for (number, thing) in self.shelf.all() {
-            batch.shelve(number, Some(thing));
-        }
-        let sequence = batch.number(self.sequence);
-        batch.commit()?;
-        self.promised(sequence)
+        group.letters = self.all_letters();
+        self.log.commit(group)
     }
 
-    /// The mark in a file of its own making: the one before may be what failed.
-    fn promise_anew(&mut self) -> Result<(), OpenError> {
-        let dir = self.directory.path();
-        let begun = Promises::begin(dir, self.store.durability(), self.sequence);
-        self.promises = Some(begun.map_err(OpenError::io(dir))?);
-        Ok(())
-    }
-
-    /// The commit with this number is written: from now on it is promised.
-    fn promised(&mut self, sequence: u64) -> store::Result<()> {
-        self.sequence = sequence;
-        if let Some(promises) = &mut self.promises {
-            promises.promise(sequence)?;
-        }
-        Ok(())
-    }
-
-    fn write_generation(&mut self, path: &Path) -> store::Result<Generation> {
-        let store = Store::open_raw(path, self.store.durability())?;
-        let mut sequence = self.sequence;
-        let mut logs = HashMap::new();
-        for (arn, log) in &self.logs {
-            let mut batch = store.batch();
-            let renewed = match log.source.as_ref().map(Weak::upgrade) {
-                Some(Some(source)) => {
-                    let mut renewed = Log::new(&source);
-                    renewed.write_snapshot(&source, &mut batch, &self.clock);
-                    renewed
-                }
-                // Forgotten by all, because nothing of it was alive.
-                Some(None) => continue,
-                None => {
-                    for number in log.blocks.first..log.blocks.next {
-                        if let Some(block) = self.store.block(arn, number)? {
-                            batch.put(arn, number, block);
-                        }
-                    }
-                    Log {
-                        source: None,
-                        ..*log
-                    }
-                }
-            };
-            sequence = batch.number(sequence);
-            batch.commit()?;
-            logs.insert(Arc::clone(arn), renewed);
-        }
-        let mut batch = store.batch();
-        for (number, thing) in self.shelf.all() {
-            batch.shelve(number, Some(thing));
-        }
-        batch.set(Mark::Unclean, 1);
-        batch.set(Mark::NFloor, signed(self.n_floor));
-        sequence = batch.number(sequence);
-        batch.commit()?;
-        store.sync()?;
-        Ok((store, logs, sequence))
+    fn all_letters(&self) -> Vec<(u64, Option<Vec<u8>>)> {
+        let all = self.shelf.all().into_iter();
+        all.map(|(number, letter)| (number, Some(letter))).collect()
     }
 
     /// Space, and channels that have become idle without a word.
     fn look_after(&mut self) {
         let now = Instant::now();
-        if let Some(Err(error)) = self.promises.as_mut().map(Promises::look_after) {
+        if let Err(error) = self.log.look_after() {
             self.recover(&error);
         }
         let due = now.duration_since(self.room_checked) >= IDLE;
@@ -374,12 +300,8 @@ impl Committer {
 
     /// Measures, sets room aside, and writes the journal anew where that makes room.
     fn keep_room(&mut self) {
-        let reserve = space::reserve(self.max_bytes);
-        if self.directory.free().is_ok_and(|free| free > 4 * reserve) {
-            // A file system that cannot do that has none.
-            let _ = self.directory.set_aside(reserve);
-        }
-        if self.measure().renew
+        self.log.set_aside();
+        if self.measure()
             && let Err(error) = self.renew()
         {
             tracing::warn!(%error, "the journal could not be written anew to save space");
@@ -390,66 +312,52 @@ impl Committer {
         }
     }
 
-    fn measure(&mut self) -> Verdict {
+    /// Measures the room; true: the journal is to be written anew.
+    fn measure(&mut self) -> bool {
         self.measured = self.written;
-        let used = self.directory.used();
-        let space = Space {
-            used,
-            alive: self.logs.values().map(|log| log.blocks.bytes).sum(),
-            anew: self.anew,
-            // Where the system does not say, the bound alone counts.
-            free: self.directory.free().unwrap_or(u64::MAX),
-        };
-        let verdict = space::judge(space, self.max_bytes);
+        let alive = self.channels.values().map(|channel| channel.blocks.bytes);
+        let (used, verdict) = self.log.measure(alive.sum());
         self.gate.set_space(used, verdict.full);
-        verdict
+        verdict.renew
     }
 
     /// Ids are forgotten without a word, and then whole channels.
     fn sweep(&mut self) {
-        let mut batch = self.store.batch();
-        self.logs.retain(|arn, log| {
-            match log.source.as_ref().map(Weak::upgrade) {
-                Some(Some(source)) if log.blocks.bytes > 0 => {
+        let mut group = self.group();
+        self.channels.retain(|_, channel| {
+            match channel.source.as_ref().map(Weak::upgrade) {
+                Some(Some(source)) if channel.blocks.bytes > 0 => {
                     self.gate.mark(source);
                 }
                 Some(None) => {
-                    log.clear(arn, &mut batch);
+                    channel.clear(&mut group);
                     return false;
                 }
                 _ => {}
             }
             true
         });
-        let sequence = batch.number(self.sequence);
-        let written = batch.commit();
-        if let Err(error) = written.and_then(|()| self.promised(sequence)) {
+        if let Err(error) = self.log.commit(group) {
             self.recover(&error);
         }
     }
 
     fn finish(mut self, clean: bool) {
-        let mut batch = self.store.batch();
-        batch.set(Mark::NFloor, signed(self.n_next));
-        if clean {
-            batch.unset(Mark::Unclean);
-        }
-        let sequence = batch.number(self.sequence);
-        let written = batch.commit().and_then(|()| self.store.sync());
-        let written = written.and_then(|()| self.promised(sequence));
-        let written = written.and_then(|()| match &mut self.promises {
-            Some(promises) => Ok(promises.sync()?),
-            None => Ok(()),
-        });
-        if let Err(error) = written {
+        let end = Group {
+            n_floor: Some(self.n_next),
+            phase: Phase::End { clean },
+            ..self.group()
+        };
+        if let Err(error) = self.log.commit(end) {
             tracing::error!(%error, "the journal could not be closed; the next start will repair it");
         }
     }
 }
 
-impl Log {
-    fn new(source: &Arc<dyn Source>) -> Self {
+impl ChannelLog {
+    fn new(arn: Arc<str>, source: &Arc<dyn Source>) -> Self {
         Self {
+            arn,
             source: Some(Arc::downgrade(source)),
             blocks: Blocks::default(),
             base: 0,
@@ -462,25 +370,26 @@ impl Log {
         &mut self,
         source: &Arc<dyn Source>,
         news: &Drained,
-        batch: &mut store::Batch<'_>,
+        group: &mut Group,
         clock: &Clock,
     ) -> Option<u64> {
         if news.is_idle {
             let had_any = self.blocks.bytes > 0;
-            self.clear(source.arn(), batch);
+            self.clear(group);
             return had_any.then_some(0);
         }
         if news.anew {
-            return Some(self.write_snapshot(source, batch, clock));
+            return Some(self.write_snapshot(source, group, clock));
         }
         let block = record::encode(&news.changes, news.pause, clock)?;
         let bytes = block.len() as u64;
         // What was alive at the last snapshot may be gone.
         let alive = self.base.min(news.alive as u64);
         if self.blocks.bytes + bytes > 2 * alive + SLACK_BYTES {
-            return Some(self.write_snapshot(source, batch, clock));
+            return Some(self.write_snapshot(source, group, clock));
         }
-        self.put(source.arn(), block, batch);
+        let end = self.blocks.next;
+        self.put(end..end, block, group);
         Some(bytes)
     }
 
@@ -488,37 +397,79 @@ impl Log {
     fn write_snapshot(
         &mut self,
         source: &Arc<dyn Source>,
-        batch: &mut store::Batch<'_>,
+        group: &mut Group,
         clock: &Clock,
     ) -> u64 {
-        self.clear(source.arn(), batch);
         let alive = source.snapshot();
         self.n_next = alive.n_next;
         let block = record::encode(&alive.changes, alive.pause, clock).unwrap_or_default();
         let bytes = block.len() as u64;
-        if bytes > 0 {
-            self.put(source.arn(), block, batch);
-        }
+        let replaces = self.forget();
+        self.put(replaces, block, group);
         self.base = bytes;
         bytes
     }
 
-    fn put(&mut self, arn: &str, block: Vec<u8>, batch: &mut store::Batch<'_>) {
-        self.blocks.bytes += block.len() as u64;
-        batch.put(arn, self.blocks.next, block);
-        self.blocks.next += 1;
+    /// All of the channel, for a log that is written anew; what is known of it then goes to
+    /// `renewed`. None: it was forgotten by all, because nothing of it was alive.
+    fn whole(&self, clock: &Clock, renewed: &mut HashMap<Arc<str>, Self>) -> Option<Whole> {
+        let arn = Arc::clone(&self.arn);
+        let (known, whole) = if let Some(source) = &self.source {
+            let source = source.upgrade()?;
+            let mut known = Self::new(Arc::clone(&arn), &source);
+            let mut group = Group::default();
+            known.write_snapshot(&source, &mut group, clock);
+            let block = group.blocks.pop().unwrap_or(Block {
+                arn: Arc::clone(&arn),
+                replaces: 0..0,
+                number: 0,
+                bytes: Vec::new(),
+            });
+            (known, Whole::Snapshot(block))
+        } else {
+            let numbers = self.blocks.first..self.blocks.next;
+            let whole = Whole::Unopened {
+                arn: Arc::clone(&arn),
+                numbers,
+            };
+            let known = Self {
+                arn: Arc::clone(&arn),
+                source: None,
+                ..*self
+            };
+            (known, whole)
+        };
+        renewed.insert(arn, known);
+        Some(whole)
     }
 
-    fn clear(&mut self, arn: &str, batch: &mut store::Batch<'_>) {
-        for number in self.blocks.first..self.blocks.next {
-            batch.remove(arn, number);
+    fn put(&mut self, replaces: Range<u64>, bytes: Vec<u8>, group: &mut Group) {
+        let number = self.blocks.next;
+        if !bytes.is_empty() {
+            self.blocks.bytes += bytes.len() as u64;
+            self.blocks.next += 1;
         }
+        if !bytes.is_empty() || !replaces.is_empty() {
+            group.blocks.push(Block {
+                arn: Arc::clone(&self.arn),
+                replaces,
+                number,
+                bytes,
+            });
+        }
+    }
+
+    fn clear(&mut self, group: &mut Group) {
+        let replaces = self.forget();
+        self.put(replaces, Vec::new(), group);
+    }
+
+    /// Its blocks count no more; their numbers.
+    fn forget(&mut self) -> Range<u64> {
+        let numbers = self.blocks.first..self.blocks.next;
         self.blocks.first = self.blocks.next;
         self.blocks.bytes = 0;
         self.base = 0;
+        numbers
     }
-}
-
-fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -7,35 +7,26 @@
 //! promises depends on the mode.
 //!
 //! A channel's records are *blocks*, one a group; when its blocks outgrow what is alive by
-//! far, a *snapshot* of the queue takes their place. A *generation* is one database; the
-//! whole journal can be written anew from memory into the next one, which is how it recovers
-//! from a failed disk and how it stays within its bound.
+//! far, a *snapshot* of the queue takes their place. Where groups go is a [`log::Log`]'s; the whole
+//! journal can be written anew into it from memory.
 //!
 //! - `record`: changes as bytes;
-//! - `directory`: the lock, the generations, the space they take;
-//! - `promise`: how far the journal has promised;
-//! - `present`: the present generation, held against the promise;
-//! - `store`: one generation, in fjall; the only file that knows it;
-//! - `wal_tail`: what a crash left at the end of the storage's log;
-//! - `recovery`: what a generation holds, as queues that can be built again;
+//! - `log`: what is asked of a storage;
+//! - `disk`: the storage on this machine, in fjall;
+//! - `recovery`: what a log holds, as queues that can be built again;
 //! - `group_commit`: groups and tickets: who waits for which commit;
 //! - `source`: what is kept, and what is asked of it;
 //! - `committer`: the thread that writes;
-//! - `inspect`: the same, for tools;
-//! - `space`: when there is room, and when to write anew.
+//! - `error`: why a journal cannot be opened.
 
 mod committer;
-mod directory;
+pub(crate) mod disk;
+mod error;
 mod group_commit;
-mod inspect;
-mod present;
-mod promise;
+mod log;
 pub(crate) mod record;
 mod recovery;
 mod source;
-mod space;
-mod store;
-pub(crate) mod wal_tail;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -43,9 +34,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use directory::OpenError;
+pub use disk::{Inspection, inspect, salvage};
+pub use error::OpenError;
 pub use group_commit::{Failing, Room, Ticket};
-pub use inspect::{Inspection, inspect, salvage};
 pub use record::Pause;
 pub use recovery::{RecoveredChannel, Recovery};
 pub use source::{DeadLetterStore, Drained, Source};
@@ -54,10 +45,9 @@ use crate::clock::Clock;
 use crate::config::JournalMode;
 use crate::lifecycle::Supervisor;
 use committer::Committer;
-use directory::Directory;
+use disk::Durability;
 use group_commit::GroupCommit;
-use present::{Found, Present};
-use store::{Durability, Store};
+use log::Log;
 
 /// How long the disk may take for one group before everyone is told. A busy disk takes tenths of a
 /// second; an event's TTL is 10 s by default.
@@ -115,32 +105,25 @@ impl Journal {
             JournalMode::Os => Durability::Process,
             JournalMode::Fsync => Durability::Machine,
         };
-        let directory = Directory::lock(&options.dir)?;
-        let found = present::find(directory.path())?;
-        // A start needs some room; it is set aside again when there is enough.
-        directory.give_back();
-        let (store, mut recovery, number) = match found {
-            Found::Nothing | Found::CutShort => {
-                let (number, path) = directory.next()?;
-                let store = Store::open(&path, durability)?;
-                directory.switch(number)?;
-                (store, Recovery::unknown(), number)
-            }
-            Found::Present(present) => {
-                let (store, recovery) = reopen(&present, durability, clock)?;
-                (store, recovery, present.number)
-            }
-        };
-        // Not before: what replaces them was read.
-        directory.remove_others(number)?;
-        directory.close_to_others();
-        // First of all: the journal may be written anew at once, with what is on the shelf.
-        shelf.restore(std::mem::take(&mut recovery.shelf));
+        let (log, recovery) = disk::open(&options.dir, options.max_bytes, durability, clock)?;
+        Self::begin(Box::new(log), recovery, options, clock, shelf, supervisor)
+    }
+
+    /// Starts to write into a log that was read.
+    fn begin(
+        log: Box<dyn Log>,
+        mut recovery: Recovery,
+        options: &Options,
+        clock: &Arc<Clock>,
+        shelf: Arc<dyn DeadLetterStore>,
+        supervisor: &Supervisor,
+    ) -> Result<(Self, Recovery), OpenError> {
+        // First of all: the journal may be written anew at once, with the dead letters.
+        shelf.restore(std::mem::take(&mut recovery.letters));
         let gate = Arc::new(GroupCommit::default());
         gate.set_n_next(recovery.n_floor);
         let committer = Committer::new(
-            directory,
-            store,
+            log,
             options.max_bytes,
             &recovery,
             shelf,
@@ -289,34 +272,6 @@ fn watch(gate: &Arc<GroupCommit>, supervisor: &Supervisor) -> std::io::Result<()
             });
         })
         .map(drop)
-}
-
-/// Opens the present generation of an earlier process, and reads what it holds.
-fn reopen(
-    present: &Present,
-    durability: Durability,
-    clock: &Arc<Clock>,
-) -> Result<(Store, Recovery), OpenError> {
-    let (dropped, lost) = (present.end.dropped(), present.lost);
-    present.end.cut(&present.path)?;
-    let store = Store::open(&present.path, durability)?;
-    let mut recovery = recovery::read(&store, clock)?;
-    recovery.sequence = recovery.sequence.max(present.sequence);
-    recovery.lost = lost;
-    if lost > 0 {
-        // The mark of a clean end may be older than what is missing.
-        recovery.unclean = true;
-        tracing::warn!(
-            blocks = lost,
-            "the machine went down before the journal's last blocks were on its disk, which journal.mode = \"os\" does not promise; they are lost"
-        );
-    } else if dropped > 0 {
-        tracing::warn!(
-            bytes = dropped,
-            "the journal ended within a write, which nobody was promised; it was dropped"
-        );
-    }
-    Ok((store, recovery))
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! What a generation holds, as queues that can be built again.
+//! What a log holds, as queues that can be built again.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use engine::{Rebuild, Time};
 
-use super::directory::OpenError;
+use super::error::OpenError;
+use super::log::Contents;
 use super::record::{self, Entry, Pause, Reading};
-use super::store::{Mark, Store};
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
 use crate::config::DEDUP_MAX_IDS;
@@ -46,11 +47,9 @@ pub struct Recovery {
     pub fresh: bool,
     /// Blocks that were written but not synced before the machine went down.
     pub lost: u64,
-    /// What was on the shelf, by number.
-    pub(super) shelf: Vec<(u64, Vec<u8>)>,
+    /// The dead letters, by number.
+    pub(super) letters: Vec<(u64, Vec<u8>)>,
     pub(super) n_floor: u64,
-    /// The number of the last block that was ever promised.
-    pub(super) sequence: u64,
 }
 
 impl Recovery {
@@ -71,9 +70,9 @@ impl Recovery {
 }
 
 /// Reads everything, or says what cannot be read.
-pub(super) fn read(store: &Store, clock: &Arc<Clock>) -> Result<Recovery, OpenError> {
+pub(super) fn read(log: &dyn Contents, clock: &Arc<Clock>) -> Result<Recovery, OpenError> {
     let mut first = None;
-    let recovery = read_some(store, clock, |error| {
+    let recovery = read_some(log, clock, |error| {
         first.get_or_insert(error);
     })?;
     first.map_or(Ok(recovery), Err)
@@ -81,29 +80,26 @@ pub(super) fn read(store: &Store, clock: &Arc<Clock>) -> Result<Recovery, OpenEr
 
 /// Reads what can be read, and passes on what cannot.
 pub(super) fn read_some(
-    store: &Store,
+    log: &dyn Contents,
     clock: &Arc<Clock>,
     mut damaged: impl FnMut(OpenError),
 ) -> Result<Recovery, OpenError> {
     let mut recovery = Recovery::default();
     let mut reading = Reading::new(clock);
-    store.scan(|_, _, block| reading.learn(block))?;
-    store.scan(|arn, number, block| {
+    log.read(&mut |_, _, block| reading.learn(block))?;
+    let held = log.read(&mut |arn, number, block| {
         let Ok(arn) = arn.parse::<ChannelArn>() else {
             let what = format_args!("{arn:?} is no channel's ARN");
-            return damaged(OpenError::damaged(store.path(), what));
+            return damaged(log.damaged(&what));
         };
         let channel = recovery.channel(arn, number);
         let arn = channel.arn.as_str();
+        let mut block_damaged = |number: u64, error: &dyn Display| {
+            damaged(log.damaged(&format_args!("block {number} of {arn}: {error}")));
+        };
         if channel.blocks.next != number {
             // They are numbered one after another, and only removed all at once.
-            let missing = channel.blocks.next;
-            damaged(OpenError::block(
-                store.path(),
-                arn,
-                missing,
-                &"it is missing",
-            ));
+            block_damaged(channel.blocks.next, &"it is missing");
         }
         channel.blocks.next = number + 1;
         channel.blocks.bytes += block.len() as u64;
@@ -121,22 +117,15 @@ pub(super) fn read_some(
         let now = clock.now();
         channel.queue.forget(now, DEDUP_MAX_IDS);
         if let Err(error) = decoded {
-            damaged(OpenError::block(store.path(), arn, number, &error));
+            block_damaged(number, &error);
         }
         if let Some(error) = unusable {
-            damaged(OpenError::block(store.path(), arn, number, &error));
+            block_damaged(number, &error);
         }
     })?;
-    let unreadable = |error| OpenError::damaged(store.path(), error);
-    recovery.shelf = store.shelved().map_err(unreadable)?;
-    let mark = |mark| store.mark(mark).map_err(unreadable);
-    recovery.n_floor = mark(Mark::NFloor)?
-        .and_then(|n| u64::try_from(n).ok())
-        .unwrap_or(0);
-    recovery.unclean = mark(Mark::Unclean)?.is_some();
-    recovery.sequence = mark(Mark::Sequence)?
-        .and_then(|n| u64::try_from(n).ok())
-        .unwrap_or(0);
+    recovery.letters = held.letters;
+    recovery.n_floor = held.n_floor;
+    recovery.unclean = held.unclean;
     Ok(recovery)
 }
 

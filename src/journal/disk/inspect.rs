@@ -4,12 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::directory::{self, Directory, OpenError};
+use super::directory::{self, Directory};
 use super::present::{self, Copy, Found};
-use super::recovery::{self, Recovery};
 use super::store::{Durability, Store};
 use super::wal_tail;
 use crate::clock::Clock;
+use crate::journal::OpenError;
+use crate::journal::recovery::{self, Recovery};
 
 /// What a journal holds.
 #[derive(Default)]

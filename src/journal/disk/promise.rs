@@ -18,8 +18,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::directory::OpenError;
 use super::store::Durability;
+use crate::journal::OpenError;
 
 /// The mark's file, beside the generations.
 pub(super) const FILE: &str = "promised";

@@ -4,10 +4,12 @@
 //! dropped, in units of up to 64 MiB. Within a small bound that is too late, so the whole
 //! journal is written anew once what is alive is a small part of it.
 
+use crate::journal::log::Verdict;
+
 /// The present state of the disk, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Space {
-    /// Drained by the journal.
+    /// Taken by the journal.
     pub used: u64,
     /// Of that, what would be written anew.
     pub alive: u64,
@@ -15,15 +17,6 @@ pub(super) struct Space {
     pub anew: u64,
     /// Free on its disk.
     pub free: u64,
-}
-
-/// What to do about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
-    /// Nothing more is accepted: what is left is for the ends of what was.
-    pub full: bool,
-    /// Write the journal anew.
-    pub renew: bool,
 }
 
 /// Most bytes that are set aside.

@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::directory::{self, OpenError};
+use super::directory;
 use super::promise::{self, Promise};
-use super::store::{Durability, Mark, Store};
+use super::store::{Durability, Store};
 use super::wal_tail::{self, End};
+use crate::journal::OpenError;
+use crate::journal::log::Contents as _;
 
 /// What a directory holds.
 pub(super) enum Found {
@@ -111,10 +113,7 @@ fn in_tables(path: &Path, end: &End) -> Result<u64, OpenError> {
     let copy = Copy::of(path)?;
     end.cut(copy.path())?;
     let store = Store::open_copy(copy.path(), path, Durability::Process)?;
-    let number = store
-        .mark(Mark::Sequence)
-        .map_err(|error| OpenError::damaged(path, error))?;
-    Ok(number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    store.sequence()
 }
 
 /// Whether a generation that `current` does not name has anything in it.
@@ -130,9 +129,9 @@ fn holds_something(path: &Path) -> Result<bool, OpenError> {
         return Ok(true);
     };
     let mut blocks = 0;
-    let scanned = store.scan(|_, _, _| blocks += 1);
-    let shelved = store.shelved().map_or(1, |things| things.len());
-    Ok(scanned.is_err() || blocks + shelved > 0 || seen.damage.is_some())
+    let held = store.read(&mut |_, _, _| blocks += 1);
+    let is_empty = held.is_ok_and(|held| blocks == 0 && held.letters.is_empty());
+    Ok(!is_empty || seen.damage.is_some())
 }
 
 /// A copy of a generation in the system's temporary directory, gone when it is dropped.

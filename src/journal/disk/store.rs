@@ -3,11 +3,13 @@
 //! A block's key is its channel's ARN, a zero byte and its number, so that a scan meets the
 //! channels one after another and each one's blocks in their order.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::directory::OpenError;
+use crate::journal::OpenError;
+use crate::journal::log::{Contents, Held};
 
 /// Bytes of changes held in memory before the storage writes them to a table: below its
 /// default of 64 MiB because the process should stay small, and far above what a second
@@ -23,7 +25,7 @@ const CACHED_FILES: usize = 64;
 
 /// What a commit survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Durability {
+pub(in crate::journal) enum Durability {
     /// The death of the process.
     Process,
     /// That of the machine.
@@ -145,13 +147,13 @@ impl Store {
         self.database.persist(PersistMode::SyncAll)
     }
 
-    pub(super) fn mark(&self, mark: Mark) -> Result<Option<i64>> {
+    fn mark(&self, mark: Mark) -> Result<Option<i64>> {
         let value = self.marks.get(mark.key())?;
         Ok(value.and_then(|bytes| bytes.as_ref().try_into().ok().map(i64::from_be_bytes)))
     }
 
     /// Everything on the shelf, by number.
-    pub(super) fn shelved(&self) -> Result<Vec<(u64, Vec<u8>)>> {
+    fn shelved(&self) -> Result<Vec<(u64, Vec<u8>)>> {
         let mut things = Vec::new();
         for guard in self.shelf.iter() {
             let (key, thing) = guard.into_inner()?;
@@ -167,22 +169,38 @@ impl Store {
         Ok(block.map(|block| block.to_vec()))
     }
 
-    /// Every block: its channel's ARN, its number, its bytes. Those of a channel come
-    /// together and in order.
-    pub(super) fn scan(
-        &self,
-        mut each: impl FnMut(&str, u64, &[u8]),
-    ) -> std::result::Result<(), OpenError> {
+    /// The number of the last block that was written.
+    pub(super) fn sequence(&self) -> std::result::Result<u64, OpenError> {
+        self.number(Mark::Sequence)
+    }
+
+    fn number(&self, mark: Mark) -> std::result::Result<u64, OpenError> {
+        let number = self.mark(mark).map_err(|error| self.damaged(&error))?;
+        Ok(number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    }
+}
+
+impl Contents for Store {
+    /// Those of a channel come together.
+    fn read(&self, each: &mut dyn FnMut(&str, u64, &[u8])) -> std::result::Result<Held, OpenError> {
         for guard in self.blocks.iter() {
-            let (key, block) = guard
-                .into_inner()
-                .map_err(|error| OpenError::damaged(&self.path, error))?;
-            let (arn, number) = split(&key).ok_or_else(|| {
-                OpenError::damaged(&self.path, "a block does not say which channel it is of")
-            })?;
+            let (key, block) = guard.into_inner().map_err(|error| self.damaged(&error))?;
+            let (arn, number) = split(&key)
+                .ok_or_else(|| self.damaged(&"a block does not say which channel it is of"))?;
             each(arn, number, &block);
         }
-        Ok(())
+        let unclean = self
+            .mark(Mark::Unclean)
+            .map_err(|error| self.damaged(&error))?;
+        Ok(Held {
+            letters: self.shelved().map_err(|error| self.damaged(&error))?,
+            n_floor: self.number(Mark::NFloor)?,
+            unclean: unclean.is_some(),
+        })
+    }
+
+    fn damaged(&self, what: &dyn Display) -> OpenError {
+        OpenError::damaged(&self.path, what)
     }
 }
 

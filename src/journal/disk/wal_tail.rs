@@ -15,8 +15,8 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
-use super::directory::OpenError;
 use super::store::SEQUENCE;
+use crate::journal::OpenError;
 
 const START: u8 = 1;
 const MAGIC: &[u8; 4] = b"FJL\x03";
@@ -291,7 +291,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::store::{Durability, Store};
+    use crate::journal::disk::store::{Durability, Store};
 
     /// A log of the storage's own making, cut off after its last batch: three batches, and
     /// where they end.
