@@ -299,7 +299,7 @@ impl engine::Queues for Queues {
         }))
     }
 
-    fn take(&mut self, now: Time, channel: ChannelId) -> Option<(PayloadId, Parcel)> {
+    fn take(&mut self, now: Time, channel: ChannelId, _: u32) -> Option<(PayloadId, Parcel)> {
         let channel = self.channels.get(&channel)?;
         let (taken, ticket) = channel.change(&self.shared, |state| {
             let payload = state.queue.take(now)?;

@@ -29,7 +29,7 @@ impl Queues for Always {
         })
     }
 
-    fn take(&mut self, _: Time, _: ChannelId) -> Option<(PayloadId, ())> {
+    fn take(&mut self, _: Time, _: ChannelId, _: u32) -> Option<(PayloadId, ())> {
         Some((self.0.id, ()))
     }
 

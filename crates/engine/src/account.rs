@@ -6,6 +6,20 @@
 //! the calls themselves. They tell what happened ([`Account::woken`], [`Account::finished`],
 //! [`Account::gave_up`], [`Account::late`]), and then call [`Account::step`] until it waits.
 //!
+//! A call counts against the API's limits as long as it may still be handled, also when this
+//! process has ended. So the embedder keeps on record how many calls of each channel are open,
+//! and the next process is told of them. Four rules:
+//!
+//! 1. [`Queues::take`] is given the number with the call included. It is recorded before the call
+//!    leaves, with the payload or, for a retry, alone. A call whose record fails does not leave.
+//! 2. [`Queues::look`] and [`Queues::settle`] are given the number in [`View::open`]. Where it is
+//!    less than the recorded one it is recorded, sooner or later. It is never guessed from what
+//!    became of the payload, which may end while its call is on its way.
+//! 3. Whoever goes on after an unclean end says so with [`Account::inherit`], and records what it
+//!    inherits again, as any other number.
+//! 4. Whoever ends in order hands over [`Account::leases`], and the next one goes on with
+//!    [`Account::take_over`].
+//!
 //! It must never read a clock, and never forget a channel whose tokens or state still count:
 //! only [`Account::forget`] does, and it says no.
 
@@ -21,7 +35,7 @@ use std::hash::BuildHasherDefault;
 use crate::call::{CallId, ChannelId, Demand, Outcome};
 use crate::policy::AccountPolicy;
 use crate::queue::{PayloadId, Settled};
-use crate::scheduler::{AccountOutlook, AccountStatus, ChannelStatus, Next, Scheduler};
+use crate::scheduler::{AccountOutlook, AccountStatus, ChannelStatus, LeaseLeft, Next, Scheduler};
 use crate::time::Time;
 
 pub use view::{Look, View};
@@ -41,14 +55,20 @@ pub trait Queues {
     fn look(&mut self, channel: ChannelId, view: &View) -> Option<Look>;
 
     /// Takes a payload from the channel's queue, as [`crate::Queue::take`] does. `None`: there
-    /// is nothing to send after all.
-    fn take(&mut self, now: Time, channel: ChannelId) -> Option<(PayloadId, Self::Parcel)>;
+    /// is nothing to send after all. `open`: the calls of the channel that may still be handled,
+    /// this one included. That is on record before the call leaves.
+    fn take(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        open: u32,
+    ) -> Option<(PayloadId, Self::Parcel)>;
 
     /// Calls [`View::settle`] with the queue of the call's channel.
     fn settle(&mut self, call: Call, view: &View, outcome: Outcome) -> Settled;
 
-    /// The channel has nothing to send and nothing to wait for: the driver does not ask for it
-    /// again before it is woken or a call of it ends.
+    /// The channel has nothing to send and nothing to wait for, and no call of it is open: the
+    /// driver does not ask for it again before it is woken or a call of it ends.
     fn rest(&mut self, channel: ChannelId);
 }
 
@@ -87,7 +107,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// An account that counts all its tokens as out until `hold_until` ([`Time::ZERO`]: none).
+    /// An account that counts all its tokens as out until `hold_until`: for a past of which no
+    /// records tell. [`Time::ZERO`]: there was none, or [`Account::inherit`] tells.
     /// `payload_max` is in bytes.
     #[must_use]
     pub fn new(policy: AccountPolicy, hold_until: Time, payload_max: usize) -> Self {
@@ -98,6 +119,40 @@ impl Account {
             payload_max,
             payload_max_learned: usize::MAX,
         }
+    }
+
+    /// A predecessor ended uncleanly, and its records say how many calls of its channels may still
+    /// be handled. `heard` is when this process learnt that none of its calls leaves any more: its
+    /// own start, or the answer to its take; nothing earlier will do.
+    ///
+    /// All tokens are out until `heard` + 1 s + grace, also without an open call. Those of open
+    /// calls, of the channel and of the account, are out until `heard` + `abandon` + 1 s + grace.
+    pub fn inherit(&mut self, heard: Time, open: impl IntoIterator<Item = (ChannelId, u32)>) {
+        self.scheduler.hold_after(heard);
+        for (channel, open) in open {
+            self.scheduler.inherit(heard, channel, open);
+        }
+    }
+
+    /// A predecessor ended in order and handed its leases over; nothing else is withheld.
+    /// `heard` is when this process learnt of it.
+    pub fn take_over(&mut self, heard: Time, leases: impl IntoIterator<Item = LeaseLeft>) {
+        for lease in leases {
+            self.scheduler.take_over(heard, lease);
+        }
+    }
+
+    /// What a successor takes over, when all calls were answered or given up. One in flight counts
+    /// as given up now.
+    #[must_use]
+    pub fn leases(&self, now: Time) -> Vec<LeaseLeft> {
+        self.scheduler.leases(now)
+    }
+
+    /// The calls of a channel that may still be handled: in flight, given up, or inherited.
+    #[must_use]
+    pub fn open(&self, now: Time, channel: ChannelId) -> u32 {
+        self.scheduler.open(now, channel)
     }
 
     /// The channel's queue has something new to say.
@@ -132,8 +187,8 @@ impl Account {
         self.settle(now, call, Outcome::Unknown, queues)
     }
 
-    /// A call that had timed out was answered after all. Only a delivery changes what becomes of
-    /// its payload.
+    /// A call that had timed out ended after all. Only a delivery changes what becomes of its
+    /// payload. A connection that broke says nothing: the call may still be handled.
     pub fn late<Q: Queues>(
         &mut self,
         now: Time,
@@ -141,21 +196,31 @@ impl Account {
         outcome: Outcome,
         queues: &mut Q,
     ) -> Option<Settled> {
-        self.scheduler.late(now, call.id);
-        (outcome == Outcome::Delivered).then(|| self.settle(now, call, outcome, queues))
+        if outcome != Outcome::Unknown {
+            self.scheduler.late(now, call.id);
+        }
+        if outcome == Outcome::Delivered {
+            return Some(self.settle(now, call, outcome, queues));
+        }
+        self.look(now, call.channel, queues);
+        None
     }
 
     /// Does one thing that is due: the next call, or nothing until a moment to come. Tell all
     /// that happened first, and step until it waits.
     pub fn step<Q: Queues>(&mut self, now: Time, queues: &mut Q) -> Step<Q::Parcel> {
+        for channel in self.scheduler.take_fallen(now) {
+            self.look(now, channel, queues);
+        }
         self.run_timers(now, queues);
         loop {
             let channel = match self.scheduler.poll(now) {
                 Next::Send(channel) => channel,
-                Next::Wait(until) => return Step::Wait(until.min(self.next_timer())),
+                Next::Wait(until) => return Step::Wait(until.min(self.next_change())),
             };
             let taken = if self.busy.contains_key(&channel) {
-                queues.take(now, channel)
+                let open = self.scheduler.open(now, channel).saturating_add(1);
+                queues.take(now, channel, open)
             } else {
                 None
             };
@@ -289,6 +354,7 @@ impl Account {
             now,
             channel: self.scheduler.channel_outlook(now, channel),
             account: self.scheduler.account_outlook(),
+            open: self.scheduler.open(now, channel),
             payload_max: self.payload_max(),
         }
     }
@@ -299,7 +365,7 @@ impl Account {
         let Look { demand, timer } = queues.look(channel, &view).unwrap_or_default();
         self.scheduler.update(now, channel, demand);
         self.keep(channel, demand, timer);
-        if demand.is_none() && timer.is_none() {
+        if demand.is_none() && timer.is_none() && view.open == 0 {
             queues.rest(channel);
         }
     }
@@ -323,9 +389,11 @@ impl Account {
         }
     }
 
-    fn next_timer(&self) -> Time {
-        let next = self.timers.peek();
-        next.map_or(Time::NEVER, |Reverse((at, _))| *at)
+    /// When a queue changes by itself, or a call ceases to be open.
+    fn next_change(&self) -> Time {
+        let timer = self.timers.peek();
+        let timer = timer.map_or(Time::NEVER, |Reverse((at, _))| *at);
+        timer.min(self.scheduler.next_fall())
     }
 
     fn run_timers<Q: Queues>(&mut self, now: Time, queues: &mut Q) {

@@ -35,5 +35,5 @@ pub use queue::{
     Fate, Ledger, Listed, NoRank, Outline, Page, Payload, PayloadId, Queue, QueuedEvent, Rank,
     Rebuild, Refusal, Replaced, Scheduled, Settled, Spot, Unusable,
 };
-pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus};
+pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus, LeaseLeft};
 pub use time::{Span, Time, Wall};

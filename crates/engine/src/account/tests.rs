@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod succession;
+
 use super::{Account, Call, Look, Queues, Step, View};
 use crate::call::{ChannelCondition, ChannelId, Outcome, Rejection, ThrottleScope};
 use crate::event::{Data, Event};
-use crate::policy::{AccountPolicy, ChannelPolicy};
+use crate::policy::{AccountPolicy, ChannelPolicy, OnUnknown};
 use crate::queue::{Payload, PayloadId, Queue, Settled};
 use crate::time::{Span, Time};
 
@@ -17,31 +19,43 @@ fn at(ms: u64) -> Time {
 }
 
 #[derive(Default)]
-struct Known(HashMap<ChannelId, Queue>);
+struct Known {
+    all: HashMap<ChannelId, Queue>,
+    /// The open calls, as the driver had them recorded.
+    records: HashMap<ChannelId, u32>,
+    rested: bool,
+}
 
 impl Queues for Known {
     type Parcel = Payload;
 
     fn look(&mut self, channel: ChannelId, view: &View) -> Option<Look> {
-        self.0.get_mut(&channel).map(|queue| view.look(queue))
+        self.records.insert(channel, view.open);
+        self.rested = false;
+        self.all.get_mut(&channel).map(|queue| view.look(queue))
     }
 
-    fn take(&mut self, now: Time, channel: ChannelId) -> Option<(PayloadId, Payload)> {
-        let payload = self.0.get_mut(&channel)?.take(now)?;
+    fn take(&mut self, now: Time, channel: ChannelId, open: u32) -> Option<(PayloadId, Payload)> {
+        let payload = self.all.get_mut(&channel)?.take(now)?;
+        self.records.insert(channel, open);
         Some((payload.id, payload))
     }
 
     fn settle(&mut self, call: Call, view: &View, outcome: Outcome) -> Settled {
-        let queue = self.0.get_mut(&call.channel).expect("a queue");
+        self.records.insert(call.channel, view.open);
+        let queue = self.all.get_mut(&call.channel).expect("a queue");
         view.settle(queue, call.payload, outcome)
     }
 
-    fn rest(&mut self, _: ChannelId) {}
+    fn rest(&mut self, _: ChannelId) {
+        self.rested = true;
+    }
 }
 
 struct World {
     account: Account,
     queues: Known,
+    on_unknown: OnUnknown,
 }
 
 impl World {
@@ -49,13 +63,19 @@ impl World {
         Self {
             account: Account::new(AccountPolicy::default(), Time::ZERO, 1024),
             queues: Known::default(),
+            on_unknown: OnUnknown::Retry,
         }
     }
 
     fn offer(&mut self, ms: u64, channel: ChannelId) {
-        let queue = self.queues.0.entry(channel).or_insert_with(|| {
+        let queue = self.queues.all.entry(channel).or_insert_with(|| {
             let interval = Span::from_millis(210);
-            Queue::new(Arc::new(ChannelPolicy::default()), 1024, 1, interval)
+            let policy = ChannelPolicy {
+                // An unanswered call ends its payload, so that nothing of it goes again.
+                on_unknown: self.on_unknown,
+                ..ChannelPolicy::default()
+            };
+            Queue::new(Arc::new(policy), 1024, 1, interval)
         });
         let event = Event::new(Data::Json("1".into()));
         queue.accept(at(ms), event).expect("accepted");
@@ -92,7 +112,7 @@ impl World {
 fn check(outcome: Outcome, ms: u64) {
     let mut world = World::new();
     world.call(0, A, outcome);
-    let queue = world.queues.0.get_mut(&A).expect("a queue");
+    let queue = world.queues.all.get_mut(&A).expect("a queue");
     queue.purge(at(0), None, None);
     if !queue.is_empty() {
         // A payload that is to go again expires instead.
@@ -123,7 +143,7 @@ fn a_channel_that_comes_again_makes_no_call_too_many() {
     let mut calls = Vec::new();
     // As many events as can be, and the registry wants the room all the time.
     for ms in 0..5000 {
-        if world.queues.0.get(&A).is_none_or(Queue::is_empty) {
+        if world.queues.all.get(&A).is_none_or(Queue::is_empty) {
             world.offer(ms, A);
         }
         for call in world.calls(ms) {
@@ -133,7 +153,7 @@ fn a_channel_that_comes_again_makes_no_call_too_many() {
                 .finished(at(ms), call, Outcome::Delivered, 0, &mut world.queues);
         }
         if world.forgets(ms, A) {
-            world.queues.0.remove(&A);
+            world.queues.all.remove(&A);
         }
     }
     for five in calls.windows(6) {
@@ -161,7 +181,7 @@ fn a_pause_and_what_is_queued_are_never_forgotten() {
 fn a_throttle_counts_until_it_has_recovered() {
     let mut world = World::new();
     world.call(0, A, Outcome::Throttled(ThrottleScope::Channel));
-    world.queues.0.remove(&A);
+    world.queues.all.remove(&A);
     world.account.woken(at(0), A, &mut world.queues);
     assert!(!world.forgets(4999, A));
     assert!(world.forgets(5000, A));
@@ -174,7 +194,7 @@ fn states_of_many_channels_take_no_memory_once_they_are_forgotten() {
     for channel in (0..2000).map(ChannelId) {
         ms += 10;
         world.call(ms, channel, Outcome::Rejected(Rejection::NoSuchChannel));
-        world.queues.0.remove(&channel);
+        world.queues.all.remove(&channel);
     }
     assert!(!world.forgets(ms, ChannelId(1999)), "its call was just now");
     for channel in (0..2000).map(ChannelId) {
@@ -190,7 +210,7 @@ fn a_channel_that_was_idle_goes_by_the_present_pace() {
     for channel in (0..400).rev().map(ChannelId) {
         world.offer(0, channel);
     }
-    let queue = world.queues.0.get(&A).expect("a queue");
+    let queue = world.queues.all.get(&A).expect("a queue");
     let crowded = queue.link().interval;
     assert!(crowded >= Span::from_millis(2000), "{crowded:?}");
     let known = world.account.view(at(0), A).channel;

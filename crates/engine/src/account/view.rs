@@ -15,6 +15,9 @@ pub struct View {
     pub channel: ChannelOutlook,
     /// The account.
     pub account: AccountOutlook,
+    /// The calls of the channel that may still be handled: where the record says more, this is
+    /// to be recorded.
+    pub open: u32,
     /// Most bytes of a payload.
     pub payload_max: usize,
 }

@@ -11,6 +11,9 @@
 //! first. A connection that broke after the request was sent is the same case without a
 //! late response. A connection that was never made frees its token at once.
 //!
+//! A lease is *open* while its call may still be handled: until an answer shows that it was, and
+//! without one until the lease ends. A process that comes after this one asks for no more.
+//!
 //! The limit is not kept here: it may shrink while tokens are out, and those still count.
 //! This file must never hand a token back on the strength of the send's time, and never
 //! knows why a call ended.
@@ -41,6 +44,18 @@ pub(super) struct Lease {
     pub(super) health: Health,
     /// When its token comes back; `NEVER` while the call is in flight and nobody can say.
     returns: Time,
+    call_is: Standing,
+}
+
+/// What the server may still do with a lease's call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It may still handle it.
+    Open,
+    /// The same, and the call is one of a predecessor.
+    Inherited,
+    /// It has handled it: an answer came.
+    Handled,
 }
 
 impl Lease {
@@ -52,12 +67,36 @@ impl Lease {
             sent,
             health,
             returns: Time::NEVER,
+            call_is: Standing::Open,
+        }
+    }
+
+    /// A lease that a predecessor left, heard of at `sent`: its token comes back at `returns`.
+    pub(super) const fn inherited(self, returns: Time, open: bool) -> Self {
+        Self {
+            returns,
+            call_is: if open {
+                Standing::Inherited
+            } else {
+                Standing::Handled
+            },
+            ..self
         }
     }
 
     /// Whether the call is in flight: neither answered nor given up.
     pub(super) fn is_in_flight(&self) -> bool {
         self.returns == Time::NEVER
+    }
+
+    /// When its token comes back; `NEVER` while the call is in flight.
+    pub(super) const fn returns(&self) -> Time {
+        self.returns
+    }
+
+    /// Whether the call may still be handled, as long as the lease has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.call_is != Standing::Handled
     }
 
     fn is_out(&self, now: Time) -> bool {
@@ -74,6 +113,8 @@ pub(super) struct Bucket {
     leases: Vec<Lease>,
     /// Not before this moment does a lease end: most purges need not look.
     next_end: Time,
+    /// Not before this moment does a lease end while it is open.
+    next_lapse: Time,
 }
 
 impl Default for Bucket {
@@ -81,6 +122,7 @@ impl Default for Bucket {
         Self {
             leases: Vec::new(),
             next_end: Time::NEVER,
+            next_lapse: Time::NEVER,
         }
     }
 }
@@ -90,6 +132,7 @@ impl Bucket {
     /// sent counts in any case.
     pub(super) fn take(&mut self, lease: Lease) {
         self.leases.push(lease);
+        self.ends(lease);
     }
 
     /// Forgets the leases that have ended.
@@ -97,16 +140,53 @@ impl Bucket {
         if self.next_end <= now {
             // The order of the leases means nothing, and moving one is cheaper than all.
             let mut index = 0;
-            self.next_end = Time::NEVER;
-            while let Some(lease) = self.leases.get(index) {
+            (self.next_end, self.next_lapse) = (Time::NEVER, Time::NEVER);
+            while let Some(lease) = self.leases.get(index).copied() {
                 if lease.is_out(now) {
-                    self.next_end = self.next_end.min(lease.returns);
+                    self.ends(lease);
                     index += 1;
                 } else {
                     self.leases.swap_remove(index);
                 }
             }
         }
+    }
+
+    /// The channels of leases that end by now while they are open, once for each lease: no
+    /// answer came. Asked before they are forgotten.
+    pub(super) fn lapsed(&self, now: Time) -> impl Iterator<Item = ChannelId> {
+        let all: &[Lease] = if self.next_lapse <= now {
+            &self.leases
+        } else {
+            &[]
+        };
+        let lapsed = all
+            .iter()
+            .filter(move |lease| lease.is_open() && !lease.is_out(now));
+        lapsed.map(|lease| lease.channel)
+    }
+
+    /// Not before this moment does a lease end while it is open; `NEVER`: none that has an end.
+    pub(super) const fn next_lapse(&self) -> Time {
+        self.next_lapse
+    }
+
+    /// The calls that may still be handled.
+    pub(super) fn open(&self, now: Time) -> usize {
+        let out = self.leases.iter().filter(|lease| lease.is_out(now));
+        out.filter(|lease| lease.is_open()).count()
+    }
+
+    /// Those of them that a predecessor made.
+    pub(super) fn inherited(&self, now: Time) -> usize {
+        let out = self.leases.iter().filter(|lease| lease.is_out(now));
+        out.filter(|lease| lease.call_is == Standing::Inherited)
+            .count()
+    }
+
+    /// The leases that have not ended.
+    pub(super) fn leases(&self, now: Time) -> impl Iterator<Item = &Lease> {
+        self.leases.iter().filter(move |lease| lease.is_out(now))
     }
 
     /// The tokens out, if ended leases have just been forgotten.
@@ -142,12 +222,31 @@ impl Bucket {
         self.leases.iter().rfind(|lease| lease.call == call)
     }
 
-    /// The call was answered, or will not be: its token comes back at `at`. A lease that
-    /// has an end already keeps the earlier one: each of the two alone is proof enough.
-    pub(super) fn end_at(&mut self, call: CallId, at: Time) {
-        if let Some(lease) = self.leases.iter_mut().rfind(|lease| lease.call == call) {
+    /// The call was answered: its token comes back at `at`. A lease that has an end already
+    /// keeps the earlier one: each of the two alone is proof enough.
+    pub(super) fn answered(&mut self, call: CallId, at: Time) {
+        self.end_at(call, at, Standing::Handled);
+    }
+
+    /// The call was given up: its token comes back at `at`, and until then it is open.
+    pub(super) fn given_up(&mut self, call: CallId, at: Time) {
+        self.end_at(call, at, Standing::Open);
+    }
+
+    fn end_at(&mut self, call: CallId, at: Time, call_is: Standing) {
+        let young = self.leases.iter_mut().rfind(|lease| lease.call == call);
+        if let Some(lease) = young {
             lease.returns = lease.returns.min(at);
-            self.next_end = self.next_end.min(at);
+            lease.call_is = call_is;
+            let lease = *lease;
+            self.ends(lease);
+        }
+    }
+
+    fn ends(&mut self, lease: Lease) {
+        self.next_end = self.next_end.min(lease.returns);
+        if lease.is_open() {
+            self.next_lapse = self.next_lapse.min(lease.returns);
         }
     }
 

@@ -8,6 +8,7 @@
 //! The rooms, from the promise outwards:
 //!
 //! - `bucket`: leased tokens: what keeps the promise.
+//! - `succession`: the leases of a predecessor, and what a successor must know of ours.
 //! - `pacing`: when a partial payload goes while tokens are free.
 //! - `steady`: one call per interval (governor), for `steady` pacing and after throttles.
 //! - `throttle`: the rate of a scope after the API said "too often".
@@ -34,6 +35,7 @@ mod ready;
 mod report;
 mod signs;
 mod steady;
+mod succession;
 mod throttle;
 mod timing;
 
@@ -58,6 +60,7 @@ use crate::time::Time;
 
 pub use outlook::{AccountOutlook, ChannelOutlook};
 pub use report::{AccountStatus, ChannelStatus};
+pub use succession::LeaseLeft;
 
 /// What the runtime does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +92,8 @@ pub(crate) struct Scheduler {
     turns: Turns,
     account: Bucket,
     in_flight: u32,
+    /// Channels of which fewer calls are open than was last told: leases lapsed.
+    fallen: Vec<ChannelId>,
     throttle: Option<Throttle>,
     unnamed: Unnamed,
     circuit: Circuit,
@@ -100,7 +105,7 @@ pub(crate) struct Scheduler {
 
 impl Scheduler {
     /// A scheduler that counts all tokens as out until `hold_until`: the restart hold after
-    /// an unclean end, [`Time::ZERO`] for none.
+    /// an unclean end of which no records tell, [`Time::ZERO`] for none.
     #[must_use]
     pub(crate) fn new(policy: AccountPolicy, hold_until: Time) -> Self {
         Self {
@@ -112,6 +117,7 @@ impl Scheduler {
             agenda: Placement::default(),
             account: Bucket::default(),
             in_flight: 0,
+            fallen: Vec::new(),
             throttle: None,
             unnamed: Unnamed::default(),
             circuit: Circuit::default(),
@@ -252,8 +258,7 @@ impl Scheduler {
     /// must not begin after the send.
     pub(crate) fn sent(&mut self, now: Time, channel: ChannelId) -> CallId {
         self.advance(now);
-        let call = CallId(self.next_call);
-        self.next_call += 1;
+        let call = self.new_call();
         let state = self.channels.entry(channel).or_default();
         let lease = Lease::new(call, channel, now, state.condition.health);
         state.bucket.take(lease);
@@ -267,6 +272,12 @@ impl Scheduler {
             throttle.call(now, self.rules.account_interval());
         }
         self.settle(now, channel);
+        call
+    }
+
+    const fn new_call(&mut self) -> CallId {
+        let call = CallId(self.next_call);
+        self.next_call += 1;
         call
     }
 
@@ -314,6 +325,7 @@ impl Scheduler {
     /// What time alone has changed, in the order in which it did.
     fn advance(&mut self, now: Time) {
         self.seen = self.seen.max(now);
+        self.fallen.extend(self.account.lapsed(now));
         self.account.purge(now);
         while let Some(channel) = self.agenda.due(now) {
             self.settle(now, channel);

@@ -51,9 +51,9 @@ impl Scheduler {
             return;
         }
         let returns = now + self.rules.window();
-        self.account.end_at(call, returns);
+        self.account.answered(call, returns);
         if let Some(state) = self.channels.get_mut(&lease.channel) {
-            state.bucket.end_at(call, returns);
+            state.bucket.answered(call, returns);
             self.settle(now, lease.channel);
         }
     }
@@ -74,8 +74,13 @@ impl Scheduler {
                 #[cfg(test)]
                 (Stamp::Send, _) => lease.sent,
             };
-            self.account.end_at(call, handled_by + window);
-            state.bucket.end_at(call, handled_by + window);
+            for bucket in [&mut self.account, &mut state.bucket] {
+                if outcome == Outcome::Unknown {
+                    bucket.given_up(call, handled_by + window);
+                } else {
+                    bucket.answered(call, handled_by + window);
+                }
+            }
         }
         self.in_flight = self.in_flight.saturating_sub(1);
         state.in_flight = state.in_flight.saturating_sub(1);

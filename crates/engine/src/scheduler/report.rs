@@ -32,6 +32,8 @@ pub struct AccountStatus {
     pub tokens_limit: u32,
     /// Calls neither answered nor given up.
     pub in_flight: u32,
+    /// Calls of a predecessor that may still be handled: so many tokens are withheld for them.
+    pub inherited: u32,
     /// Nothing gets through to the API: only probes are sent.
     pub circuit_open: bool,
     /// How often the circuit has opened so far.
@@ -72,6 +74,7 @@ impl Scheduler {
             tokens_available: self.available(now, limit, self.account.out(now)),
             tokens_limit: count(limit),
             in_flight: self.in_flight,
+            inherited: count(self.account.inherited(now)),
             circuit_open: self.circuit.is_open(),
             circuit_opened: self.circuit.opened(),
             ready: self.agenda.ready.len(),
@@ -98,6 +101,6 @@ impl Scheduler {
     }
 }
 
-fn count(tokens: usize) -> u32 {
+pub(super) fn count(tokens: usize) -> u32 {
     u32::try_from(tokens).unwrap_or(u32::MAX)
 }

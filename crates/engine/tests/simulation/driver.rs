@@ -134,7 +134,7 @@ impl Queues for Known {
         Some(look)
     }
 
-    fn take(&mut self, now: Time, channel: ChannelId) -> Option<(PayloadId, Payload)> {
+    fn take(&mut self, now: Time, channel: ChannelId, _: u32) -> Option<(PayloadId, Payload)> {
         let index = self.by_id[&channel];
         let taken = self.with(index, |channel| {
             assert!(!channel.paused, "channel {index} is paused");

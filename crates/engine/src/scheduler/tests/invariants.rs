@@ -5,7 +5,7 @@
 
 use super::super::bucket::Stamp;
 use super::network::{Network, Random};
-use super::world::{Load, Report, Setup, World};
+use super::world::{Load, Records, Report, Setup, World};
 use crate::policy::{AccountPolicy, Pacing};
 use crate::time::{Span, Time};
 
@@ -54,15 +54,19 @@ fn saturated(seed: u64, channels: usize, network: Network) -> Setup {
         network,
         loads: vec![Load::Saturated; channels],
         seconds: 60,
+        dies: 0,
+        records: Records::Right,
     }
 }
 
 /// Invariants 1 and 2, on any network within the assumption: jitter, heavy tails, lost
 /// requests and replies, broken and refused connections, errors of all kinds, an unlike
-/// clock; with any policy and any load.
+/// clock; with any policy and any load; of one process, or of many that go on one after the
+/// other by the records of open calls.
 #[test]
 fn no_second_on_the_servers_clock_holds_too_many_calls() {
     let (mut calls, mut channel_seconds, mut fullest) = (0, 0, (0, 0));
+    let (mut deaths, mut open) = (0, 0);
     for seed in seeds(40) {
         let mut random = Random(seed);
         let policy = any_policy(&mut random);
@@ -74,6 +78,8 @@ fn no_second_on_the_servers_clock_holds_too_many_calls() {
             stamp: Stamp::Response,
             loads: (0..channels).map(|_| any_load(&mut random)).collect(),
             seconds: 60,
+            dies: [0, 0, 1_000_000, 5_000_000][usize::try_from(random.within(0, 3)).unwrap()],
+            records: Records::Right,
             policy: policy.clone(),
         };
         let (report, _) = World::new(setup.clone()).run();
@@ -83,6 +89,7 @@ fn no_second_on_the_servers_clock_holds_too_many_calls() {
             "{report:?} {setup:?}"
         );
         assert!(report.calls > 0, "{report:?} {setup:?}");
+        (deaths, open) = (deaths + report.deaths, open + report.open);
         calls += report.calls;
         channel_seconds += channels * 60;
         if (policy.channel_tps, policy.account_tps) == (5, 155) {
@@ -91,7 +98,7 @@ fn no_second_on_the_servers_clock_holds_too_many_calls() {
         }
     }
     println!(
-        "{calls} calls, {} channel-hours; fullest second {fullest:?}",
+        "{calls} calls, {} channel-hours, {deaths} deaths with {open} open calls; fullest second {fullest:?}",
         channel_seconds / 3600
     );
     assert_eq!(
@@ -139,6 +146,46 @@ fn a_bucket_that_stamps_at_the_send_is_caught() {
                 "seed {seed}: {right:?}"
             );
         }
+    }
+}
+
+/// The mutations: a process that is not told of the calls which the one before left open, and
+/// one that is told only of those which that one made itself.
+#[test]
+fn a_process_that_does_not_inherit_open_calls_is_caught() {
+    let network = Network {
+        reply_lost: 150,
+        tail: 50,
+        timeout: 500_000,
+        ..Network::CALM
+    };
+    for (records, dies) in [
+        (Records::Lost, 5_000_000),
+        (Records::NotPassedOn, 1_000_000),
+    ] {
+        let mut over = 0;
+        for seed in seeds(5) {
+            let run = |records| {
+                let setup = saturated(seed, 30, network);
+                World::new(Setup {
+                    records,
+                    dies,
+                    ..setup
+                })
+                .run()
+                .0
+            };
+            let right = run(Records::Right);
+            assert_eq!(
+                (right.channel_over, right.account_over),
+                (0, 0),
+                "seed {seed}: {right:?}"
+            );
+            let wrong = run(records);
+            over += wrong.channel_over + wrong.account_over;
+        }
+        println!("{records:?}: {over} calls over");
+        assert!(over > 0, "{records:?}");
     }
 }
 

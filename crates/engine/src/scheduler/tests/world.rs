@@ -38,6 +38,15 @@ struct Stub {
     last_answer: Time,
     starved_until: Time,
     tokens: Tokens,
+    /// Calls that may still be handled, with the ends of their leases.
+    open: BTreeMap<CallId, Time>,
+}
+
+impl Stub {
+    fn open(&mut self, now: Time) -> usize {
+        self.open.retain(|_, end| *end > now);
+        self.open.len()
+    }
 }
 
 /// The tokens as the promise has it: when each comes back, none while in flight; and when
@@ -100,6 +109,18 @@ enum Event {
     Answer(CallId, u8),
     GiveUp(CallId),
     Late(ChannelId, CallId),
+    Die,
+}
+
+/// What a process that goes on after another one is told of its open calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Records {
+    /// All of them.
+    Right,
+    /// Nothing: the mutation.
+    Lost,
+    /// Those of the process before, but not those which that one inherited: the mutation.
+    NotPassedOn,
 }
 
 /// Outcomes by number, so that events can be ordered.
@@ -124,6 +145,9 @@ pub(super) struct Setup {
     pub(super) network: Network,
     pub(super) loads: Vec<Load>,
     pub(super) seconds: u64,
+    /// The process dies so often, in µs on average, and another goes on at once; 0: never.
+    pub(super) dies: u64,
+    pub(super) records: Records,
 }
 
 /// What came of it.
@@ -143,6 +167,9 @@ pub(super) struct Report {
     /// The longest wait of a ready channel, in thousandths of its bound.
     pub(super) wait_per_mille: u64,
     pub(super) deepest: usize,
+    /// How often the process died, and the calls that were open then.
+    pub(super) deaths: usize,
+    pub(super) open: usize,
 }
 
 pub(super) struct World {
@@ -159,6 +186,8 @@ pub(super) struct World {
     account_windows: Windows,
     arrivals_seen: u64,
     waiting: BTreeMap<ChannelId, (u64, Time, usize)>,
+    /// After a death: no token is at home before.
+    held_until: Time,
     report: Report,
 }
 
@@ -180,6 +209,7 @@ impl World {
             account_windows: Windows::default(),
             arrivals_seen: 0,
             waiting: BTreeMap::new(),
+            held_until: Time::ZERO,
             report: Report::default(),
             setup,
         };
@@ -193,6 +223,7 @@ impl World {
                 }
             }
         }
+        world.schedule_death();
         world
     }
 
@@ -282,6 +313,7 @@ impl World {
         stub.calls.push(now);
         stub.in_flight += 1;
         stub.tokens.0.insert(call, None);
+        stub.open.insert(call, Time::NEVER);
         self.tokens.0.insert(call, None);
         self.report.calls += 1;
         self.report.deepest = self.report.deepest.max(self.tokens.0.len());
@@ -369,11 +401,13 @@ impl World {
                 self.scheduler.gave_up(now, call, random);
                 self.ended(call, Outcome::Unknown, abandoned);
             }
+            Event::Die => self.die(),
             Event::Late(channel, call) => {
                 self.scheduler.late(now, call);
                 self.tokens.end(call, now + window);
                 let stub = &mut self.stubs[channel.0 as usize];
                 stub.tokens.end(call, now + window);
+                stub.open.remove(&call);
                 stub.starved_until = stub.starved_until.min(now + window);
             }
         }
@@ -384,6 +418,11 @@ impl World {
         self.tokens.end(call, returns);
         let stub = &mut self.stubs[channel.0 as usize];
         stub.tokens.end(call, returns);
+        if outcome == Outcome::Unknown {
+            stub.open.insert(call, returns);
+        } else {
+            stub.open.remove(&call);
+        }
         stub.in_flight -= 1;
         stub.last_answer = self.now;
         if stub.tokens.out(self.now) >= self.setup.policy.channel_tps as usize {
@@ -397,6 +436,64 @@ impl World {
             stub.again.push_back(*oldest);
         }
         self.update(channel);
+    }
+
+    /// The process dies, and another one goes on at once: the worst moment for the windows.
+    fn die(&mut self) {
+        let (now, policy) = (self.now, self.setup.policy.clone());
+        let window = Span::SECOND + policy.grace;
+        // What nobody awaits any more is handled within `abandon`, and heard of by nobody.
+        let latest = now + policy.abandon;
+        for Reverse((at, sequence, event)) in std::mem::take(&mut self.events) {
+            match event {
+                Event::Handled(_) => self.events.push(Reverse((at.min(latest), sequence, event))),
+                Event::Arrival(_) => self.events.push(Reverse((at, sequence, event))),
+                _ => {}
+            }
+        }
+        for (_, (channel, payload)) in std::mem::take(&mut self.calls) {
+            let stub = &mut self.stubs[channel.0 as usize];
+            stub.again.extend(payload.first());
+        }
+        let returns = latest + window;
+        self.scheduler = Scheduler::new(policy, Time::ZERO);
+        self.scheduler.hold_after(now);
+        self.held_until = now + window;
+        self.waiting.clear();
+        self.arrivals_seen = 0;
+        self.tokens.0.clear();
+        let mut inherited = (0..).map(|id| CallId(u64::MAX - id));
+        for index in 0..self.stubs.len() {
+            let stub = &mut self.stubs[index];
+            let known = stub.open(now);
+            let own = stub.open.range(..CallId(u64::MAX / 2)).count();
+            let told = match self.setup.records {
+                Records::Right => known,
+                Records::Lost => 0,
+                Records::NotPassedOn => own,
+            };
+            self.report.open += known;
+            stub.in_flight = 0;
+            stub.tokens.0.clear();
+            stub.open.clear();
+            for call in inherited.by_ref().take(known) {
+                stub.open.insert(call, returns);
+                stub.tokens.0.insert(call, Some(returns));
+                self.tokens.0.insert(call, Some(returns));
+            }
+            let told = u32::try_from(told).unwrap();
+            self.scheduler.inherit(now, id(index), told);
+            self.update(id(index));
+        }
+        self.report.deaths += 1;
+        self.schedule_death();
+    }
+
+    fn schedule_death(&mut self) {
+        if self.setup.dies > 0 {
+            let after = self.random.within(0, 2 * self.setup.dies);
+            self.schedule(after, Event::Die);
+        }
     }
 
     fn update(&mut self, channel: ChannelId) {
@@ -425,7 +522,10 @@ impl World {
     fn check_books(&mut self, channel: ChannelId) {
         let (now, seed) = (self.now, self.setup.seed);
         let stub = &mut self.stubs[channel.0 as usize];
-        if self.setup.stamp == Stamp::Response {
+        if self.setup.stamp == Stamp::Response && self.setup.records == Records::Right {
+            assert!(now >= self.held_until, "a call at {now}; seed {seed}");
+            let (open, said) = (stub.open(now), self.scheduler.open(now, channel));
+            assert_eq!(open, said as usize, "open calls at {now}; seed {seed}");
             let (out, most) = (stub.tokens.out(now), self.setup.policy.channel_tps as usize);
             assert!(
                 out < most,
