@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::{Data, DeadLetter, Event, Merge, Priority};
+use engine::{Content, Data, DeadLetter, Merge, Priority};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -152,25 +152,25 @@ pub struct LetterEvent {
 
 impl LetterEvent {
     /// None: its data is no JSON, which no accepted event's is.
-    fn of(dead: &DeadLetter) -> Option<Self> {
+    fn of(content: &Content) -> Option<Self> {
         let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
-        let data = match &dead.data {
+        let data = match &content.data {
             Data::Json(text) => RawValue::from_string(text.to_string()),
             Data::Verbatim(text) => serde_json::value::to_raw_value(&**text),
         };
         Some(Self {
             data: data.ok()?,
-            verbatim: matches!(dead.data, Data::Verbatim(_)),
-            kind: text(&dead.kind),
-            id: text(&dead.id),
-            key: text(&dead.key),
-            merge: dead.merge.map(|merge| merge.name().to_owned()),
-            priority: dead.priority.name().to_owned(),
+            verbatim: matches!(content.data, Data::Verbatim(_)),
+            kind: text(&content.kind),
+            id: text(&content.id),
+            key: text(&content.key),
+            merge: content.merge.map(|merge| merge.name().to_owned()),
+            priority: content.priority.name().to_owned(),
         })
     }
 
-    /// The event, to be accepted once more, with its channel's TTL.
-    pub(super) fn event(&self) -> Event {
+    /// What the event said.
+    pub(super) fn content(&self) -> Content {
         let text = |text: &Option<String>| text.as_deref().map(Into::into);
         let data = if self.verbatim {
             let string: String = serde_json::from_str(self.data.get()).unwrap_or_default();
@@ -178,13 +178,13 @@ impl LetterEvent {
         } else {
             Data::Json(self.data.get().into())
         };
-        Event {
+        Content {
             kind: text(&self.kind),
             id: text(&self.id),
             key: text(&self.key),
             merge: self.merge.as_deref().and_then(Merge::from_name),
             priority: Priority::from_name(&self.priority).unwrap_or_default(),
-            ..Event::new(data)
+            ..Content::new(data)
         }
     }
 }
@@ -258,7 +258,7 @@ impl DeadLetters {
         let died = now.boot.map(|(boot, micros)| Died { boot, micros });
         let mut kept = self.lock();
         for dead in dead {
-            let Some(event) = LetterEvent::of(dead) else {
+            let Some(event) = LetterEvent::of(&dead.content) else {
                 continue;
             };
             let letter = Letter {
@@ -490,12 +490,13 @@ mod tests {
 
     fn dead(data: &str) -> DeadLetter {
         DeadLetter {
-            data: Data::Json(data.into()),
-            kind: Some("t".into()),
-            id: None,
-            key: Some("k".into()),
-            merge: Some(Merge::Sum),
-            priority: Priority::High,
+            content: Content {
+                kind: Some("t".into()),
+                key: Some("k".into()),
+                merge: Some(Merge::Sum),
+                priority: Priority::High,
+                ..Content::new(Data::Json(data.into()))
+            },
             due: engine::Time::ZERO,
             reason: DeadLetterReason::AccessDenied,
             n: Some(7),
@@ -595,7 +596,7 @@ mod tests {
         };
         let kept = again.list(&of_a, None, 9);
         assert_eq!(kept.len(), 1);
-        let event = kept[0].event.event();
+        let event = kept[0].event.content();
         assert_eq!(event.data, Data::Json("1.50".into()));
         assert_eq!(
             (event.merge, event.priority),
@@ -657,12 +658,12 @@ mod tests {
     #[test]
     fn a_string_of_an_aws_client_stays_as_it_is() {
         let verbatim = DeadLetter {
-            data: Data::Verbatim("  \"é\n".into()),
+            content: Content::new(Data::Verbatim("  \"é\n".into())),
             ..dead("")
         };
         let letters = DeadLetters::default();
         letters.add("a", std::slice::from_ref(&verbatim), None, &moment());
         let letter = letters.list(&LetterFilter::default(), None, 1).remove(0);
-        assert_eq!(letter.event.event().data, verbatim.data);
+        assert_eq!(letter.event.content().data, verbatim.content.data);
     }
 }

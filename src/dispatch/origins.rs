@@ -76,7 +76,7 @@ impl Origins {
 mod tests {
     use std::sync::Arc;
 
-    use engine::{ChannelPolicy, Data, Event, Merge, Outcome, Span, Time, Wall};
+    use engine::{ChannelPolicy, Content, Data, Event, Merge, Outcome, Span, Time, Wall};
 
     use super::*;
 
@@ -122,11 +122,11 @@ mod tests {
     }
 
     fn keyed(merge: Merge) -> Event {
-        Event {
+        Event::from(Content {
             key: Some("a".into()),
             merge: Some(merge),
-            ..event()
-        }
+            ..event().content
+        })
     }
 
     fn numbered(numbers: impl IntoIterator<Item = u64>) -> Vec<Origin> {

@@ -72,7 +72,7 @@ impl Gateway {
                 self.check_room()?;
                 let now = self.now();
                 Ok(channel.change(&self.shared, |state| {
-                    state.queue.accept_again(now, letter.event.event())
+                    state.queue.accept_again(now, letter.event.content().into())
                 }))
             });
             let why = match answer {

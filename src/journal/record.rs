@@ -11,7 +11,8 @@
 use std::collections::HashSet;
 
 use engine::{
-    Change, Data, DeadLetterReason, End, Fate, Merge, Priority, QueuedEvent, Scheduled, Time, Wall,
+    Change, Content, Data, DeadLetterReason, End, Fate, Merge, Priority, QueuedEvent, Scheduled,
+    Time, Wall,
 };
 use serde::{Deserialize, Serialize};
 
@@ -142,6 +143,14 @@ struct Event<'a, S> {
     rises: Option<i64>,
     scheduled: S,
     sent: bool,
+    #[serde(borrow)]
+    content: Words<'a>,
+    level: &'a str,
+}
+
+/// [`Content`].
+#[derive(Debug, Serialize, Deserialize)]
+struct Words<'a> {
     verbatim: bool,
     data: &'a str,
     kind: Option<&'a str>,
@@ -149,7 +158,39 @@ struct Event<'a, S> {
     key: Option<&'a str>,
     merge: Option<&'a str>,
     priority: &'a str,
-    level: &'a str,
+}
+
+impl<'a> Words<'a> {
+    fn of(content: &'a Content) -> Self {
+        Self {
+            verbatim: matches!(content.data, Data::Verbatim(_)),
+            data: content.data.text(),
+            kind: content.kind.as_deref(),
+            id: content.id.as_deref(),
+            key: content.key.as_deref(),
+            merge: content.merge.map(Merge::name),
+            priority: content.priority.name(),
+        }
+    }
+
+    fn content(&self) -> Result<Content, Unreadable> {
+        let merge = match self.merge {
+            None => None,
+            Some(name) => Some(Merge::from_name(name).ok_or(Unreadable::Word)?),
+        };
+        Ok(Content {
+            data: if self.verbatim {
+                Data::Verbatim(self.data.into())
+            } else {
+                Data::Json(self.data.into())
+            },
+            kind: self.kind.map(Into::into),
+            id: self.id.map(Into::into),
+            key: self.key.map(Into::into),
+            merge,
+            priority: priority(self.priority)?,
+        })
+    }
 }
 
 /// [`Scheduled`]: moments of the wall clock in µs since 1970, others from the header's.
@@ -207,7 +248,7 @@ fn passing(changes: &[Change]) -> HashSet<u64> {
     let queued: HashSet<u64> = changes
         .iter()
         .filter_map(|change| match change {
-            Change::Queued(kept) if kept.id.is_none() => Some(kept.seq),
+            Change::Queued(kept) if kept.content.id.is_none() => Some(kept.seq),
             _ => None,
         })
         .collect();
@@ -275,13 +316,7 @@ fn event<'a>(kept: &'a QueuedEvent, from: &impl Fn(Time) -> i64) -> Event<'a, Op
             latest_accepted: from(scheduled.latest_accepted),
         }),
         sent: kept.sent,
-        verbatim: matches!(kept.data, Data::Verbatim(_)),
-        data: kept.data.text(),
-        kind: kept.kind.as_deref(),
-        id: kept.id.as_deref(),
-        key: kept.key.as_deref(),
-        merge: kept.merge.map(Merge::name),
-        priority: kept.priority.name(),
+        content: Words::of(&kept.content),
         level: kept.level.name(),
     }
 }
@@ -401,10 +436,6 @@ fn kept<S>(
     time: &impl Fn(i64) -> Time,
     scheduled: Option<Scheduled>,
 ) -> Result<QueuedEvent, Unreadable> {
-    let merge = match event.merge {
-        None => None,
-        Some(name) => Some(Merge::from_name(name).ok_or(Unreadable::Word)?),
-    };
     Ok(QueuedEvent {
         seq: event.seq,
         place_seq: event.place_seq,
@@ -415,16 +446,7 @@ fn kept<S>(
         rises: event.rises.map_or(Time::NEVER, time),
         scheduled,
         sent: event.sent,
-        data: if event.verbatim {
-            Data::Verbatim(event.data.into())
-        } else {
-            Data::Json(event.data.into())
-        },
-        kind: event.kind.map(Into::into),
-        id: event.id.map(Into::into),
-        key: event.key.map(Into::into),
-        merge,
-        priority: priority(event.priority)?,
+        content: event.content.content()?,
         level: priority(event.level)?,
     })
 }

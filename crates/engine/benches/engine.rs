@@ -14,8 +14,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::num::NonZeroU32;
 
 use engine::{
-    ChannelPolicy, Compress, Data, Event, Merge, Outcome, Overflow, Producer, Queue, Span, Time,
-    Wall,
+    ChannelPolicy, Compress, Content, Data, Event, Merge, Outcome, Overflow, Producer, Queue, Span,
+    Time, Wall,
 };
 
 /// Events between two fresh queues: less than the bound of a default queue.
@@ -42,8 +42,8 @@ fn queue(bytes: usize) -> Queue {
     for number in 0..2 * BATCH + 100 {
         let mut growth = event(number, bytes);
         if number % 2 == 0 {
-            growth.kind = Some("growth".into());
-            growth.id = Some(format!("growth-{number}").into());
+            growth.content.kind = Some("growth".into());
+            growth.content.id = Some(format!("growth-{number}").into());
         }
         let _ = queue.accept(NOW, growth);
     }
@@ -52,20 +52,26 @@ fn queue(bytes: usize) -> Queue {
 }
 
 fn accept(criterion: &mut Criterion) {
-    let full = |number: u64| Event {
-        kind: Some("quiz.answer".into()),
-        key: Some(format!("key:{}", number % 50).into()),
-        id: Some(format!("id-{number}").into()),
-        ..event(number, 120)
+    let full = |number: u64| {
+        Event::from(Content {
+            kind: Some("quiz.answer".into()),
+            key: Some(format!("key:{}", number % 50).into()),
+            id: Some(format!("id-{number}").into()),
+            ..event(number, 120).content
+        })
     };
-    let latest = move |number: u64| Event {
-        merge: Some(Merge::Replace),
-        ..full(number)
+    let latest = move |number: u64| {
+        Event::from(Content {
+            merge: Some(Merge::Replace),
+            ..full(number).content
+        })
     };
-    let vote = |_| Event {
-        key: Some("votes".into()),
-        merge: Some(Merge::Sum),
-        ..Event::new(Data::Json("1".into()))
+    let vote = |_| {
+        Event::from(Content {
+            key: Some("votes".into()),
+            merge: Some(Merge::Sum),
+            ..Content::new(Data::Json("1".into()))
+        })
     };
     let mut bench = |name: &str, make: &dyn Fn(u64) -> Event| {
         criterion.bench_function(name, |bencher| {
@@ -167,10 +173,10 @@ fn varied(number: u64) -> Event {
             ),
         ),
     };
-    Event {
+    Event::from(Content {
         kind: Some(kind.into()),
-        ..Event::new(Data::Json(data.into()))
-    }
+        ..Content::new(Data::Json(data.into()))
+    })
 }
 
 /// Payloads that leave compressed: of varied events, of what hardly compresses, of events that are
@@ -185,7 +191,7 @@ fn compress(criterion: &mut Criterion) {
     let alike = |_| Event::new(Data::Json(r#"{"a":1}"#.into()));
     let large = |number| {
         let items: Vec<String> = (0..20)
-            .map(|at| varied(20 * number + at).data.text().to_string())
+            .map(|at| varied(20 * number + at).content.data.text().to_string())
             .collect();
         Event::new(Data::Json(format!("[{}]", items.join(",")).into()))
     };
@@ -241,10 +247,12 @@ fn filled(overflow: Overflow, events: u32, room: bool, make: &dyn Fn(u32) -> Eve
 }
 
 fn sizes(criterion: &mut Criterion) {
-    let plain = |number: u32| Event {
-        kind: Some("quiz.answer".into()),
-        key: Some(format!("key:{}", number % 50).into()),
-        ..event(number.into(), 40)
+    let plain = |number: u32| {
+        Event::from(Content {
+            kind: Some("quiz.answer".into()),
+            key: Some(format!("key:{}", number % 50).into()),
+            ..event(number.into(), 40).content
+        })
     };
     let scheduled = |number: u32| Event {
         at: Some(Wall::from_micros(3_600_000_000)),

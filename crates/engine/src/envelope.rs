@@ -3,23 +3,13 @@
 //! Sizes are bytes of UTF-8. `n` is always sized at 16 digits (2^53 has 16), so that a
 //! payload's size does not depend on its number; it may come out a few bytes shorter.
 
-use crate::event::{Data, Merge};
+use crate::event::{Content, Data, Merge};
 use crate::policy::{Envelope, EnvelopeFields};
 
 const CUE_OPEN: &str = r#"{"v":1,"n":"#;
 const CUE_ITEMS: &str = r#","e":["#;
 const CUE_CLOSE: &str = "]}";
 const N_DIGITS: usize = 16;
-
-/// The parts of an event that can show in a payload.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Parts<'a> {
-    pub data: &'a Data,
-    pub kind: Option<&'a str>,
-    pub id: Option<&'a str>,
-    pub key: Option<&'a str>,
-    pub merge: Option<Merge>,
-}
 
 impl Envelope {
     /// Bytes of a payload that holds no item yet.
@@ -42,8 +32,8 @@ impl Envelope {
     }
 
     /// Bytes of a payload with this one event in it.
-    pub(crate) fn size_alone(self, parts: Parts<'_>, item_size: usize) -> usize {
-        if self.is_alone(parts.data) {
+    pub(crate) fn size_alone(self, content: &Content, item_size: usize) -> usize {
+        if self.is_alone(&content.data) {
             item_size
         } else {
             self.overhead() + item_size
@@ -51,15 +41,15 @@ impl Envelope {
     }
 
     /// Exact bytes of the event as an item of a payload.
-    pub(crate) fn item_size(self, fields: EnvelopeFields, parts: Parts<'_>) -> usize {
-        match (parts.data, self) {
+    pub(crate) fn item_size(self, fields: EnvelopeFields, content: &Content) -> usize {
+        match (&content.data, self) {
             (Data::Verbatim(text), _) | (Data::Json(text), Self::Array) => text.len(),
             (Data::Json(text), Self::Raw) => raw_size(text),
             (Data::Json(text), Self::Cue) => {
                 let member = |value: Option<&str>| {
                     value.map_or(0, |value| r#","t":"""#.len() + escaped_size(value))
                 };
-                let shown = Shown::of(fields, parts);
+                let shown = Shown::of(fields, content);
                 r#"{"d":}"#.len()
                     + text.len()
                     + member(shown.kind)
@@ -71,14 +61,14 @@ impl Envelope {
     }
 
     /// Writes the event as an item.
-    pub(crate) fn write_item(self, fields: EnvelopeFields, parts: Parts<'_>, out: &mut String) {
-        match (parts.data, self) {
+    pub(crate) fn write_item(self, fields: EnvelopeFields, content: &Content, out: &mut String) {
+        match (&content.data, self) {
             (Data::Verbatim(text), _) | (Data::Json(text), Self::Array) => out.push_str(text),
             (Data::Json(text), Self::Raw) => write_raw(text, out),
             (Data::Json(text), Self::Cue) => {
                 out.push_str(r#"{"d":"#);
                 out.push_str(text);
-                let shown = Shown::of(fields, parts);
+                let shown = Shown::of(fields, content);
                 write_member(r#","t":""#, shown.kind, out);
                 write_member(r#","k":""#, shown.key, out);
                 write_member(r#","i":""#, shown.id, out);
@@ -121,12 +111,15 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(fields: EnvelopeFields, parts: Parts<'a>) -> Self {
+    fn of(fields: EnvelopeFields, content: &'a Content) -> Self {
         Self {
-            kind: parts.kind.filter(|_| fields.kind),
-            key: parts.key.filter(|_| fields.key || parts.merge.is_some()),
-            id: parts.id.filter(|_| fields.id),
-            merge: parts
+            kind: content.kind.as_deref().filter(|_| fields.kind),
+            key: content
+                .key
+                .as_deref()
+                .filter(|_| fields.key || content.merge.is_some()),
+            id: content.id.as_deref().filter(|_| fields.id),
+            merge: content
                 .merge
                 .filter(|merge| *merge != Merge::Replace)
                 .map(Merge::name),
@@ -217,12 +210,12 @@ fn unescaped(json: &str) -> String {
 mod tests {
     use super::*;
 
-    fn check(envelope: Envelope, fields: EnvelopeFields, parts: Parts<'_>, expected: &str) {
+    fn check(envelope: Envelope, fields: EnvelopeFields, content: &Content, expected: &str) {
         let mut out = String::new();
-        envelope.write_item(fields, parts, &mut out);
+        envelope.write_item(fields, content, &mut out);
         assert_eq!(out, expected);
         assert_eq!(
-            envelope.item_size(fields, parts),
+            envelope.item_size(fields, content),
             out.len(),
             "the size of {expected}"
         );
@@ -241,46 +234,45 @@ mod tests {
             id: false,
         };
         let json = |text: &str| Data::Json(text.into());
-        let data = json(r#"{"a":1.0}"#);
-        let parts = Parts {
-            data: &data,
-            kind: Some("t\"\n\u{1}é😀"),
-            id: Some("i\\"),
-            key: Some("k"),
+        let content = Content {
+            kind: Some("t\"\n\u{1}é😀".into()),
+            id: Some("i\\".into()),
+            key: Some("k".into()),
             merge: Some(Merge::Sum),
+            ..Content::new(json(r#"{"a":1.0}"#))
         };
         let kind = r#""t\"\n\u0001é😀""#;
         check(
             Envelope::Cue,
             all,
-            parts,
+            &content,
             &format!(r#"{{"d":{{"a":1.0}},"t":{kind},"k":"k","i":"i\\","m":"sum"}}"#),
         );
         check(
             Envelope::Cue,
             none,
-            parts,
+            &content,
             r#"{"d":{"a":1.0},"k":"k","m":"sum"}"#,
         );
-        let replaced = Parts {
+        let replaced = Content {
             merge: Some(Merge::Replace),
-            ..parts
+            ..content.clone()
         };
-        check(Envelope::Cue, none, replaced, r#"{"d":{"a":1.0},"k":"k"}"#);
-        let bare = Parts {
+        check(Envelope::Cue, none, &replaced, r#"{"d":{"a":1.0},"k":"k"}"#);
+        let bare = Content {
             merge: None,
-            ..parts
+            ..content.clone()
         };
-        check(Envelope::Cue, none, bare, r#"{"d":{"a":1.0}}"#);
-        check(Envelope::Array, all, parts, r#"{"a":1.0}"#);
-        check(Envelope::Raw, all, parts, r#"{"a":1.0}"#);
+        check(Envelope::Cue, none, &bare, r#"{"d":{"a":1.0}}"#);
+        check(Envelope::Array, all, &content, r#"{"a":1.0}"#);
+        check(Envelope::Raw, all, &content, r#"{"a":1.0}"#);
         let text = json(r#""a\n\u00e9😀""#);
         check(
             Envelope::Raw,
             all,
-            Parts {
-                data: &text,
-                ..parts
+            &Content {
+                data: text,
+                ..content.clone()
             },
             "a\né😀",
         );
@@ -288,9 +280,9 @@ mod tests {
         check(
             Envelope::Cue,
             all,
-            Parts {
-                data: &verbatim,
-                ..parts
+            &Content {
+                data: verbatim,
+                ..content.clone()
             },
             "not \"JSON\"",
         );

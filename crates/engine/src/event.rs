@@ -118,21 +118,51 @@ pub struct Producer {
     pub percent: u8,
 }
 
-/// One event on its way into a queue.
+/// What an event says: the same on its way in, in a queue, in a journal and as a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct Content {
     /// What the players get.
     pub data: Data,
     /// `type`: 1-64 bytes.
     pub kind: Option<Arc<str>>,
-    /// Identity within the dedup window: 1-128 bytes (`CloudEvents`: source and id together).
+    /// Identity within the dedup window: 1-128 bytes (`CloudEvents`: source and id together). Of
+    /// several merged events, the latest one's.
     pub id: Option<Arc<str>>,
     /// Order and merging are per key: 1-128 bytes.
     pub key: Option<Arc<str>>,
     /// How it merges; only with a key.
     pub merge: Option<Merge>,
-    /// Its place among the others.
+    /// Its place among the others, as the producer said: merging compares it.
     pub priority: Priority,
+}
+
+impl Content {
+    /// Content with this data and nothing else.
+    #[must_use]
+    pub fn new(data: Data) -> Self {
+        Self {
+            data,
+            kind: None,
+            id: None,
+            key: None,
+            merge: None,
+            priority: Priority::Normal,
+        }
+    }
+
+    /// Bytes that count against `queue_max_bytes`.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let length = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        self.data.text().len() + length(&self.kind) + length(&self.id) + length(&self.key)
+    }
+}
+
+/// One event on its way into a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What it says.
+    pub content: Content,
     /// Time to live from `max(accepted, at)`, in ms; none: the channel's default.
     pub ttl_ms: Option<u32>,
     /// Not before this moment of the wall clock, also when that clock is set while the event
@@ -148,13 +178,15 @@ impl Event {
     /// An event with this data and nothing else.
     #[must_use]
     pub fn new(data: Data) -> Self {
+        Content::new(data).into()
+    }
+}
+
+impl From<Content> for Event {
+    /// An event that says this, with its channel's TTL, now.
+    fn from(content: Content) -> Self {
         Self {
-            data,
-            kind: None,
-            id: None,
-            key: None,
-            merge: None,
-            priority: Priority::Normal,
+            content,
             ttl_ms: None,
             at: None,
             waiter: 0,

@@ -24,7 +24,7 @@ pub use account::{Account, Call, Look, Queues, Step, View};
 pub use call::{
     CallId, ChannelCondition, ChannelId, Demand, Entry, Health, Outcome, Rejection, ThrottleScope,
 };
-pub use event::{Data, Event, Merge, Priority, Producer};
+pub use event::{Content, Data, Event, Merge, Priority, Producer};
 pub use form::{Undecodable, decode};
 pub use policy::{
     AccountPolicy, ChannelPolicy, Compress, Envelope, EnvelopeFields, Offline, OnUnknown, Overflow,

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use engine::{Admission, Cancelled, ChannelPolicy, Data, Event, Merge, Outcome, Queue, Span, Time};
+use engine::{
+    Admission, Cancelled, ChannelPolicy, Content, Data, Event, Merge, Outcome, Queue, Span, Time,
+};
 
 const EVENTS: u64 = 2000;
 /// What they change at most: one that is merged ends another.
@@ -68,22 +70,28 @@ fn measure(recording: bool, make: &impl Fn(u64) -> Event) -> u64 {
 #[test]
 fn accepting_allocates_nothing() {
     check("data alone", 0, event);
-    let full = |number: u64| Event {
-        kind: Some("quiz.answer".into()),
-        key: Some(format!("key:{}", number % 50).into()),
-        id: Some(format!("id-{number}").into()),
-        ..event(number)
+    let full = |number: u64| {
+        Event::from(Content {
+            kind: Some("quiz.answer".into()),
+            key: Some(format!("key:{}", number % 50).into()),
+            id: Some(format!("id-{number}").into()),
+            ..event(number).content
+        })
     };
     check("with a type, a key and an id", 0, full);
-    let latest = move |number: u64| Event {
-        merge: Some(Merge::Replace),
-        ..full(number)
+    let latest = move |number: u64| {
+        Event::from(Content {
+            merge: Some(Merge::Replace),
+            ..full(number).content
+        })
     };
     check("replacing the data of its key", 0, latest);
-    let vote = |_| Event {
-        key: Some("votes".into()),
-        merge: Some(Merge::Sum),
-        ..Event::new(Data::Json("1".into()))
+    let vote = |_| {
+        Event::from(Content {
+            key: Some("votes".into()),
+            merge: Some(Merge::Sum),
+            ..Content::new(Data::Json("1".into()))
+        })
     };
     // The sum's text, and its shared copy.
     check("adding to a sum", 2, vote);

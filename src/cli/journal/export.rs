@@ -62,21 +62,21 @@ pub(super) fn line(channel: &str, kept: &QueuedEvent, clock: &Clock) -> Option<S
     let ttl_ms = Some(ttl_ms).filter(|ms| *ms > 0)?;
     let at = kept.scheduled.filter(|_| due > now);
     let at = at.map(|scheduled| scheduled.at.micros() / 1000);
-    let data = match &kept.data {
+    let data = match &kept.content.data {
         Data::Json(text) => RawValue::from_string(text.to_string()),
         Data::Verbatim(text) => serde_json::value::to_raw_value(&**text),
     };
     let line = Line {
         channel,
         data: &data.ok()?,
-        kind: kept.kind.as_deref(),
-        id: kept.id.as_deref(),
-        key: kept.key.as_deref(),
-        merge: kept.merge.map(Merge::name),
-        priority: kept.priority.name(),
+        kind: kept.content.kind.as_deref(),
+        id: kept.content.id.as_deref(),
+        key: kept.content.key.as_deref(),
+        merge: kept.content.merge.map(Merge::name),
+        priority: kept.content.priority.name(),
         ttl_ms,
         at,
-        envelope: matches!(kept.data, Data::Verbatim(_)).then_some("raw"),
+        envelope: matches!(kept.content.data, Data::Verbatim(_)).then_some("raw"),
     };
     match line.id {
         Some(id) if id.len() > ID_MAX => {

@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::ops::Range;
 
-use engine::{Change, Data, End, Fate, Merge, Priority, QueuedEvent, Scheduled, Time, Wall};
+use engine::{
+    Change, Content, Data, End, Fate, Merge, Priority, QueuedEvent, Scheduled, Time, Wall,
+};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::collection::vec;
@@ -375,8 +377,9 @@ fn kept() -> impl Strategy<Value = QueuedEvent> {
             let (kind, id, key, priority, level) = texts;
             #[rustfmt::skip] // every field has its name
             let kept = QueuedEvent {
-                seq, place_seq, due, scheduled, deadline, ttl_ms, data, kind, id, key, merge,
-                priority, level, rises, dedup_until, sent,
+                seq, place_seq, due, scheduled, deadline, ttl_ms,
+                content: Content { data, kind, id, key, merge, priority },
+                level, rises, dedup_until, sent,
             };
             kept
         })

@@ -349,14 +349,14 @@ impl Replacement {
         }
         let event = batch.events.pop();
         let mut event = event.ok_or_else(|| Refusal::malformed("there is no event in it"))?;
-        match &event.id {
+        match &event.content.id {
             Some(id) if **id != *self.id => {
                 let what = "the id in the body is not that of the path: leave it out";
                 Err(Refusal::new(Code::InvalidEvent, what))
             }
             Some(_) => Ok(event),
             None => {
-                event.id = sized("id", Some(self.id.as_str().into()), CLOUDEVENT_ID_MAX)?;
+                event.content.id = sized("id", Some(self.id.as_str().into()), CLOUDEVENT_ID_MAX)?;
                 Ok(event)
             }
         }

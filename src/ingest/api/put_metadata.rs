@@ -208,7 +208,8 @@ async fn read(
         }
     };
     let mut event = Event::new(data);
-    event.id = invocation(headers).map(|id| format!("{id}/{}", short(&metadata_hash)).into());
+    event.content.id =
+        invocation(headers).map(|id| format!("{id}/{}", short(&metadata_hash)).into());
     Ok((caller, channel, event))
 }
 

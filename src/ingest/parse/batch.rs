@@ -59,8 +59,8 @@ impl<'a> Batch<'a> {
     pub fn name_after(&mut self, key: &str) {
         let positions = self.positions();
         for (position, event) in positions.zip(&mut self.events) {
-            if event.id.is_none() {
-                event.id = Some(format!("{key}/{position}").into());
+            if event.content.id.is_none() {
+                event.content.id = Some(format!("{key}/{position}").into());
             }
         }
     }
@@ -289,7 +289,7 @@ mod tests {
     fn outline(batch: &Batch<'_>) -> Vec<String> {
         let mut lines = vec![String::new(); batch.total()];
         for (position, event) in batch.positions().zip(&batch.events) {
-            lines[position] = event.data.text().to_string();
+            lines[position] = event.content.data.text().to_string();
         }
         for (position, refusal) in &batch.refused {
             lines[*position] = refusal.code.name().to_owned();
@@ -390,7 +390,7 @@ mod tests {
         let line = |text| read_line(text, Addressing::Event, &mut reader());
         let cloud = r#"{"specversion":"1.0","id":"1","source":"/q","type":"t","data":1,"cuechannel":"quiz"}"#;
         let (event, channel) = line(cloud).expect("an event");
-        assert_eq!(event.id.as_deref(), Some("/q 1"));
+        assert_eq!(event.content.id.as_deref(), Some("/q 1"));
         assert_eq!(channel.as_deref(), Some("quiz"));
         // Of an event that is wrong otherwise it says what is wrong with the event.
         let wrong =

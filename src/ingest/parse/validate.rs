@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use engine::{Data, Event, Merge, Priority, Wall};
+use engine::{Content, Data, Event, Merge, Priority, Wall};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -68,19 +68,20 @@ impl UnvalidatedEvent<'_> {
                 verbatim(&data, self.key.is_some() || self.merge.is_some())?
             }
         };
-        let mut event = Event::new(data);
-        event.kind = sized("type", self.kind, KIND_MAX)?;
-        event.id = sized("id", self.id, self.id_max.unwrap_or(ID_MAX))?;
-        event.key = sized("key", self.key, KEY_MAX)?;
+        let mut content = Content::new(data);
+        content.kind = sized("type", self.kind, KIND_MAX)?;
+        content.id = sized("id", self.id, self.id_max.unwrap_or(ID_MAX))?;
+        content.key = sized("key", self.key, KEY_MAX)?;
         if let Some(word) = self.merge {
-            event.merge = Some(word.known("merge is none of replace, sum, max, min, patch")?);
-            if event.key.is_none() {
+            content.merge = Some(word.known("merge is none of replace, sum, max, min, patch")?);
+            if content.key.is_none() {
                 return Err(Refusal::invalid("merge needs a key"));
             }
         }
         if let Some(word) = self.priority {
-            event.priority = word.known("priority is none of high, normal, low")?;
+            content.priority = word.known("priority is none of high, normal, low")?;
         }
+        let mut event = Event::from(content);
         event.ttl_ms = self.ttl.map(ttl_ms).transpose()?;
         let at_ms = self.at.map(|at| at.epoch_ms(reader)).transpose()?;
         event.at = at_ms.map(reader.time_of);

@@ -58,12 +58,13 @@ fn version_1_is_read() {
             latest_accepted: Time::ZERO,
         }),
         sent: false,
-        data: Data::Json(r#"{"a":1}"#.into()),
-        kind: Some("t".into()),
-        id: Some("i".into()),
-        key: Some("k".into()),
-        merge: Some(Merge::Sum),
-        priority: Priority::Normal,
+        content: Content {
+            kind: Some("t".into()),
+            id: Some("i".into()),
+            key: Some("k".into()),
+            merge: Some(Merge::Sum),
+            ..Content::new(Data::Json(r#"{"a":1}"#.into()))
+        },
         level: Priority::Normal,
     };
     let expected = [
@@ -269,11 +270,11 @@ impl Life {
 }
 
 fn event(id: Option<&str>) -> Offered {
-    Offered {
+    Offered::from(Content {
         id: id.map(Into::into),
         priority: Priority::High,
-        ..Offered::new(Data::Json("1".into()))
-    }
+        ..Content::new(Data::Json("1".into()))
+    })
 }
 
 /// What a wall clock may do, in words; the steps are ms before, during and after a life.

@@ -5,8 +5,7 @@
 use std::sync::Arc;
 
 use crate::call::{Entry, Health};
-use crate::envelope::Parts;
-use crate::event::{Data, Event, Priority};
+use crate::event::{Content, Data, Event, Priority};
 use crate::form;
 use crate::merge;
 use crate::policy::{Offline, Overflow};
@@ -82,7 +81,7 @@ impl Queue {
     /// [`Refusal`]: nothing has changed then.
     pub fn accept(&mut self, now: Time, event: Event) -> Result<Admission, Refusal> {
         self.advance(now);
-        let id = event.id.as_deref();
+        let id = event.content.id.as_deref();
         if id.is_some_and(|id| self.ids.is_duplicate(self.now, id)) {
             // What is wrong with it is told nevertheless.
             self.check(&event)?;
@@ -95,14 +94,14 @@ impl Queue {
 
     /// Refuses what no queue could take; bytes as an item.
     fn check(&self, event: &Event) -> Result<usize, Refusal> {
-        let size = self.check_size(event, &event.data)?;
+        let size = self.check_size(&event.content)?;
         if self.policy.compresses()
-            && let Data::Verbatim(text) = &event.data
+            && let Data::Verbatim(text) = &event.content.data
             && form::is_ours(text)
         {
             return Err(Refusal::InvalidData(TAKEN_FOR_OURS));
         }
-        if let (Some(kind), Data::Json(data)) = (event.merge, &event.data) {
+        if let (Some(kind), Data::Json(data)) = (event.content.merge, &event.content.data) {
             merge::validate(kind, data).map_err(Refusal::InvalidData)?;
         }
         Ok(size)
@@ -155,24 +154,17 @@ impl Queue {
     /// # Errors
     /// [`Refusal`]: nothing has changed then, but that its id may be accepted again.
     pub fn accept_again(&mut self, now: Time, event: Event) -> Result<Admission, Refusal> {
-        if let Some(id) = &event.id {
+        if let Some(id) = &event.content.id {
             self.ids.forget_ended(id);
         }
         self.accept(now, event)
     }
 
-    fn check_size(&self, event: &Event, data: &Data) -> Result<usize, Refusal> {
-        let parts = Parts {
-            data,
-            kind: event.kind.as_deref(),
-            id: event.id.as_deref(),
-            key: event.key.as_deref(),
-            merge: event.merge,
-        };
-        let item_size = self.policy.envelope.item_size(self.policy.fields, parts);
-        let size = self.policy.envelope.size_alone(parts, item_size);
+    fn check_size(&self, content: &Content) -> Result<usize, Refusal> {
+        let item_size = self.policy.envelope.item_size(self.policy.fields, content);
+        let size = self.policy.envelope.size_alone(content, item_size);
         if size > self.payload_max() {
-            let size = self.least_size(parts, size);
+            let size = self.least_size(content, size);
             if size > self.payload_max() {
                 return Err(Refusal::TooLarge {
                     size,
@@ -192,18 +184,18 @@ impl Queue {
         self.ledger.accepted += 1;
         let seq = self.take_seq();
         // It is no item at any time; its id ends before anybody could look for one.
-        let until = self.remember(event.id.as_ref(), seq, u32::MAX, now);
+        let until = self.remember(event.content.id.as_ref(), seq, u32::MAX, now);
         let due = self.due(event, now);
         self.keep_dead_on_arrival(event, due, DeadLetterReason::Offline);
         let end = End::DeadLettered(DeadLetterReason::Offline);
         self.record_end(&Ending {
-            id: event.id.as_ref(),
+            id: event.content.id.as_ref(),
             seq,
             waiter: event.waiter,
             end,
             n: None,
         });
-        if let Some(id) = &event.id {
+        if let Some(id) = &event.content.id {
             let at = Some(self.now.wall(self.wall_origin));
             self.record(Change::Remembered {
                 id: Arc::clone(id),
@@ -235,7 +227,7 @@ impl Queue {
             Gate::Open => false,
             Gate::Shut => true,
             Gate::Probe => {
-                let key = event.key.as_deref();
+                let key = event.content.key.as_deref();
                 self.order.is_anything_waiting()
                     || key.is_some_and(|key| self.order.last_of_key(key).is_some())
             }
@@ -262,11 +254,16 @@ impl Queue {
         let seq = self.take_seq();
         self.note_change(index);
         let item = &self.order.items[index];
-        let earlier = (item.id.clone(), item.id_seq, item.waiter, item.bytes());
+        let earlier = (
+            item.content.id.clone(),
+            item.id_seq,
+            item.waiter,
+            item.content.bytes(),
+        );
         let policy = Arc::clone(&self.policy);
         self.order.change(index, &policy, |item| {
-            item.data = data;
-            item.id.clone_from(&event.id);
+            item.content.data = data;
+            item.content.id.clone_from(&event.content.id);
             item.id_seq = seq;
             item.waiter = event.waiter;
             item.deadline = arriving.deadline;
@@ -278,7 +275,7 @@ impl Queue {
             item.reschedule_rise(arriving.now);
             item.measure(&policy);
         });
-        self.bytes = self.bytes - earlier.3 + self.order.items[index].bytes();
+        self.bytes = self.bytes - earlier.3 + self.order.items[index].content.bytes();
         self.hand_over(index, event, earlier.3);
         self.record_end(&Ending {
             id: earlier.0.as_ref(),
@@ -287,7 +284,7 @@ impl Queue {
             end: End::Merged,
             n: None,
         });
-        let until = self.remember(event.id.as_ref(), seq, index, arriving.now);
+        let until = self.remember(event.content.id.as_ref(), seq, index, arriving.now);
         self.record_queued(index, Some(until));
         true
     }
@@ -295,7 +292,7 @@ impl Queue {
     /// What was merged into is its latest producer's.
     fn hand_over(&mut self, index: u32, event: &Event, before: usize) {
         let item = &self.order.items[index];
-        let after = item.bytes();
+        let after = item.content.bytes();
         let latest = event.producer.map(|producer| producer.id);
         let earlier = item.producer;
         if earlier == latest {
@@ -315,33 +312,38 @@ impl Queue {
 
     /// The item to merge into, and its new data.
     fn merged_data(&self, event: &Event, arriving: Arriving) -> Option<(u32, Data)> {
-        let kind = event.merge?;
-        let index = self.order.last_of_key(event.key.as_deref()?)?;
+        let kind = event.content.merge?;
+        let index = self.order.last_of_key(event.content.key.as_deref()?)?;
         let item = self.order.item(index)?;
-        let alike =
-            item.merge == Some(kind) && item.kind == event.kind && item.priority == event.priority;
+        let alike = item.content.merge == Some(kind)
+            && item.content.kind == event.content.kind
+            && item.content.priority == event.content.priority;
         // The item keeps its place: not before the event's `at`, not after its deadline.
         let in_time =
             arriving.due <= item.place.due.max(arriving.now) && item.place.due < arriving.deadline;
         if !alike || !in_time {
             return None;
         }
-        let data = match (&item.data, &event.data) {
+        let data = match (&item.content.data, &event.content.data) {
             (Data::Json(earlier), Data::Json(later)) if kind != crate::event::Merge::Replace => {
                 Data::Json(merge::merge(kind, earlier, later)?.into())
             }
             (Data::Json(_), Data::Json(later)) => Data::Json(Arc::clone(later)),
             _ => return None,
         };
-        let fits = self.check_size(event, &data).is_ok();
-        let merged = event.bytes() - event.data.text().len() + data.text().len();
-        let bytes = self.bytes - item.bytes() + merged;
+        let content = Content {
+            data,
+            ..event.content.clone()
+        };
+        let fits = self.check_size(&content).is_ok();
+        let merged = content.bytes();
+        let bytes = self.bytes - item.content.bytes() + merged;
         let has_room = bytes <= self.policy.queue_max_bytes.max(self.bytes);
         let in_share = event.producer.is_none_or(|producer| {
-            let before = (item.producer == Some(producer.id)).then(|| item.bytes());
+            let before = (item.producer == Some(producer.id)).then(|| item.content.bytes());
             self.shares.has_room(producer, merged, before, &self.policy)
         });
-        (fits && has_room && in_share).then_some((index, data))
+        (fits && has_room && in_share).then_some((index, content.data))
     }
 
     /// Refuses what would expire behind what is ahead of it.
@@ -352,7 +354,7 @@ impl Queue {
         if exempt {
             return Ok(());
         }
-        let ahead = &self.order.waiting[event.priority.index()..];
+        let ahead = &self.order.waiting[event.content.priority.index()..];
         let count = ahead.iter().map(|totals| totals.count).sum();
         let bytes = ahead.iter().map(|totals| totals.bytes + totals.count).sum();
         let again = self.outs.iter().filter(|out| out.again).count();
@@ -395,7 +397,7 @@ impl Queue {
         let Some((producer, shares)) = event.producer.zip(self.shares.get_mut()) else {
             return Ok(Vec::new());
         };
-        let excess = shares.excess(producer, event.bytes(), &self.policy);
+        let excess = shares.excess(producer, event.content.bytes(), &self.policy);
         if excess == (0, 0) {
             return Ok(Vec::new());
         }
@@ -416,7 +418,7 @@ impl Queue {
         }
         let levels = match self.policy.overflow {
             Overflow::Reject => return Err(self.full()),
-            Overflow::DropLowestPriority => event.priority.index(),
+            Overflow::DropLowestPriority => event.content.priority.index(),
             Overflow::DropOldest => Priority::High.index() + 1,
         };
         let evictable = &self.order.held[..levels];
@@ -431,7 +433,8 @@ impl Queue {
     /// Events and bytes the queue would hold beyond its bounds with this event in it.
     fn excess(&self, event: &Event) -> (usize, usize) {
         let events = (self.order.items.len() + 1).saturating_sub(self.policy.queue_max_events);
-        let bytes = (self.bytes + event.bytes()).saturating_sub(self.policy.queue_max_bytes);
+        let bytes =
+            (self.bytes + event.content.bytes()).saturating_sub(self.policy.queue_max_bytes);
         (events, bytes)
     }
 
@@ -463,13 +466,8 @@ impl Queue {
             Stage::Waiting
         };
         let mut item = Item {
-            data: event.data,
-            kind: event.kind,
-            id: event.id,
-            key: event.key,
-            merge: event.merge,
-            priority: event.priority,
-            level: event.priority,
+            level: event.content.priority,
+            content: event.content,
             place: seat.map_or(own, |seat| seat.place),
             scheduled: event
                 .at
@@ -492,9 +490,9 @@ impl Queue {
             own_next: None,
         };
         item.rises = item.first_rise(arriving.now);
-        let (producer, bytes) = (item.producer, item.bytes());
+        let (producer, bytes) = (item.producer, item.content.bytes());
         self.bytes += bytes;
-        let id = item.id.clone();
+        let id = item.content.id.clone();
         let index = self.order.insert(item, seat, &self.policy);
         if let Some(producer) = producer {
             let items = &mut self.order.items;

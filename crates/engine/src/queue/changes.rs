@@ -89,7 +89,7 @@ impl Queue {
             .items
             .iter()
             .map(|(_, item)| {
-                let id = item.id.as_deref();
+                let id = item.content.id.as_deref();
                 let until = id.and_then(|id| self.ids.until(id, item.id_seq));
                 QueuedEvent::of(item, until)
             })
@@ -128,7 +128,7 @@ impl Queue {
             return;
         }
         if let Some(item) = self.order.item(index) {
-            let kept = QueuedEvent::of(item, dedup_until.filter(|_| item.id.is_some()));
+            let kept = QueuedEvent::of(item, dedup_until.filter(|_| item.content.id.is_some()));
             self.record(Change::Queued(kept));
         }
     }

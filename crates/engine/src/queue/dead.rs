@@ -1,28 +1,16 @@
 //! Dead letters with all they said: for whoever keeps them.
 
-use std::sync::Arc;
-
 use super::Queue;
 use super::item::Item;
 use super::ledger::DeadLetterReason;
-use crate::event::{Data, Event, Merge, Priority};
+use crate::event::{Content, Event};
 use crate::time::Time;
 
 /// An event that can never be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// What the players would have got.
-    pub data: Data,
-    /// `type`.
-    pub kind: Option<Arc<str>>,
-    /// `id`: of several merged, the latest one's.
-    pub id: Option<Arc<str>>,
-    /// `key`.
-    pub key: Option<Arc<str>>,
-    /// How it merged.
-    pub merge: Option<Merge>,
-    /// As the producer said.
-    pub priority: Priority,
+    /// What it said.
+    pub content: Content,
     /// `max(accepted, at)`.
     pub due: Time,
     /// Why.
@@ -46,12 +34,7 @@ impl Queue {
 
     pub(super) fn keep_dead(&mut self, item: &Item, reason: DeadLetterReason, n: Option<u64>) {
         self.dead.push(DeadLetter {
-            data: item.data.clone(),
-            kind: item.kind.clone(),
-            id: item.id.clone(),
-            key: item.key.clone(),
-            merge: item.merge,
-            priority: item.priority,
+            content: item.content.clone(),
             due: item.place.due,
             reason,
             n,
@@ -66,12 +49,7 @@ impl Queue {
         reason: DeadLetterReason,
     ) {
         self.dead.push(DeadLetter {
-            data: event.data.clone(),
-            kind: event.kind.clone(),
-            id: event.id.clone(),
-            key: event.key.clone(),
-            merge: event.merge,
-            priority: event.priority,
+            content: event.content.clone(),
             due,
             reason,
             n: None,

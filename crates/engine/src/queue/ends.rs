@@ -127,8 +127,8 @@ impl Queue {
         self.leave_line(index);
         let (item, unblocked) = self.order.remove(index, &self.policy);
         self.note_removed(index, &item, unblocked);
-        self.bytes -= item.bytes();
-        self.give_back(item.producer, item.bytes());
+        self.bytes -= item.content.bytes();
+        self.give_back(item.producer, item.content.bytes());
         self.record_end(&Ending {
             id: None,
             seq: item.id_seq,
@@ -147,14 +147,14 @@ impl Queue {
 
     /// Counts out an item that was removed, from the payload of that number.
     pub(super) fn end_item(&mut self, item: &Item, end: End, n: Option<u64>) {
-        self.bytes -= item.bytes();
-        self.give_back(item.producer, item.bytes());
+        self.bytes -= item.content.bytes();
+        self.give_back(item.producer, item.content.bytes());
         self.release_if_empty();
         if let End::DeadLettered(reason) = end {
             self.keep_dead(item, reason, n);
         }
         let ending = Ending {
-            id: item.id.as_ref(),
+            id: item.content.id.as_ref(),
             seq: item.id_seq,
             waiter: item.waiter,
             end,

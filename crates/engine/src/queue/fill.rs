@@ -19,7 +19,7 @@ use super::gain::{FILLED_MAX, scaled};
 use super::ledger::{DeadLetterReason, End};
 use super::order::Order;
 use super::{NUMBERS, Queue};
-use crate::envelope::Parts;
+use crate::event::Content;
 use crate::form::DECODED_MAX;
 
 /// Most payloads that are compressed to fill one; three or four are the rule.
@@ -63,13 +63,13 @@ impl Queue {
 
     /// Bytes of a payload with this event alone, which takes `plain` bytes plain, in the shortest
     /// form that is sent.
-    pub(super) fn least_size(&self, parts: Parts<'_>, plain: usize) -> usize {
+    pub(super) fn least_size(&self, content: &Content, plain: usize) -> usize {
         let envelope = self.policy.envelope;
-        if !self.policy.compresses() || envelope.is_alone(parts.data) || plain > DECODED_MAX {
+        if !self.policy.compresses() || envelope.is_alone(&content.data) || plain > DECODED_MAX {
             return plain;
         }
         let mut draft = Draft::new(envelope, self.policy.fields, SIZING_N);
-        draft.push(parts);
+        draft.push(content);
         plain.min(draft.seal(1).text.len() + N_SLACK)
     }
 }
@@ -134,11 +134,11 @@ impl Filling<'_> {
             let index = self.next_candidate()?;
             let (item, policy) = (&self.queue.order.items[index], &self.queue.policy);
             let fits_plain = item.size_alone(policy) <= self.limit();
-            if item.is_alone(policy) && fits_plain && !item.data.text().is_empty() {
+            if item.is_alone(policy) && fits_plain && !item.content.data.text().is_empty() {
                 return Some(First::Alone(index));
             }
             if !item.is_alone(policy) {
-                self.draft.push(item.parts());
+                self.draft.push(&item.content);
                 if fits_plain || self.trial(1).text.len() <= self.limit() {
                     self.pack(index);
                     return Some(First::Packed);
@@ -159,7 +159,11 @@ impl Filling<'_> {
     fn alone(&mut self, index: u32) -> Filled {
         self.queue.leave_line(index);
         self.pack(index);
-        let text = self.queue.order.items[index].data.text().to_string();
+        let text = self.queue.order.items[index]
+            .content
+            .data
+            .text()
+            .to_string();
         Filled {
             items: std::mem::take(&mut self.items),
             plain_bytes: text.len(),
@@ -236,7 +240,7 @@ impl Filling<'_> {
                 self.queue.order.put_back(index);
                 break;
             }
-            self.draft.push(item.parts());
+            self.draft.push(&item.content);
             self.pack(index);
         }
     }
@@ -293,7 +297,7 @@ impl Filling<'_> {
         if item.is_alone(policy) || (size > limit && !is_tried) {
             return false;
         }
-        self.draft.push(item.parts());
+        self.draft.push(&item.content);
         if size <= limit {
             *sealed = None;
             return true;

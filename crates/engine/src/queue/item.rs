@@ -1,10 +1,8 @@
 //! One queued event: what it says, and where it stands.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
-use crate::envelope::Parts;
-use crate::event::{Data, Merge, Priority};
+use crate::event::{Content, Priority};
 use crate::policy::ChannelPolicy;
 use crate::queue::scheduled::Scheduled;
 use crate::time::{Time, Wall};
@@ -42,14 +40,8 @@ pub(super) enum Stage {
 
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    pub data: Data,
-    pub kind: Option<Arc<str>>,
-    pub id: Option<Arc<str>>,
-    pub key: Option<Arc<str>>,
-    pub merge: Option<Merge>,
-    /// As the producer said; merging compares it.
-    pub priority: Priority,
-    /// As it is now: it rises with age.
+    pub content: Content,
+    /// Its priority as it is now: it rises with age.
     pub level: Priority,
     pub place: Place,
     /// Its place is at an `at`, or was when the clock was last set.
@@ -84,35 +76,21 @@ pub(super) struct Item {
 }
 
 impl Item {
-    pub(super) fn parts(&self) -> Parts<'_> {
-        Parts {
-            data: &self.data,
-            kind: self.kind.as_deref(),
-            id: self.id.as_deref(),
-            key: self.key.as_deref(),
-            merge: self.merge,
-        }
-    }
-
-    /// Bytes that count against `queue_max_bytes`.
-    pub(super) fn bytes(&self) -> usize {
-        let length = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
-        self.data.text().len() + length(&self.kind) + length(&self.id) + length(&self.key)
-    }
-
     pub(super) fn measure(&mut self, policy: &ChannelPolicy) {
-        let size = policy.envelope.item_size(policy.fields, self.parts());
+        let size = policy.envelope.item_size(policy.fields, &self.content);
         self.size = u32::try_from(size).unwrap_or(u32::MAX);
     }
 
     /// Whether it takes a payload for itself.
     pub(super) fn is_alone(&self, policy: &ChannelPolicy) -> bool {
-        policy.envelope.is_alone(&self.data)
+        policy.envelope.is_alone(&self.content.data)
     }
 
     /// Bytes of a payload with nothing else in it.
     pub(super) fn size_alone(&self, policy: &ChannelPolicy) -> usize {
-        policy.envelope.size_alone(self.parts(), self.size as usize)
+        policy
+            .envelope
+            .size_alone(&self.content, self.size as usize)
     }
 
     /// Places an item anew whose `at` is another moment now; whether it moved. What was sent
@@ -127,7 +105,7 @@ impl Item {
         };
         self.deadline = deadline;
         self.place.due = due;
-        self.level = self.priority;
+        self.level = self.content.priority;
         self.rises = self.first_rise(Time::ZERO);
         self.stage = if due > now {
             Stage::Scheduled

@@ -294,7 +294,7 @@ impl Queue {
                 prev: item.prev,
                 size: item.size,
                 is_alone: item.is_alone(&self.policy),
-                is_wanted: is_of(kind, &item.kind) && is_of(key, &item.key),
+                is_wanted: is_of(kind, &item.content.kind) && is_of(key, &item.content.key),
             });
         }
         outline.next = end;
@@ -306,10 +306,10 @@ impl Queue {
     pub fn listed(&self, spot: &Spot) -> Option<Listed> {
         let item = self.order.item(spot.index)?;
         (item.place.seq == spot.seq).then(|| Listed {
-            id: item.id.clone(),
-            kind: item.kind.clone(),
-            key: item.key.clone(),
-            data: item.data.clone(),
+            id: item.content.id.clone(),
+            kind: item.content.kind.clone(),
+            key: item.content.key.clone(),
+            data: item.content.data.clone(),
             priority: item.level,
             state: self.state_at(spot.index, item),
         })

@@ -444,6 +444,9 @@ impl Event {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let length = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
-        self.data.text().len() + length(&self.kind) + length(&self.id) + length(&self.key)
+        self.content.data.text().len()
+            + length(&self.content.kind)
+            + length(&self.content.id)
+            + length(&self.content.key)
     }
 }

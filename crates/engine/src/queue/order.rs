@@ -70,7 +70,7 @@ impl Order {
     }
 
     fn chain(&mut self, item: u32) -> Option<&mut Chain> {
-        let key = self.items.get(item)?.key.as_ref()?;
+        let key = self.items.get(item)?.content.key.as_ref()?;
         self.chains.get_mut(key)
     }
 
@@ -84,7 +84,7 @@ impl Order {
         let next = seat.and_then(|seat| self.next_of(&item, seat));
         let index = self.items.insert(item);
         let item = &self.items[index];
-        self.held[item.level.index()].add(item.bytes());
+        self.held[item.level.index()].add(item.content.bytes());
         let is_open = self.link_key(index, next);
         let item = &mut self.items[index];
         if item.stage != Stage::Scheduled {
@@ -107,7 +107,7 @@ impl Order {
     /// Puts an item into its key's line, before `next` or as the last; whether what is before it
     /// can be packed.
     fn link_key(&mut self, index: u32, next: Option<u32>) -> bool {
-        let Some(key) = self.items[index].key.clone() else {
+        let Some(key) = self.items[index].content.key.clone() else {
             return true;
         };
         let chain = self.chains.entry(key).or_default();
@@ -140,7 +140,7 @@ impl Order {
 
     /// The item of the same key that comes after the seat; none: the seat is the last.
     fn next_of(&self, item: &Item, seat: Seat) -> Option<u32> {
-        let key = item.key.as_ref()?;
+        let key = item.content.key.as_ref()?;
         let stands = |&(index, seq): &(u32, u64)| {
             let item = self.items.get(index);
             item.is_some_and(|it| it.place.seq == seq && it.stage != Stage::Packed)
@@ -171,8 +171,8 @@ impl Order {
             item.next = None;
             // The rules may have changed while it was in the payload.
             item.measure(policy);
-            self.held[item.level.index()].add(item.bytes());
-            if let Some(key) = item.key.clone() {
+            self.held[item.level.index()].add(item.content.bytes());
+            if let Some(key) = item.content.key.clone() {
                 let chain = self.chains.entry(key).or_default();
                 let head = chain.head.replace(index);
                 chain.tail.get_or_insert(index);
@@ -257,7 +257,7 @@ impl Order {
     /// packed because of that.
     fn unlink(&mut self, index: u32, policy: &ChannelPolicy) -> u32 {
         let item = &self.items[index];
-        let (level, size, bytes) = (item.level.index(), item.size as usize, item.bytes());
+        let (level, size, bytes) = (item.level.index(), item.size as usize, item.content.bytes());
         let (stage, prev, next) = (item.stage, item.prev, item.next);
         let alone = item.is_alone(policy);
         self.held[level].sub(bytes);
@@ -323,7 +323,7 @@ impl Order {
     }
 
     fn drop_empty_chain(&mut self, index: u32) {
-        let Some(key) = self.items[index].key.clone() else {
+        let Some(key) = self.items[index].content.key.clone() else {
             return;
         };
         if self
@@ -360,13 +360,13 @@ impl Order {
 
     /// Whether an item of this key is in a payload that is not `current`.
     pub(super) fn is_key_packed(&self, index: u32, current: &[u32]) -> bool {
-        let key = self.items[index].key.as_ref();
+        let key = self.items[index].content.key.as_ref();
         let Some(chain) = key.and_then(|key| self.chains.get(key)) else {
             return false;
         };
         let here = current
             .iter()
-            .filter(|&&other| self.items[other].key.as_ref() == key);
+            .filter(|&&other| self.items[other].content.key.as_ref() == key);
         chain.packed as usize > here.count()
     }
 
@@ -399,13 +399,13 @@ impl Order {
     ) {
         let item = &mut self.items[index];
         let waiting = item.stage == Stage::Waiting;
-        self.held[item.level.index()].sub(item.bytes());
+        self.held[item.level.index()].sub(item.content.bytes());
         if waiting {
             self.waiting[item.level.index()].sub(item.size as usize);
             self.alone -= usize::from(item.is_alone(policy));
         }
         change(item);
-        self.held[item.level.index()].add(item.bytes());
+        self.held[item.level.index()].add(item.content.bytes());
         if waiting {
             self.waiting[item.level.index()].add(item.size as usize);
             self.alone += usize::from(item.is_alone(policy));

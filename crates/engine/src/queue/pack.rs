@@ -211,7 +211,7 @@ impl Queue {
         let mut text = String::with_capacity(self.payload_max());
         let verbatim = items.iter().any(|&index| {
             matches!(
-                self.order.items[index].data,
+                self.order.items[index].content.data,
                 crate::event::Data::Verbatim(_)
             )
         });
@@ -223,7 +223,7 @@ impl Queue {
             if position > 0 {
                 text.push(',');
             }
-            envelope.write_item(fields, item.parts(), &mut text);
+            envelope.write_item(fields, &item.content, &mut text);
         }
         if !verbatim {
             envelope.close(&mut text);

@@ -1,10 +1,8 @@
 //! A queued event, as a journal keeps it.
 
-use std::sync::Arc;
-
 use super::item::Item;
 use super::scheduled::Scheduled;
-use crate::event::{Data, Merge, Priority};
+use crate::event::{Content, Priority};
 use crate::time::{Time, Wall};
 
 /// A queued event, as it is kept.
@@ -22,19 +20,9 @@ pub struct QueuedEvent {
     pub deadline: Time,
     /// Time to live of the latest event in it, in ms.
     pub ttl_ms: u32,
-    /// What the players get.
-    pub data: Data,
-    /// `type`.
-    pub kind: Option<Arc<str>>,
-    /// `id`.
-    pub id: Option<Arc<str>>,
-    /// `key`.
-    pub key: Option<Arc<str>>,
-    /// How it merges.
-    pub merge: Option<Merge>,
-    /// As the producer said.
-    pub priority: Priority,
-    /// As it is now: it rises with age.
+    /// What it says.
+    pub content: Content,
+    /// Its priority as it is now: it rises with age.
     pub level: Priority,
     /// When it next rises; [`Time::NEVER`] if it does not.
     pub rises: Time,
@@ -54,12 +42,7 @@ impl QueuedEvent {
             scheduled: item.scheduled.as_deref().copied(),
             deadline: item.deadline,
             ttl_ms: item.ttl_ms,
-            data: item.data.clone(),
-            kind: item.kind.clone(),
-            id: item.id.clone(),
-            key: item.key.clone(),
-            merge: item.merge,
-            priority: item.priority,
+            content: item.content.clone(),
             level: item.level,
             rises: item.rises,
             dedup_until,

@@ -146,7 +146,7 @@ impl Rebuild {
                 return Err(Unusable::Number { number });
             }
         }
-        let readable = match &kept.data {
+        let readable = match &kept.content.data {
             Data::Json(text) => serde_json::from_str::<IgnoredAny>(text).is_ok(),
             Data::Verbatim(_) => true,
         };
@@ -156,7 +156,7 @@ impl Rebuild {
         if self.events.contains_key(&seq) {
             return Err(Unusable::Twice { seq });
         }
-        if let (Some(id), Some(until)) = (&kept.id, kept.dedup_until) {
+        if let (Some(id), Some(until)) = (&kept.content.id, kept.dedup_until) {
             self.ids.insert(Arc::clone(id), kept.seq, u32::MAX, until);
         }
         let held = Held {
@@ -172,7 +172,7 @@ impl Rebuild {
         let Some(held) = self.events.remove(&seq) else {
             return;
         };
-        if let Some(id) = &held.kept.id {
+        if let Some(id) = &held.kept.content.id {
             let settled = self.ids.ended(Time::ZERO, id, seq, fate);
             if let Some(settled) = settled {
                 self.ids.settle(settled);
@@ -307,8 +307,8 @@ impl Queue {
     fn put_back(&mut self, kept: QueuedEvent) -> u32 {
         let mut item = kept.into_item(self.now, self.wall_origin);
         item.measure(&self.policy);
-        self.bytes += item.bytes();
-        let (id, seq) = (item.id.clone(), item.id_seq);
+        self.bytes += item.content.bytes();
+        let (id, seq) = (item.content.id.clone(), item.id_seq);
         let index = self.order.insert(item, None, &self.policy);
         if let Some(id) = id {
             self.ids.moved(&id, seq, index);
@@ -343,13 +343,8 @@ impl QueuedEvent {
         let ttl_ms = self.ttl_ms.min(TTL_MAX_MS);
         let life = Span::from_millis(u64::from(ttl_ms));
         let mut item = Item {
-            data: self.data,
-            kind: self.kind,
-            id: self.id,
-            key: self.key,
-            merge: self.merge,
-            priority: self.priority,
-            level: self.level.max(self.priority),
+            level: self.level.max(self.content.priority),
+            content: self.content,
             place: Place {
                 due,
                 seq: self.place_seq,

@@ -33,7 +33,7 @@ impl Queue {
     /// [`Refusal`], as of [`Queue::accept`]: nothing has changed then.
     pub fn replace(&mut self, now: Time, event: Event) -> Result<Replaced, Refusal> {
         self.advance(now);
-        let id = event.id.as_deref();
+        let id = event.content.id.as_deref();
         let found = id.and_then(|id| self.ids.find(self.now, id));
         let queued = match found {
             Some(Whereabouts::Queued(index)) => Some(index),
@@ -64,7 +64,7 @@ impl Queue {
         let mut seat = None;
         if let Some(index) = queued {
             let old = &self.order.items[index];
-            let same_key = event.key.is_none() || event.key == old.key;
+            let same_key = event.content.key.is_none() || event.content.key == old.content.key;
             if event.at.is_none() {
                 event.at = old.scheduled.as_deref().map(|scheduled| scheduled.at);
                 seat = same_key.then(|| self.seat(index));

@@ -101,7 +101,7 @@ impl Shares {
     /// the neighbours that the event names.
     pub(super) fn add_back(&mut self, index: u32, items: &mut Items) {
         let item = &items[index];
-        let (prev, next, bytes) = (item.own_prev, item.own_next, item.bytes());
+        let (prev, next, bytes) = (item.own_prev, item.own_next, item.content.bytes());
         let Some(producer) = item.producer else {
             return;
         };
@@ -206,7 +206,7 @@ impl Shares {
             let index = next?;
             let item = &items[index];
             victims.push(index);
-            bytes += item.bytes();
+            bytes += item.content.bytes();
             next = item.own_next;
         }
         Some(victims)

@@ -91,19 +91,19 @@ fn event(data: &str) -> Event {
 trait Say: Sized {
     fn say(self, change: impl FnOnce(&mut Event)) -> Self;
     fn key(self, key: &str) -> Self {
-        self.say(|event| event.key = Some(key.into()))
+        self.say(|event| event.content.key = Some(key.into()))
     }
     fn id(self, id: &str) -> Self {
-        self.say(|event| event.id = Some(id.into()))
+        self.say(|event| event.content.id = Some(id.into()))
     }
     fn kind(self, kind: &str) -> Self {
-        self.say(|event| event.kind = Some(kind.into()))
+        self.say(|event| event.content.kind = Some(kind.into()))
     }
     fn merge(self, merge: Merge) -> Self {
-        self.say(|event| event.merge = Some(merge))
+        self.say(|event| event.content.merge = Some(merge))
     }
     fn priority(self, priority: Priority) -> Self {
-        self.say(|event| event.priority = priority)
+        self.say(|event| event.content.priority = priority)
     }
     fn low(self) -> Self {
         self.priority(Priority::Low)
@@ -161,7 +161,7 @@ impl Run {
         for (_, item) in self.queue.order.items.iter() {
             if let Some(producer) = item.producer {
                 let held = held.entry(producer).or_default();
-                *held = (held.0 + 1, held.1 + item.bytes());
+                *held = (held.0 + 1, held.1 + item.content.bytes());
             }
         }
         for (producer, held) in held {

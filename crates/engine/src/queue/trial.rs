@@ -108,7 +108,7 @@ impl Queue {
             Step::Inserted(index) => {
                 self.leave_line(index);
                 let (item, _) = self.order.remove(index, &self.policy);
-                self.give_back(item.producer, item.bytes());
+                self.give_back(item.producer, item.content.bytes());
             }
             Step::Removed {
                 index,
@@ -121,7 +121,7 @@ impl Queue {
             Step::Changed { index, before } => {
                 self.leave_line(index);
                 let item = &self.order.items[index];
-                let (producer, bytes) = (item.producer, item.bytes());
+                let (producer, bytes) = (item.producer, item.content.bytes());
                 self.give_back(producer, bytes);
                 self.order.change_back(index, *before, &self.policy);
                 self.take_share_back(index);

@@ -107,8 +107,8 @@ impl Producer {
                     } else {
                         self.put(now, driver, random, |event, random| {
                             let key = random.within(1..4);
-                            event.key = Some(format!("k{key}").into());
-                            event.merge = Some(Merge::Replace);
+                            event.content.key = Some(format!("k{key}").into());
+                            event.content.merge = Some(Merge::Replace);
                         });
                     }
                 }
@@ -139,6 +139,7 @@ impl Producer {
         event.waiter = seq + 1;
         change(&mut event, random);
         let key = event
+            .content
             .key
             .as_ref()
             .and_then(|key| key[1..].parse().ok())
@@ -149,7 +150,7 @@ impl Producer {
         let ttl = u64::from(event.ttl_ms.unwrap_or(channel.queue.policy().ttl_ms)) * 1000;
         let pad = usize::try_from(random.within(0..80)).expect("small");
         let data = format!(r#"[{key},{seq},{due},{},"{:x<pad$}"]"#, due + ttl, "");
-        event.data = Data::Json(data.into());
+        event.content.data = Data::Json(data.into());
         self.offer(now, driver, event, false);
     }
 
@@ -158,8 +159,8 @@ impl Producer {
         let mut event = Event::new(Data::Json("1".into()));
         event.waiter = self.seq + 1;
         self.seq += 1;
-        event.key = Some(random.pick(&["votes", "likes"]).into());
-        event.merge = Some(Merge::Sum);
+        event.content.key = Some(random.pick(&["votes", "likes"]).into());
+        event.content.merge = Some(Merge::Sum);
         self.offer(now, driver, event, true);
     }
 
@@ -168,7 +169,7 @@ impl Producer {
         let origin = driver.world.origin;
         let answer = driver.with(id, |channel| {
             let ttl_ms = event.ttl_ms.unwrap_or(channel.queue.policy().ttl_ms);
-            let (at, merges) = (event.at, event.merge.is_some());
+            let (at, merges) = (event.at, event.content.merge.is_some());
             let answer = channel.queue.accept(now, event);
             if answer == Ok(Admission::Accepted) {
                 channel.books.accepted(seq, is_count);
@@ -216,19 +217,19 @@ impl Producer {
         let mut new_id = None;
         self.put(now, driver, random, |event, random| {
             if random.chance(5000) {
-                event.key = Some(format!("k{}", random.within(1..6)).into());
-                event.merge = random.pick(&[None, None, Some(Merge::Replace)]);
+                event.content.key = Some(format!("k{}", random.within(1..6)).into());
+                event.content.merge = random.pick(&[None, None, Some(Merge::Replace)]);
             }
             if random.chance(3000) {
                 // Now and then one that was seen before.
                 let id = recent.filter(|_| random.chance(2000)).unwrap_or(number);
                 new_id = Some(id);
-                event.id = Some(format!("i{id}").into());
+                event.content.id = Some(format!("i{id}").into());
             }
             if random.chance(3000) {
-                event.kind = Some("t".into());
+                event.content.kind = Some("t".into());
             }
-            event.priority = random.pick(&[
+            event.content.priority = random.pick(&[
                 Priority::Low,
                 Priority::Normal,
                 Priority::Normal,

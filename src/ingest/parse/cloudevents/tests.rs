@@ -19,8 +19,8 @@ fn reader() -> ParseContext<'static> {
 
 fn expected(data: &str, fill: impl FnOnce(&mut Event)) -> Event {
     let mut event = Event::new(Data::Json(data.into()));
-    event.kind = Some("quiz.answer".into());
-    event.id = Some("/quiz 17".into());
+    event.content.kind = Some("quiz.answer".into());
+    event.content.id = Some("/quiz 17".into());
     fill(&mut event);
     event
 }
@@ -46,11 +46,11 @@ fn structured_events() {
         (with(r#","data":"hi","datacontenttype":"text/plain","time":"x","subject":5,"other":{"deep":[1]}"#), expected("\"hi\"", same)),
         (with(r#","data":1,"subject":null,"data_base64":null,"cuekey":null,"cueat":null"#), expected("1", same)),
         (with(r#","data":1,"cuechannel":"elsewhere""#), expected("1", same)),
-        (with(r#","data":1,"partitionkey":"p""#), expected("1", |event| event.key = Some("p".into()))),
+        (with(r#","data":1,"partitionkey":"p""#), expected("1", |event| event.content.key = Some("p".into()))),
         (with(r#","data":1,"partitionkey":"p","cuekey":"k","cuemerge":"sum","cuepriority":"low""#), expected("1", |event| {
-            event.key = Some("k".into());
-            event.merge = Some(Merge::Sum);
-            event.priority = Priority::Low;
+            event.content.key = Some("k".into());
+            event.content.merge = Some(Merge::Sum);
+            event.content.priority = Priority::Low;
         })),
         (with(r#","data":1,"expirytime":"2026-11-22T20:00:05Z""#), expected("1", |event| event.ttl_ms = Some(5000))),
         (with(r#","data":1,"expirytime":"2026-11-22T20:00:05Z","cueat":"2026-11-22T20:00:03Z""#), expected("1", |event| {
@@ -136,7 +136,7 @@ fn binary(headers: &[(&str, &str)], body: &[u8], kind: BinaryBody) -> Result<Eve
 fn binary_mode() {
     let id = ("ce-id", "17");
     let same = |_: &mut Event| ();
-    let key = |key: &'static str| move |event: &mut Event| event.key = Some(key.into());
+    let key = |key: &'static str| move |event: &mut Event| event.content.key = Some(key.into());
     for (headers, body, kind, event) in [
         (vec![id], &b" [1, 2]\n"[..], BinaryBody::Json, Ok(expected("[1,2]", same))),
         (vec![id], b"say \"hi\"\n", BinaryBody::Text, Ok(expected(r#""say \"hi\"\n""#, same))),

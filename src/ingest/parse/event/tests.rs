@@ -42,16 +42,16 @@ fn what_is_accepted() {
         (
             r#"{"type":"quiz.answer","id":"a-17","key":"score:home","merge":"sum","priority":"high","ttl_ms":5000,"data":3}"#.into(),
             event("3", |event| {
-                event.kind = Some("quiz.answer".into());
-                event.id = Some("a-17".into());
-                event.key = Some("score:home".into());
-                event.merge = Some(Merge::Sum);
-                event.priority = Priority::High;
+                event.content.kind = Some("quiz.answer".into());
+                event.content.id = Some("a-17".into());
+                event.content.key = Some("score:home".into());
+                event.content.merge = Some(Merge::Sum);
+                event.content.priority = Priority::High;
                 event.ttl_ms = Some(5000);
             }),
         ),
-        (r#"{"data":1,"type":"\u00e9\ud83d\ude00"}"#.into(), event("1", |event| event.kind = Some("é😀".into()))),
-        (r#"{"data":1,"id":"\u0000"}"#.into(), event("1", |event| event.id = Some("\0".into()))),
+        (r#"{"data":1,"type":"\u00e9\ud83d\ude00"}"#.into(), event("1", |event| event.content.kind = Some("é😀".into()))),
+        (r#"{"data":1,"id":"\u0000"}"#.into(), event("1", |event| event.content.id = Some("\0".into()))),
         (r#"{"data":1,"ttl_ms":86400000}"#.into(), event("1", |event| event.ttl_ms = Some(86_400_000))),
         (r#"{"data":1,"ttl_ms":1e3}"#.into(), event("1", |event| event.ttl_ms = Some(1000))),
         (r#"{"data":1,"ttl_ms":1000.0}"#.into(), event("1", |event| event.ttl_ms = Some(1000))),
@@ -61,9 +61,9 @@ fn what_is_accepted() {
         (r#"{"data":1,"at":100000000000}"#.into(), event("1", |event| event.at = Some(Wall::from_micros((100_000_000_000 - NOW_MS) * 1000)))),
         (r#"{"data":1,"at":"1970-01-01T00:00:00Z"}"#.into(), event("1", |event| event.at = Some(Wall::from_micros(-NOW_MS * 1000)))),
         (r#"{"data":1,"at":"1969-01-01T00:00:00Z"}"#.into(), event("1", |event| event.at = Some(Wall::from_micros((-31_536_000_000 - NOW_MS) * 1000)))),
-        (format!(r#"{{"data":1,"type":"{}"}}"#, long(64)), event("1", |event| event.kind = Some(long(64).into()))),
-        (format!(r#"{{"data":1,"id":"{}"}}"#, long(128)), event("1", |event| event.id = Some(long(128).into()))),
-        (format!(r#"{{"data":1,"key":"{}"}}"#, long(128)), event("1", |event| event.key = Some(long(128).into()))),
+        (format!(r#"{{"data":1,"type":"{}"}}"#, long(64)), event("1", |event| event.content.kind = Some(long(64).into()))),
+        (format!(r#"{{"data":1,"id":"{}"}}"#, long(128)), event("1", |event| event.content.id = Some(long(128).into()))),
+        (format!(r#"{{"data":1,"key":"{}"}}"#, long(128)), event("1", |event| event.content.key = Some(long(128).into()))),
     ];
     for (text, expected) in cases {
         assert_eq!(parse(&text), Ok(expected), "{text}");
@@ -74,7 +74,7 @@ fn what_is_accepted() {
 fn a_string_may_leave_as_it_is() {
     let text = r#"{"envelope":"raw","type":"t","data":"  \"\u00e9\n\ud83d\ude00\u0000 "}"#;
     let mut expected = Event::new(Data::Verbatim("  \"é\n😀\0 ".into()));
-    expected.kind = Some("t".into());
+    expected.content.kind = Some("t".into());
     assert_eq!(parse(text), Ok(expected));
 }
 
@@ -180,8 +180,8 @@ proptest! {
         prop_assume!(!key.is_empty() && key.len() <= 128);
         let text = serde_json::json!({ "type": kind, "key": key, "data": data }).to_string();
         let event = parse(&text).unwrap();
-        prop_assert_eq!(event.kind.as_deref(), Some(&*kind));
-        prop_assert_eq!(event.key.as_deref(), Some(&*key));
-        prop_assert_eq!(&**event.data.text(), serde_json::to_string(&data).unwrap());
+        prop_assert_eq!(event.content.kind.as_deref(), Some(&*kind));
+        prop_assert_eq!(event.content.key.as_deref(), Some(&*key));
+        prop_assert_eq!(&**event.content.data.text(), serde_json::to_string(&data).unwrap());
     }
 }

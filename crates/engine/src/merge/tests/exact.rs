@@ -159,8 +159,8 @@ fn through_a_queue(kind: Merge, data: &[String]) -> String {
     let mut queue = Queue::new(Arc::new(policy), 1024, 1, Span::ZERO);
     for data in data {
         let mut event = Event::new(Data::Json(data.as_str().into()));
-        event.key = Some("k".into());
-        event.merge = Some(kind);
+        event.content.key = Some("k".into());
+        event.content.merge = Some(kind);
         queue.accept(Time::ZERO, event).expect("taken");
     }
     assert_eq!(queue.len(), 1, "{kind:?} {data:?}");

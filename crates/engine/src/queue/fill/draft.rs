@@ -1,6 +1,6 @@
 //! A payload that is being written, and what it is with only the first of its items.
 
-use crate::envelope::Parts;
+use crate::event::Content;
 use crate::form::Compressor;
 use crate::policy::{Envelope, EnvelopeFields};
 
@@ -38,12 +38,12 @@ impl Draft {
         }
     }
 
-    pub(super) fn push(&mut self, parts: Parts<'_>) {
+    pub(super) fn push(&mut self, content: &Content) {
         if !self.ends.is_empty() {
             self.text.push(',');
         }
         let text = &mut self.text;
-        self.envelope.write_item(self.fields, parts, text);
+        self.envelope.write_item(self.fields, content, text);
         self.ends.push(text.len());
     }
 

@@ -7,7 +7,7 @@ impl Order {
     /// Puts an item before the others of its type. The oldest, which mostly go first, leave
     /// without a look into the table.
     pub(super) fn link_kind(&mut self, index: u32) {
-        let Some(kind) = &self.items[index].kind else {
+        let Some(kind) = &self.items[index].content.kind else {
             return;
         };
         let earlier = if let Some(latest) = self.kinds.get_mut(kind) {
@@ -30,7 +30,7 @@ impl Order {
         }
         if let Some(prev) = prev {
             self.items[prev].kind_next = next;
-        } else if let Some(kind) = self.items[index].kind.clone() {
+        } else if let Some(kind) = self.items[index].content.kind.clone() {
             if let Some(next) = next {
                 self.kinds.insert(kind, next);
             } else {
@@ -48,7 +48,7 @@ impl Order {
         }
         if let Some(prev) = prev {
             self.items[prev].kind_next = Some(index);
-        } else if let Some(kind) = self.items[index].kind.clone() {
+        } else if let Some(kind) = self.items[index].content.kind.clone() {
             self.kinds.insert(kind, index);
         }
     }
@@ -69,8 +69,8 @@ impl Order {
         found.retain(|&index| {
             let item = &self.items[index];
             item.stage != Stage::Packed
-                && fits(kind, item.kind.as_deref())
-                && fits(key, item.key.as_deref())
+                && fits(kind, item.content.kind.as_deref())
+                && fits(key, item.content.key.as_deref())
         });
         found
     }

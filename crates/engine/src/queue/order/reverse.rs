@@ -27,13 +27,13 @@ impl Order {
         let slot = self.items.insert(item);
         debug_assert_eq!(slot, index, "slots are given out again in reverse order");
         let item = &self.items[index];
-        let (level, bytes, size) = (item.level.index(), item.bytes(), item.size as usize);
+        let (level, bytes, size) = (item.level.index(), item.content.bytes(), item.size as usize);
         self.held[level].add(bytes);
         if item.stage == Stage::Waiting {
             self.waiting[level].add(size);
             self.alone += usize::from(item.is_alone(policy));
         }
-        if let Some(key) = item.key.clone() {
+        if let Some(key) = item.content.key.clone() {
             let chain = self.chains.entry(key).or_default();
             if prev.is_none() {
                 chain.head = Some(index);

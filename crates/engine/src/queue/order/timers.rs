@@ -100,8 +100,8 @@ impl Order {
             let level = item.level;
             if item.stage != Stage::Packed && item.place_anew(now, wall_origin) {
                 moved = true;
-                self.held[level.index()].sub(item.bytes());
-                self.held[item.level.index()].add(item.bytes());
+                self.held[level.index()].sub(item.content.bytes());
+                self.held[item.level.index()].add(item.content.bytes());
             }
         }
         if moved {

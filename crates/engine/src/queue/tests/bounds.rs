@@ -105,7 +105,7 @@ fn a_full_queue_of_bytes() {
             Refuse(
                 text(41)
                     .high()
-                    .say(|event| event.priority = Priority::Normal),
+                    .say(|event| event.content.priority = Priority::Normal),
                 FULL,
             ),
             Ends(vec![]),

@@ -3,6 +3,7 @@
 use super::model::Random;
 use super::varied::varied_event;
 use super::*;
+use crate::event::Content;
 use crate::form::{Compressor, compressed, decode};
 use crate::policy::{Compress, EnvelopeFields};
 use crate::queue::{Change, DeadLetterReason, Outline, Payload, Rebuild};
@@ -35,9 +36,11 @@ fn queue(policy: ChannelPolicy) -> Queue {
 
 /// Events that stay as many as they are.
 fn varied(random: &mut Random, count: usize) -> Vec<Event> {
-    let one = |_| Event {
-        merge: None,
-        ..varied_event(random)
+    let one = |_| {
+        Event::from(Content {
+            merge: None,
+            ..varied_event(random).content
+        })
     };
     (0..count).map(one).collect()
 }
@@ -99,7 +102,7 @@ fn twice_the_events() {
         let sent = items.concat();
         let mut rest = &sent[..];
         for event in &events {
-            let item = format!(r#"{{"d":{},"#, event.data.text());
+            let item = format!(r#"{{"d":{},"#, event.content.data.text());
             let at = rest.find(&item).expect("in its place");
             rest = &rest[at + item.len()..];
         }
@@ -174,10 +177,21 @@ fn as_many_as_fit() {
             continue;
         };
         let open = text.strip_suffix("]}").expect("a payload");
-        let kind = next.kind.as_ref().map(|kind| format!(r#","t":"{kind}""#));
-        let key = next.key.as_ref().map(|key| format!(r#","k":"{key}""#));
+        let kind = next
+            .content
+            .kind
+            .as_ref()
+            .map(|kind| format!(r#","t":"{kind}""#));
+        let key = next
+            .content
+            .key
+            .as_ref()
+            .map(|key| format!(r#","k":"{key}""#));
         let (kind, key) = (kind.unwrap_or_default(), key.unwrap_or_default());
-        let longer = format!(r#"{open},{{"d":{}{kind}{key}}}]}}"#, next.data.text());
+        let longer = format!(
+            r#"{open},{{"d":{}{kind}{key}}}]}}"#,
+            next.content.data.text()
+        );
         let longer = Compressor::new().compress(&longer).unwrap_or(longer);
         assert!(longer.len() > 1024, "seed {seed}: {}", longer.len());
     }
@@ -252,7 +266,10 @@ fn numbers_hardly_change_the_size() {
     let mut taken = 0;
     for round in 0..150 {
         let texts = varied(&mut random, 20 + round % 12);
-        let texts: Vec<&str> = texts.iter().map(|event| &**event.data.text()).collect();
+        let texts: Vec<&str> = texts
+            .iter()
+            .map(|event| &**event.content.data.text())
+            .collect();
         let event = event(&format!("[{}]", texts.join(",")));
         if queue.accept(ms(1000), event).is_err() {
             continue;

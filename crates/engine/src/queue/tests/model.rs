@@ -105,7 +105,7 @@ fn some_event(random: &mut Random, now: Time, origin: Wall, waiter: u64) -> Even
         event = Event::new(Data::Verbatim(data.into())).waiter(waiter);
     } else if merge.is_some() || random.chance(30) {
         event = event.key(random.pick(&["k", "l", "m\""]));
-        event.merge = merge;
+        event.content.merge = merge;
     }
     if random.chance(30) {
         event = event.id(&format!("i{}", random.below(30)));
@@ -113,7 +113,7 @@ fn some_event(random: &mut Random, now: Time, origin: Wall, waiter: u64) -> Even
     if random.chance(30) {
         event = event.kind(random.pick(&["t", "u\t"]));
     }
-    event.priority = random.pick(&[
+    event.content.priority = random.pick(&[
         Priority::Low,
         Priority::Normal,
         Priority::Normal,
@@ -284,7 +284,7 @@ impl Pair {
     fn replace(&mut self) {
         self.waiter += 1;
         let mut event = some_event(&mut self.random, self.now, self.origin, self.waiter);
-        event.id = Some(format!("i{}", self.random.below(30)).into());
+        event.content.id = Some(format!("i{}", self.random.below(30)).into());
         self.say(format_args!("replace {event:?}"));
         self.model.advance(self.now);
         self.queue.demand(self.now);

@@ -151,8 +151,8 @@ fn exact_sizes() {
                     }
                 };
                 let event = of(length).say(|event| {
-                    own(&mut event.key);
-                    own(&mut event.id);
+                    own(&mut event.content.key);
+                    own(&mut event.content.id);
                 });
                 match queue.accept(ms(1), event) {
                     Ok(_) => taken = length,

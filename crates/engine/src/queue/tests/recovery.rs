@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::call::ThrottleScope;
+use crate::event::Content;
 use crate::policy::{Offline, OnUnknown};
 use crate::queue::{Change, DeadLetter, DeadLetterReason, QueuedEvent, Rebuild, Unusable};
 
@@ -425,12 +426,7 @@ fn limits_that_fell_meanwhile_keep_what_is_queued() {
     assert_eq!(
         dead,
         [DeadLetter {
-            data: Data::Json("22222222".into()),
-            kind: None,
-            id: Some("22222222".into()),
-            key: None,
-            merge: None,
-            priority: Priority::Normal,
+            content: event("22222222").id("22222222").content,
             due: ms(1000),
             reason: DeadLetterReason::TooLarge,
             n: None,
@@ -447,12 +443,7 @@ fn what_fits_nothing_is_ignored() {
         scheduled: None,
         deadline: ms(9000),
         ttl_ms: 8000,
-        data: Data::Json(data.into()),
-        kind: None,
-        id: None,
-        key: None,
-        merge: None,
-        priority: Priority::Normal,
+        content: Content::new(Data::Json(data.into())),
         level: Priority::Normal,
         rises: ms(5000),
         dedup_until: None,
@@ -578,7 +569,7 @@ fn what_cannot_be_used_is_told() {
     assert_eq!(rebuild.apply(with(|_| {})), Ok(()));
     let seq = kept.seq;
     assert_eq!(rebuild.apply(with(|_| {})), Err(Unusable::Twice { seq }));
-    let broken = with(|kept| kept.data = Data::Json(r#"{"d":000000}"#.into()));
+    let broken = with(|kept| kept.content.data = Data::Json(r#"{"d":000000}"#.into()));
     assert_eq!(rebuild.apply(broken), Err(Unusable::Data { seq }));
     let number = u64::MAX;
     let impossible = with(|kept| kept.place_seq = u64::MAX);

@@ -39,14 +39,8 @@ pub(super) struct Entry {
 
 impl Entry {
     fn dead(&self, reason: DeadLetterReason) -> DeadLetter {
-        let event = self.event.clone();
         DeadLetter {
-            data: event.data,
-            kind: event.kind,
-            id: event.id,
-            key: event.key,
-            merge: event.merge,
-            priority: event.priority,
+            content: self.event.content.clone(),
             due: self.due,
             reason,
             n: self.n,
@@ -168,7 +162,7 @@ impl Reference {
             let latest = entry.event.at.map_or(Time::ZERO, |at| at.time(origin));
             entry.due = due;
             entry.deadline = latest.max(entry.latest_accepted) + entry.ttl;
-            entry.level = entry.event.priority;
+            entry.level = entry.event.content.priority;
             entry.rises = if entry.level == Priority::High {
                 Time::NEVER
             } else {
@@ -199,7 +193,7 @@ impl Reference {
             self.ended.push((entry.event.waiter, end));
         }
         if let Some(at) = self.ids.iter().position(|known| {
-            Some(&known.id) == entry.event.id.as_ref() && known.seq == entry.id_seq
+            Some(&known.id) == entry.event.content.id.as_ref() && known.seq == entry.id_seq
         }) {
             let mut known = self.ids.remove(at);
             let at = Some(now.wall(self.origin));
@@ -289,8 +283,8 @@ impl Reference {
         };
         let is_behind = |entry: &Entry, before: &Entry| {
             before.seq < entry.seq
-                && before.event.key.is_some()
-                && before.event.key == entry.event.key
+                && before.event.content.key.is_some()
+                && before.event.content.key == entry.event.content.key
         };
         let has_come = |entry: &Entry| self.has_come(entry, released);
         let mut waiting = self.waiting.iter().filter(|entry| has_come(entry));
@@ -313,27 +307,28 @@ impl Reference {
 
     fn item_text(&self, event: &Event) -> String {
         let quoted = |text: &str| serde_json::to_string(text).expect("JSON");
-        let data: &str = event.data.text();
-        match (&event.data, self.policy.envelope) {
+        let data: &str = event.content.data.text();
+        match (&event.content.data, self.policy.envelope) {
             (Data::Verbatim(_), _) | (_, Envelope::Array) => data.to_owned(),
             (_, Envelope::Raw) => serde_json::from_str::<String>(data).unwrap_or(data.to_owned()),
             (_, Envelope::Cue) => {
                 let fields = self.policy.fields;
                 let mut text = format!(r#"{{"d":{data}"#);
-                if let Some(kind) = event.kind.as_ref().filter(|_| fields.kind) {
+                if let Some(kind) = event.content.kind.as_ref().filter(|_| fields.kind) {
                     let _ = write!(text, r#","t":{}"#, quoted(kind));
                 }
                 if let Some(key) = event
+                    .content
                     .key
                     .as_ref()
-                    .filter(|_| fields.key || event.merge.is_some())
+                    .filter(|_| fields.key || event.content.merge.is_some())
                 {
                     let _ = write!(text, r#","k":{}"#, quoted(key));
                 }
-                if let Some(id) = event.id.as_ref().filter(|_| fields.id) {
+                if let Some(id) = event.content.id.as_ref().filter(|_| fields.id) {
                     let _ = write!(text, r#","i":{}"#, quoted(id));
                 }
-                if let Some(merge) = event.merge.filter(|merge| *merge != Merge::Replace) {
+                if let Some(merge) = event.content.merge.filter(|merge| *merge != Merge::Replace) {
                     let _ = write!(text, r#","m":"{}""#, merge.name());
                 }
                 text + "}"
@@ -342,7 +337,7 @@ impl Reference {
     }
 
     fn alone(&self, event: &Event) -> bool {
-        self.policy.envelope == Envelope::Raw || matches!(event.data, Data::Verbatim(_))
+        self.policy.envelope == Envelope::Raw || matches!(event.content.data, Data::Verbatim(_))
     }
 
     fn payload_text(&self, events: &[&Event], n: u64) -> String {
@@ -364,8 +359,8 @@ impl Reference {
         let blocks = |entry: &Entry, before: &Entry| {
             before.seq < entry.seq
                 && before.due > now
-                && before.event.key.is_some()
-                && before.event.key == entry.event.key
+                && before.event.content.key.is_some()
+                && before.event.content.key == entry.event.content.key
         };
         self.waiting
             .iter()
@@ -381,8 +376,8 @@ impl Reference {
         all.retain(|entry| {
             !self.waiting.iter().any(|before| {
                 before.seq < entry.seq
-                    && before.event.key.is_some()
-                    && before.event.key == entry.event.key
+                    && before.event.content.key.is_some()
+                    && before.event.content.key == entry.event.content.key
             })
         });
         all.sort_by_key(|entry| (std::cmp::Reverse(entry.level), entry.due, entry.seq));
@@ -410,7 +405,7 @@ impl Reference {
         match known.fate.map(|fate| fate.end) {
             Some(End::Cancelled) => Cancelled::Done,
             None if self.take_back(now, End::Cancelled, |entry| {
-                entry.event.id.as_deref() == Some(id) && entry.id_seq == known.seq
+                entry.event.content.id.as_deref() == Some(id) && entry.id_seq == known.seq
             }) == 1 =>
             {
                 Cancelled::Done
@@ -445,8 +440,8 @@ impl Reference {
     pub(super) fn purge(&mut self, now: Time, kind: Option<&str>, key: Option<&str>) -> usize {
         self.advance(now);
         self.take_back(now, End::Cancelled, |entry| {
-            (kind.is_none() || kind == entry.event.kind.as_deref())
-                && (key.is_none() || key == entry.event.key.as_deref())
+            (kind.is_none() || kind == entry.event.content.kind.as_deref())
+                && (key.is_none() || key == entry.event.content.key.as_deref())
         })
     }
 
@@ -530,7 +525,8 @@ impl Reference {
 
     fn is_key_in_flight(&self, entry: &Entry) -> bool {
         let mut packed = self.outs.iter().flat_map(|out| &out.entries);
-        entry.event.key.is_some() && packed.any(|other| other.event.key == entry.event.key)
+        entry.event.content.key.is_some()
+            && packed.any(|other| other.event.content.key == entry.event.content.key)
     }
 
     fn pack(&mut self, entry: Entry, picked: &mut Vec<Entry>) {

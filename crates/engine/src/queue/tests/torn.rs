@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::call::Rejection;
+use crate::event::Content;
 use crate::policy::OnUnknown;
 use crate::queue::{Change, DeadLetterReason, QueuedEvent, Rebuild, Scheduled};
 
@@ -81,16 +82,18 @@ fn kept() -> impl Strategy<Value = QueuedEvent> {
             dedup_until: times.3,
             scheduled: flags.0,
             sent: flags.1,
-            data: if flags.2 {
-                Data::Verbatim(text)
-            } else {
-                Data::Json(text)
+            content: Content {
+                data: if flags.2 {
+                    Data::Verbatim(text)
+                } else {
+                    Data::Json(text)
+                },
+                kind,
+                id,
+                key,
+                merge: kinds.0,
+                priority: kinds.1,
             },
-            kind,
-            id,
-            key,
-            merge: kinds.0,
-            priority: kinds.1,
             level: kinds.2,
         },
     )

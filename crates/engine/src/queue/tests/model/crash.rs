@@ -198,7 +198,7 @@ fn standing(queue: &Queue) -> Vec<Change> {
         if let Change::Queued(kept) = change
             && packed.contains(&kept.seq)
         {
-            (kept.level, kept.rises) = (kept.priority, Time::NEVER);
+            (kept.level, kept.rises) = (kept.content.priority, Time::NEVER);
         }
     }
     changes

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Entry, Known, Reference, midway};
 use crate::call::{Entry as Through, Health};
-use crate::event::{Data, Event, Priority};
+use crate::event::{Content, Data, Event, Priority};
 use crate::policy::{Envelope, Offline, Overflow};
 use crate::queue::{Admission, DeadLetterReason, End, Refusal, Replaced};
 use crate::time::{Span, Time};
@@ -26,7 +26,7 @@ impl Reference {
         mut event: Event,
     ) -> Result<Replaced, Refusal> {
         self.advance(now);
-        let id = event.id.clone().expect("an id");
+        let id = event.content.id.clone().expect("an id");
         let known = self.ids.iter().find(|known| known.id == id);
         let known = known.filter(|known| known.until > now || known.fate.is_none());
         let (seq, fate) = known.map_or((None, None), |it| (Some(it.seq), it.fate));
@@ -49,7 +49,8 @@ impl Reference {
             let old = trial.waiting.remove(at);
             if event.at.is_none() {
                 event.at = old.at;
-                let same = event.key.is_none() || event.key == old.event.key;
+                let same =
+                    event.content.key.is_none() || event.content.key == old.event.content.key;
                 seat = same.then_some((old.due, old.seq));
             }
             trial.end(now, &old, End::Cancelled);
@@ -81,20 +82,20 @@ impl Reference {
         if size == 0 {
             return Err(Refusal::InvalidData("a payload has at least one character"));
         }
-        if let (Some(merge), Data::Json(data)) = (event.merge, &event.data) {
+        if let (Some(merge), Data::Json(data)) = (event.content.merge, &event.content.data) {
             crate::merge::validate(merge, data).map_err(Refusal::InvalidData)?;
         }
         if self
             .ids
             .iter()
-            .any(|known| Some(&known.id) == event.id.as_ref() && known.until > now)
+            .any(|known| Some(&known.id) == event.content.id.as_ref() && known.until > now)
         {
             self.ledger.duplicates += 1;
             return Ok(Admission::Duplicate);
         }
         let due = event.at.map_or(now, |at| at.time(self.origin)).max(now);
         let ttl = Span::from_millis(u64::from(event.ttl_ms.unwrap_or(self.policy.ttl_ms)));
-        let rises = if event.priority == Priority::High {
+        let rises = if event.content.priority == Priority::High {
             Time::NEVER
         } else {
             midway(due, due + ttl)
@@ -108,18 +109,18 @@ impl Reference {
             due,
             deadline: due + ttl,
             ttl,
-            level: event.priority,
+            level: event.content.priority,
             rises,
             packed: false,
             sent: false,
             n: None,
             event,
         };
-        let behind = entry.event.key.is_some()
+        let behind = entry.event.content.key.is_some()
             && self
                 .waiting
                 .iter()
-                .any(|other| other.event.key == entry.event.key);
+                .any(|other| other.event.content.key == entry.event.content.key);
         let offline = due <= now && self.is_turned_away(now, behind);
         if offline && self.policy.offline == Offline::Reject {
             return Err(Refusal::Offline);
@@ -150,7 +151,7 @@ impl Reference {
             } else {
                 entry.rises = old.rises;
             }
-            entry.event.data = data;
+            entry.event.content.data = data;
             self.waiting[at] = Entry {
                 seq: old.seq,
                 at: old.at,
@@ -183,7 +184,7 @@ impl Reference {
     fn took(&mut self, now: Time, entry: &Entry) {
         self.ledger.accepted += 1;
         self.seq += 1;
-        if let Some(id) = &entry.event.id {
+        if let Some(id) = &entry.event.content.id {
             let until = now + self.policy.dedup_window;
             self.ids.retain(|known| known.id != *id);
             self.ids.push(Known {
@@ -197,26 +198,30 @@ impl Reference {
 
     fn merges(&self, now: Time, entry: &Entry) -> Option<(usize, Data)> {
         let event = &entry.event;
-        let (kind, _) = (event.merge?, event.key.as_ref()?);
+        let (kind, _) = (event.content.merge?, event.content.key.as_ref()?);
         let at = self
             .waiting
             .iter()
-            .rposition(|other| other.event.key == event.key)?;
+            .rposition(|other| other.event.content.key == event.content.key)?;
         let last = &self.waiting[at];
-        let alike = last.event.merge == event.merge
-            && last.event.kind == event.kind
-            && last.event.priority == event.priority;
+        let alike = last.event.content.merge == event.content.merge
+            && last.event.content.kind == event.content.kind
+            && last.event.content.priority == event.content.priority;
         // Neither before its own `at` nor only after its own deadline.
         let in_time = (entry.due == now || entry.due <= last.due) && last.due < entry.deadline;
         if !alike || !in_time {
             return None;
         }
-        let text = crate::merge::merge(kind, last.event.data.text(), event.data.text())?;
+        let text = crate::merge::merge(
+            kind,
+            last.event.content.data.text(),
+            event.content.data.text(),
+        )?;
         let data = Data::Json(text.into());
-        let merged = Event {
+        let merged = Event::from(Content {
             data: data.clone(),
-            ..event.clone()
-        };
+            ..event.clone().content
+        });
         let size = self.least_size(&merged);
         let bytes = self.bytes() - last.event.bytes() + merged.bytes();
         let fits = size > 0
@@ -235,7 +240,7 @@ impl Reference {
         let ahead: Vec<&Event> = self
             .packable(now)
             .iter()
-            .filter(|other| other.level >= entry.event.priority)
+            .filter(|other| other.level >= entry.event.content.priority)
             .map(|other| &other.event)
             .collect();
         let alone = self
@@ -278,7 +283,7 @@ impl Reference {
         }
         let evictable = |entry: &Entry| match policy.overflow {
             Overflow::Reject => false,
-            Overflow::DropLowestPriority => entry.level < event.priority,
+            Overflow::DropLowestPriority => entry.level < event.content.priority,
             Overflow::DropOldest => true,
         };
         // Tried on a copy: a refusal evicts nothing.
