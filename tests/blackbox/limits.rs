@@ -3,6 +3,7 @@
 use std::io::{BufReader, Write as _};
 
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::emulator::encoded;
 use crate::support::eventually;
@@ -265,6 +266,46 @@ fn as_many_unfinished_messages_as_fit_are_held() {
     let memory = scrape.get("process_resident_memory_bytes");
     assert!(memory < f64::from(450 << 20), "{memory} bytes");
     scrape.check_books(true);
+}
+
+/// What a client has sent once costs nothing for as long as it stays: no budget counts its connection.
+#[test]
+fn connections_give_the_memory_of_long_messages_back() {
+    const SIZE: usize = 1_000_000;
+    let gateway = Gateway::start(&local("", &[("a", "")]));
+    let long = format!("{}{}", " ".repeat(SIZE), r#"{"data":1}"#);
+    let clients: Vec<_> = (0..300)
+        .map(|nth| {
+            let mut client = Client::open(gateway.producers, "/v1/channels/a/ws");
+            // All of it is on its way before the first is handled.
+            for message in [&long, r#"{"data":2}"#, "[]", &long] {
+                client
+                    .socket
+                    .write(Message::text(message))
+                    .expect("to send");
+            }
+            client.socket.flush().expect("to send");
+            let answers = client.until_ack(4);
+            let refused = answers
+                .iter()
+                .filter(|answer| answer["code"] == "malformed");
+            assert_eq!(refused.count(), 1, "client {nth}: {answers:?}");
+            client
+        })
+        .collect();
+    let scrape = gateway.scrape();
+    let memory = scrape.get("process_resident_memory_bytes");
+    assert!(memory < f64::from(150 << 20), "{memory} bytes");
+    assert!(same(
+        scrape.get(r#"cuegate_connections{transport="websocket"}"#),
+        300.0
+    ));
+    scrape.check_books(true);
+    drop(clients);
+    eventually("no connection is counted", || {
+        let name = r#"cuegate_connections{transport="websocket"}"#;
+        same(gateway.scrape().get(name), 0.0).then_some(())
+    });
 }
 
 /// Unfinished messages are held as unfinished bodies are, so they share their budget: 256 MiB.

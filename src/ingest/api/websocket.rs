@@ -21,7 +21,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -121,14 +121,17 @@ fn accept(context: Arc<ApiContext>, session: Session, mut request: Request) -> R
             let share = Share::of(context.bodies.clone(), own);
             let message_max = context.settings().server.max_body_bytes.min(WS_MESSAGE_MAX);
             let socket = Metered::new(TokioIo::new(upgraded), share, message_max);
-            let config = Some(config(message_max));
-            let socket = WebSocketStream::from_raw_socket(socket, Role::Server, config).await;
+            let socket = begin_socket(socket, config(message_max)).await;
             Conversation::new(context, session, socket, opened)
                 .run()
                 .await;
         }
     });
     response
+}
+
+async fn begin_socket(bytes: Metered<TokioIo<Upgraded>>, config: WebSocketConfig) -> Socket {
+    WebSocketStream::from_raw_socket(bytes, Role::Server, Some(config)).await
 }
 
 fn config(message_max: usize) -> WebSocketConfig {
@@ -140,9 +143,10 @@ fn config(message_max: usize) -> WebSocketConfig {
         .max_frame_size(Some(message_max))
 }
 
-/// One connection. It counts as one for as long as it lives.
+/// One connection.
 struct Conversation {
     context: Arc<ApiContext>,
+    _counted: Counted,
     session: Session,
     socket: Socket,
     /// Messages handled, which is also the number of the last one.
@@ -154,11 +158,8 @@ struct Conversation {
 
 impl Conversation {
     fn new(context: Arc<ApiContext>, session: Session, socket: Socket, opened: Opened) -> Self {
-        context
-            .meters
-            .connections(Transport::WebSocket)
-            .increment(1);
         Self {
+            _counted: Counted::new(&context),
             context,
             session,
             socket,
@@ -169,14 +170,28 @@ impl Conversation {
     }
 
     async fn run(mut self) {
-        // Whoever does not take part in the closing is left.
-        match self.serve().await {
-            End::Gone => {}
-            End::Close(code, reason) => {
-                let _ = timeout(WS_CLOSE_TIME, close(&mut self.socket, code, reason)).await;
+        loop {
+            // Whoever does not take part in the closing is left.
+            match self.serve().await {
+                End::Gone => return,
+                End::Close(code, reason) => {
+                    let _ = timeout(WS_CLOSE_TIME, close(&mut self.socket, code, reason)).await;
+                    return;
+                }
+                End::Refused(_) => return self.refuse().await,
+                End::Renewed => self = self.renewed().await,
             }
-            End::Refused(_) => self.refuse().await,
         }
+    }
+
+    /// The same with a new WebSocket on the same connection. Everything that was read is handled, and
+    /// every answer is written, so that none of its state is lost.
+    async fn renewed(self) -> Self {
+        let config = *self.socket.get_config();
+        let mut bytes = self.socket.into_inner();
+        bytes.read_on();
+        let socket = begin_socket(bytes, config).await;
+        Self { socket, ..self }
     }
 
     /// Closes within a message of which no more is read. It counts as one event, as a body does.
@@ -211,7 +226,7 @@ impl Conversation {
         let context = Arc::clone(&self.context);
         let draining = context.reaches(Life::Draining);
         tokio::pin!(draining);
-        let mut pings = interval(WS_PING_EVERY);
+        let mut pings = interval_at(Instant::now() + WS_PING_EVERY, WS_PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent = Duration::ZERO;
         loop {
@@ -364,12 +379,20 @@ pub(crate) fn refusals(
     })
 }
 
-impl Drop for Conversation {
+/// An open connection, counted for as long as it lives.
+struct Counted(metrics::Gauge);
+
+impl Counted {
+    fn new(context: &ApiContext) -> Self {
+        let connections = context.meters.connections(Transport::WebSocket);
+        connections.increment(1);
+        Self(connections.clone())
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.context
-            .meters
-            .connections(Transport::WebSocket)
-            .decrement(1);
+        self.0.decrement(1);
     }
 }
 
@@ -383,6 +406,7 @@ async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
     if socket.send(Message::Close(Some(frame))).await.is_err() {
         return;
     }
+    socket.get_mut().read_on();
     while let Some(Ok(_)) = socket.next().await {}
     drop_rest(socket.get_mut().raw()).await;
 }

@@ -3,6 +3,8 @@
 //! The WebSocket keeps a buffer as long as the longest frame that it has read. A message of one frame
 //! is a part of that buffer, but one in fragments is put together beside it. Where a long fragment
 //! comes as several short ones, which says the same, the buffer stays short and the message is held once.
+//! Behind a long frame that is a whole message nothing is passed on until a new WebSocket has taken the
+//! place of the one with the long buffer.
 
 /// Longest head of a frame: two bytes, a length of eight, a mask of four.
 const HEAD_MAX: usize = 14;
@@ -33,6 +35,8 @@ pub(super) struct Frames {
     is_control: bool,
     /// The message ends with the present frame.
     is_last: bool,
+    /// The present frame is a message longer than a piece, or the last one was.
+    is_long: bool,
     /// Bytes of the message that is not complete.
     message: usize,
     /// Bytes of the control frame that is not complete.
@@ -53,6 +57,7 @@ impl Frames {
             mask: None,
             is_control: false,
             is_last: false,
+            is_long: false,
             message: 0,
             control: 0,
             complete: 0,
@@ -67,6 +72,16 @@ impl Frames {
     /// How many messages are complete.
     pub(super) const fn complete(&self) -> u64 {
         self.complete
+    }
+
+    /// Whether the last frame was a message so long that the buffer it was read into is not kept.
+    pub(super) const fn is_behind_long(&self) -> bool {
+        self.is_long && self.left == 0
+    }
+
+    /// What follows a long message is read: a new WebSocket reads it, or this one closes.
+    pub(super) const fn read_on(&mut self) {
+        self.is_long = false;
     }
 
     /// What goes before the bytes that come next.
@@ -84,10 +99,10 @@ impl Frames {
         self.had = 0;
     }
 
-    /// How many bytes may be read next, with those that go before.
+    /// How many bytes may be read next, with those that go before: not beyond the end of a long message.
     pub(super) fn most(&self) -> usize {
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        if self.later > 0 && left > 0 {
+        if (self.later > 0 || self.is_long) && left > 0 {
             left.min(self.piece)
         } else {
             self.piece
@@ -127,11 +142,13 @@ impl Frames {
         self.left = payload;
         self.count(head.len());
         let piece = self.piece as u64;
+        self.is_long = false;
+        if self.is_control || !(piece + 1..=self.message_max as u64).contains(&payload) {
+            return;
+        }
         let is_fragment = !self.is_last || head[0] & OPCODE == 0;
-        if !self.is_control
-            && is_fragment
-            && (piece + 1..=self.message_max as u64).contains(&payload)
-        {
+        self.is_long = !is_fragment;
+        if is_fragment {
             self.later = payload - piece;
             self.left = piece;
             self.mask = mask(head);

@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::Socket;
+use super::unfinished::Metered;
 use crate::ingest::limits::{WS_ACK_EVERY, WS_BATCH_BYTES};
 use crate::refusal::Code;
 
@@ -18,7 +19,7 @@ pub struct Input {
     /// The texts, in order.
     pub texts: Vec<Utf8Bytes>,
     bytes: usize,
-    /// The session ends after them.
+    /// The session ends after them, or goes on with a new WebSocket.
     pub end: Option<End>,
 }
 
@@ -31,6 +32,8 @@ pub enum End {
     Close(CloseCode, &'static str),
     /// The same within a message that is not waited for any longer.
     Refused(Code),
+    /// The WebSocket does, and not the session: its buffer is as long as the last message.
+    Renewed,
 }
 
 /// Waits for a message, then takes all that are buffered behind it, within the bounds of a
@@ -45,8 +48,7 @@ pub async fn fill(socket: &mut Socket, heard: &mut bool) -> Input {
                     input.take(message);
                 }
                 Poll::Pending => {
-                    let refused = socket.get_ref().refused();
-                    input.end = refused.map(|refusal| End::Refused(refusal.code));
+                    input.end = end_of_input(socket.get_ref());
                     if input.end.is_none() && input.texts.is_empty() {
                         return Poll::Pending;
                     }
@@ -59,6 +61,12 @@ pub async fn fill(socket: &mut Socket, heard: &mut bool) -> Input {
         }
     })
     .await
+}
+
+/// Why nothing more is read, if so.
+fn end_of_input<I>(bytes: &Metered<I>) -> Option<End> {
+    let refused = bytes.refused().map(|refusal| End::Refused(refusal.code));
+    refused.or_else(|| bytes.is_behind_long().then_some(End::Renewed))
 }
 
 impl Input {

@@ -46,6 +46,17 @@ impl<I> Metered<I> {
         self.refused.as_ref()
     }
 
+    /// Whether nothing is read because a long message is complete: the buffer that held it is given
+    /// back by beginning a new WebSocket on these bytes.
+    pub const fn is_behind_long(&self) -> bool {
+        self.frames.is_behind_long()
+    }
+
+    /// Reads what comes behind a long message.
+    pub const fn read_on(&mut self) {
+        self.frames.read_on();
+    }
+
     /// The bytes themselves, for whoever drops what still comes.
     pub const fn raw(&mut self) -> &mut I {
         &mut self.io
@@ -114,7 +125,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Metered<I> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.refused.is_some() {
+        if self.refused.is_some() || self.is_behind_long() {
             return Poll::Pending;
         }
         if self.frames.is_ours() {

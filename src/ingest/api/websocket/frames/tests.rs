@@ -136,6 +136,38 @@ fn a_whole_message_is_passed_on_as_it_is_and_so_is_what_none_can_be() {
     }
 }
 
+/// The buffer that it was read into holds nothing else, and can be given back.
+#[test]
+fn nothing_behind_a_long_message_is_read_with_it() {
+    let long = frame(TEXT, true, 5000);
+    let before = [frame(PING, true, 5), frame(TEXT, true, 1024)].concat();
+    let behind = [frame(TEXT, true, 3), frame(TEXT, true, 1025)].concat();
+    let stream = [&before[..], &long, &behind].concat();
+    for at_once in [1, 100, usize::MAX] {
+        let mut frames = Frames::new(PIECE, MESSAGE_MAX);
+        let mut at = 0;
+        let mut ends = Vec::new();
+        while at < stream.len() {
+            let mut came = frames.before().to_vec();
+            let end = stream
+                .len()
+                .min(at + (frames.most() - came.len()).min(at_once));
+            came.extend(&stream[at..end]);
+            at = end;
+            frames.took(&mut came);
+            if frames.is_behind_long() {
+                ends.push(at);
+                frames.read_on();
+            }
+        }
+        assert_eq!(
+            ends,
+            [before.len() + long.len(), stream.len()],
+            "{at_once} at once"
+        );
+    }
+}
+
 /// A peer that takes every answer.
 struct ReadOnly<R>(R);
 
