@@ -11,7 +11,7 @@ use cuegate::app::{self, Source};
 use cuegate::cli::output::Stdout;
 use cuegate::cli::{
     self, channels::Channels, control, dead_letters::DeadLetters, journal::Journal, key::Key,
-    load::Load, pages, send::Send, status::Status, tail::Tail, top::Top,
+    load::Load, pages, send::Send, status::Status, tail::Tail, top::Top, version,
 };
 use cuegate::config;
 use cuegate::telemetry::Traces;
@@ -19,6 +19,10 @@ use cuegate::telemetry::logs::{self, LogFormat};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What this was built from, where the build was told. It is asked for here and not in the library,
+/// so that another commit does not compile that again.
+const COMMIT: Option<&str> = option_env!("CUEGATE_COMMIT");
 
 const FAILURE: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -69,6 +73,7 @@ enum Command {
     Journal(Journal),
     Completions(pages::Completions),
     Man(pages::Man),
+    Version(version::Version),
 }
 
 #[derive(Args)]
@@ -102,6 +107,7 @@ fn main() -> ExitCode {
         Command::Completions(arguments) => {
             written(pages::completions(&arguments, Arguments::command()))
         }
+        Command::Version(arguments) => written(version::run(&arguments, COMMIT)),
         Command::Man(arguments) => written(pages::man(&arguments, Arguments::command())),
         Command::Journal(command) => match cli::journal::run(&command, &mut Stdout::default()) {
             Ok(()) => ExitCode::SUCCESS,

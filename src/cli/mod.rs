@@ -12,6 +12,7 @@ pub mod send;
 pub mod status;
 pub mod tail;
 pub mod top;
+pub mod version;
 
 use std::path::PathBuf;
 

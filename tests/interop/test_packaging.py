@@ -3,6 +3,7 @@ checked by the tool that knows its form, and for what it must have in common wit
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -127,9 +128,9 @@ class Systemd(unittest.TestCase):
 
 
 def stages():
-    """The Dockerfile's stages: a list of (instruction, arguments) each."""
+    """What is before the Dockerfile's stages, and they: a list of (instruction, arguments) each."""
     text = re.sub(r"^\s*#.*\n", "", (DOCKER / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
-    found = []
+    found = [[]]
     for line in filter(str.strip, text.splitlines()):
         instruction, arguments = line.split(maxsplit=1)
         if instruction == "FROM":
@@ -143,7 +144,8 @@ def of(stage, instruction):
 
 
 class Image(unittest.TestCase):
-    build, final = stages()
+    before, vendor, build, final = stages()
+    defaults = dict(argument.split("=", 1) for argument in of(before, "ARG"))
 
     def copied(self):
         """What the first stage takes from the repository."""
@@ -172,6 +174,8 @@ class Image(unittest.TestCase):
         programs_built = {target["name"] for target in targets if target["kind"] == ["bin"]}
         (build,) = [arguments for arguments in of(self.build, "RUN") if "cargo build" in arguments]
         self.assertIn("--release --locked", build)
+        ended = run("sh", "-n", "-c", re.sub(r"--mount=\S+", "", build))
+        self.assertEqual(ended.returncode, 0, ended.stderr)
         (entry,) = json.loads(of(self.final, "ENTRYPOINT")[0])
         self.assertIn(Path(entry).name, programs_built)
         self.assertIn(f"--bin {Path(entry).name} ", build)
@@ -185,10 +189,27 @@ class Image(unittest.TestCase):
                 self.assertTrue((file.parent / name).exists(), (file, name))
 
     def test_rust_is_not_too_old(self):
-        image = of(self.build, "FROM")[0]
+        self.assertEqual(of(self.build, "FROM"), ["${BUILD_IMAGE} AS build"])
+        self.assertEqual(of(self.final, "FROM"), ["${FINAL_IMAGE}"])
+        image = self.defaults["BUILD_IMAGE"]
+        # Both are of one Debian: the program asks for the builder's glibc.
+        self.assertIn("bookworm", image)
+        self.assertIn("debian12", self.defaults["FINAL_IMAGE"])
         numbers = [int(n) for n in re.match(r"rust:(\d+)\.(\d+)", image).groups()]
         needed = [int(n) for n in MANIFEST["workspace"]["package"]["rust-version"].split(".")]
         self.assertGreaterEqual(numbers, needed[:2])
+
+    def test_crates_may_come_from_a_folder(self):
+        """What Cargo is told where there is one: with an empty one it finds no crate, and asks nobody."""
+        self.assertEqual(self.vendor, [("FROM", "scratch AS vendor")])
+        (build,) = [arguments for arguments in of(self.build, "RUN") if "cargo build" in arguments]
+        self.assertIn("--mount=type=bind,from=vendor,target=/vendor", build)
+        (told,) = re.findall(r"set -- (.+?);", build)
+        with tempfile.TemporaryDirectory() as empty:
+            told = shlex.split(told.replace('"/vendor"', f'"{empty}"'))
+            ended = run("cargo", "fetch", "--locked", *told, cwd=ROOT)
+        self.assertNotEqual(ended.returncode, 0)
+        self.assertIn(empty, ended.stderr)
 
     def test_it_is_not_root_and_writes_to_a_volume(self):
         user = of(self.final, "USER")[-1]

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::process::{Ended, command, run};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "serve",
     "check-config",
     "send",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 17] = [
     "journal",
     "completions",
     "man",
+    "version",
 ];
 
 fn of(arguments: &[&str]) -> Ended {
@@ -71,4 +72,38 @@ fn every_command_has_a_page_and_a_help() {
     let unknown = of(&["man", "nonsense"]);
     assert_eq!((unknown.code, unknown.out.as_str()), (Some(2), ""));
     assert!(unknown.err.contains("send"), "{unknown:?}");
+}
+
+/// As packages have them.
+#[test]
+fn every_page_is_written_to_a_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let to = directory.path().join("man1");
+    let ended = of(&["man", "--to", to.to_str().expect("text")]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""), "{ended:?}");
+    for name in COMMANDS.iter().chain(&["journal-export", "key-new"]) {
+        let page = std::fs::read_to_string(to.join(format!("cuegate-{name}.1"))).expect(name);
+        assert!(page.contains(&format!(".TH cuegate-{name} 1")), "{page}");
+    }
+    assert!(to.join("cuegate.1").exists());
+    let mixed = of(&["man", "send", "--to", to.to_str().expect("text")]);
+    assert_eq!(mixed.code, Some(2), "{mixed:?}");
+}
+
+#[test]
+fn the_version_says_what_it_was_built_from() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(of(&["--version"]).out.trim(), format!("cuegate {version}"));
+    let text = of(&["version"]);
+    assert_eq!((text.code, text.err.as_str()), (Some(0), ""));
+    let said: serde_json::Value =
+        serde_json::from_str(&of(&["version", "--json"]).out).expect("JSON");
+    assert_eq!(said["version"], version);
+    let commit = said["commit"].as_str().expect("a text");
+    assert!(!commit.is_empty());
+    let features = said["features"].as_array().expect("a list");
+    assert!(features.contains(&"tls".into()), "{said}");
+    for what in [version, commit, "features", "tls"] {
+        assert!(text.out.contains(what), "{what}: {}", text.out);
+    }
 }
