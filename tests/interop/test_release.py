@@ -15,8 +15,8 @@ import unittest
 from pathlib import Path
 
 import programs
+import test_packaging
 from programs import ROOT, environment
-from test_packaging import Image, of
 
 RELEASE = ROOT / "release"
 STAGE = ROOT / "target" / "package"
@@ -54,7 +54,7 @@ class Release(unittest.TestCase):
 
     def layout(self):
         """The image's configuration and the archive of its layer, each by its digest."""
-        archive = tarfile.open(self.one(".oci.tar"))
+        archive = tarfile.open(fileobj=io.BytesIO(self.one(".oci.tar").read_bytes()))
 
         def blob(about):
             name = about["digest"].removeprefix("sha256:")
@@ -88,13 +88,13 @@ class Release(unittest.TestCase):
     def test_the_image_is_as_the_dockerfile_says(self):
         config, layer = self.layout()
         run_as = config["config"]
-        final = Image.final
-        self.assertEqual(run_as["User"], of(final, "USER")[-1])
-        self.assertEqual([run_as["Entrypoint"], run_as["Cmd"]], [json.loads(of(final, name)[0]) for name in ("ENTRYPOINT", "CMD")])
-        self.assertIn(of(final, "ENV")[0], run_as["Env"])
-        self.assertEqual(list(run_as["Volumes"]), json.loads(of(final, "VOLUME")[0]))
-        self.assertEqual([port.removesuffix("/tcp") for port in run_as["ExposedPorts"]], of(final, "EXPOSE")[0].split())
-        self.assertEqual(run_as["StopSignal"], of(final, "STOPSIGNAL")[0])
+        final = test_packaging.Image.final
+        self.assertEqual(run_as["User"], test_packaging.of(final, "USER")[-1])
+        self.assertEqual([run_as["Entrypoint"], run_as["Cmd"]], [json.loads(test_packaging.of(final, name)[0]) for name in ("ENTRYPOINT", "CMD")])
+        self.assertIn(test_packaging.of(final, "ENV")[0], run_as["Env"])
+        self.assertEqual(list(run_as["Volumes"]), json.loads(test_packaging.of(final, "VOLUME")[0]))
+        self.assertEqual([port.removesuffix("/tcp") for port in run_as["ExposedPorts"]], test_packaging.of(final, "EXPOSE")[0].split())
+        self.assertEqual(run_as["StopSignal"], test_packaging.of(final, "STOPSIGNAL")[0])
         self.assertEqual(run_as["Labels"]["org.opencontainers.image.revision"], MADE["CUEGATE_COMMIT"])
         state = layer.getmember("var/lib/cuegate")
         self.assertEqual((state.uid, state.mode), (65532, 0o700))
@@ -107,6 +107,7 @@ class Release(unittest.TestCase):
         _, layer = self.layout()
         with tempfile.TemporaryDirectory() as root:
             layer.extractall(root, filter="tar")
+            Path(root).chmod(0o755)
             if os.geteuid() == 0:
                 start = ["chroot", "--userspec=65532:65532", root, "/usr/local/bin/cuegate"]
             else:
@@ -122,7 +123,12 @@ class Release(unittest.TestCase):
             members = {member.name.partition("/")[2]: member for member in archive.getmembers()}
             for program in ("cuegate", "local-ivs"):
                 content = archive.extractfile(members[f"usr/bin/{program}"]).read()
-                self.assertNotIn(b".debug_info", content)
+                with tempfile.NamedTemporaryFile() as file:
+                    file.write(content)
+                    file.flush()
+                    sections = run("objdump", "--section-headers", file.name)
+                self.assertIn(" .text ", sections)
+                self.assertNotIn(".debug_", sections)
             page = gzip.decompress(archive.extractfile(members["usr/share/man/man1/cuegate-send.1.gz"]).read())
         self.assertIn(b".TH cuegate-send 1", page)
         self.assertEqual({(member.uid, member.gid, member.mtime) for member in members.values()}, {(0, 0, int(MADE["SOURCE_DATE_EPOCH"]))})
