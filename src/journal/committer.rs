@@ -111,8 +111,8 @@ impl Committer {
             phase: Phase::Begin,
             ..committer.group()
         };
-        let begun = committer.log.commit(begin);
-        begun.map_err(|error| committer.refused(&error))?;
+        let written = committer.log.commit(begin);
+        written.map_err(|error| committer.refused(&error))?;
         committer.n_floor = floor;
         committer.measure();
         Ok(committer)

@@ -168,8 +168,8 @@ fn a_process_that_does_not_inherit_open_calls_is_caught() {
             let run = |records| {
                 let setup = saturated(seed, 30, network);
                 World::new(Setup {
-                    records,
                     dies,
+                    records,
                     ..setup
                 })
                 .run()
