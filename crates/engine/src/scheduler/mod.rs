@@ -212,9 +212,13 @@ impl Scheduler {
 
     /// Forgets a channel. False, and nothing is done, while it has a demand, a token is out, or
     /// its state counts: it is paused or slowed down, it backs off, or its last bad news has
-    /// not lapsed. True for a channel that is not known.
+    /// not lapsed; nor while its record says that more calls are open than are. True for a channel
+    /// that is not known.
     pub(crate) fn forget(&mut self, now: Time, channel: ChannelId) -> bool {
         self.advance(now);
+        if self.fallen.contains(&channel) {
+            return false;
+        }
         let Some(state) = self.channels.get_mut(&channel) else {
             return true;
         };

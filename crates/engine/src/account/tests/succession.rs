@@ -177,6 +177,8 @@ fn a_channel_with_inherited_calls_is_not_forgotten() {
     assert!(!world.forgets(LAPSE - 1, A));
     assert!(!world.account.is_idle(at(LAPSE - 1)));
     assert_eq!(world.waits(1), at(LAPSE));
+    assert!(!world.forgets(LAPSE, A), "its record says that one is open");
+    world.waits(LAPSE);
     assert!(world.forgets(LAPSE, A));
     assert!(world.account.is_idle(at(LAPSE)));
 }
