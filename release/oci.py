@@ -75,7 +75,7 @@ def root(program, debs):
 def image(program, debs, processor, moment, labels):
     """The entries of a layout with one image of one layer."""
     layer = files.tar(root(program, debs), moment)
-    packed = gzip.compress(layer, mtime=0)
+    packed = gzip.compress(layer, compresslevel=6, mtime=0)
     bases = " ".join(deb.stem for deb in debs)
     named = {f"org.opencontainers.image.{key}": value for key, value in labels.items()}
     named |= {"org.opencontainers.image.licenses": "Apache-2.0", "cuegate.debian-packages": bases}
