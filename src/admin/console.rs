@@ -1,7 +1,7 @@
 //! The console: a page, its style and its scripts, as they are in `console/`, in the binary.
 //!
-//! There is no build step and nothing comes from elsewhere. The page knows only what it asks
-//! of `/admin/*`.
+//! There is no build step and nothing comes from elsewhere. `player.js` is the library for players in one
+//! file, made by `tests/interop/bundle.py`. The page knows only what it asks of `/admin/*`.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -30,6 +30,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/letters.js", SCRIPT, include_str!("console/letters.js")),
     ("/losses.js", SCRIPT, include_str!("console/losses.js")),
     ("/payloads.js", SCRIPT, include_str!("console/payloads.js")),
+    ("/player.js", SCRIPT, include_str!("console/player.js")),
     ("/send.js", SCRIPT, include_str!("console/send.js")),
 ];
 

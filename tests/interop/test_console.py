@@ -116,6 +116,45 @@ class Console(unittest.TestCase):
             self.assertEqual(self.browser.texts(".events code"), shown, "the newest first")
         self.check_quiet()
 
+    def test_every_form_is_decoded(self):
+        fields = 'envelope_fields = ["type", "key", "id"]\n'
+        self.start({"quiz": fields + 'compress = "deflate"', "any": 'envelope = "raw"'})
+        self.open("#/channel/quiz")
+        self.browser.says(".live", "live")
+        data = {"question": "Which one?", "options": ["A", "B", "C", "D"], "title": "The question"}
+        self.browser.write("#data", json.dumps(data))
+        self.browser.write("#type", "quiz.answer")
+        self.browser.click("#send")
+        self.browser.says("#outcome", "Delivered: the payload that carries it came out after")
+        [taken] = self.gateway.emulator.taken("quiz")
+        self.assertTrue(taken.startswith("~0"), taken)
+        self.assertEqual(json.loads(self.browser.text(".is-mine .events code")), data)
+        self.assertEqual(self.browser.texts(".is-mine .tag"), ["typequiz.answer"])
+        self.assertEqual(self.browser.text(".is-mine .form"), "compressed")
+        self.assertEqual(self.browser.text(".is-mine .sent pre"), taken)
+        plain = json.loads(self.browser.text(".is-mine .plain pre"))
+        self.assertEqual(plain["e"], [{"d": data, "t": "quiz.answer"}])
+        self.assertIn(f"{len(taken.encode())} of 1,024 B", self.browser.text(".is-mine .size"))
+
+        # What only looks like one; entries of the state; slices, the last of which has the event.
+        kept = '{"v":1,"n":1,"s":[{"k":"score","d":2,"m":"sum"},{"k":"old","x":1}],"c":[0,0,1],"e":[]}'
+        vectors = json.loads((ROOT / "player" / "vectors.json").read_text())["sequences"]
+        slices = next(each for each in vectors if each["name"] == "slices that are none")["steps"][-2:]
+        self.browser.go("#/channel/any")
+        self.browser.says(".live", "live")
+        for text in ["~0 is no payload", kept, *(step["push"] for step in slices)]:
+            self.publish("any", {"data": text})
+            self.gateway.drained("any")
+        whole, part, entries, foreign = (f".payload:nth-child({nth})" for nth in (1, 2, 3, 4))
+        self.browser.says(f"{whole} .events code", str(slices[1]["events"][-1]["data"]))
+        self.assertEqual(self.browser.texts(".payload .form"), ["slice", "slice"])
+        self.browser.says(f"{part} .payload-head", "slice of a large event")
+        self.assertEqual(self.browser.text(f"{part} .sent pre"), slices[0]["push"])
+        self.assertEqual(self.browser.texts(f"{entries} .entries code"), ["2", "deleted"])
+        self.browser.says(f"{entries} .payload-head", "2 entries of the state")
+        self.assertEqual(self.browser.text(f"{foreign} .events code"), "~0 is no payload")
+        self.check_quiet()
+
     def test_nothing_of_an_event_is_markup(self):
         self.start({"quiz": 'envelope_fields = ["type", "key", "id"]', "plain": 'envelope = "raw"'})
         short = "<b onclick=alert(1)>x</b>"

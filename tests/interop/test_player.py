@@ -18,6 +18,7 @@ import threading
 import tomllib
 import unittest
 
+import bundle
 import documents
 from browser import Browser
 from programs import ROOT, environment, wait_until
@@ -81,6 +82,13 @@ class Library(unittest.TestCase):
         self.assertGreaterEqual(float(times), 2.0, told)
         readme = (PLAYER / "README.md").read_text()
         self.assertIn(f"{plain} fit a payload that is plain, and {compressed}\none that is compressed", readme)
+
+    def test_the_console_has_it(self):
+        """With CUEGATE_REWRITE=1 the console's file is written anew instead."""
+        if "CUEGATE_REWRITE" in os.environ:
+            bundle.FILE.write_text(bundle.made())
+        # Not compared in full: the difference would be all of it.
+        self.assertTrue(bundle.FILE.read_text() == bundle.made(), f"CUEGATE_REWRITE=1 target/venv/bin/python {__file__} writes it anew")
 
     def test_metadata(self):
         self.assertEqual(MANIFEST["version"], VERSION)

@@ -2,6 +2,7 @@
 
 import { Follower, call, channelPath } from "/api.js";
 import { bytes, count, h, number, set, time } from "/dom.js";
+import { Slices, decode as inflate } from "/player.js";
 
 /** Payloads on the page. */
 const SHOWN = 20;
@@ -17,22 +18,44 @@ export function exact(text) {
       : value);
 }
 
-/** The events of a payload: data as JSON text, and what goes with it. */
-export function decode(text) {
+/** What each form is called. */
+const FORMS = { "~0": "compressed", "~2": "slice" };
+
+/**
+ * A payload in any form: its text where that is not as it was sent, its events with their data as JSON text, what it tells of the
+ * state. `slices` holds the slices of large events until they are whole; the last one has the event.
+ */
+export function decode(sent, slices = new Slices()) {
+  const form = FORMS[sent.slice(0, 2)];
+  const joined = form === "slice" && slices.push(sent, undefined, performance.now() / 1000);
+  // A slice that completes nothing has no event of its own.
+  if (joined === undefined) return { kind: "cue", form, items: [], entries: [] };
+  const plain = joined ? joined.text : form === "compressed" ? inflate(sent.slice(2)) : sent;
+  const decoded = plain === undefined ? null : itemsOf(plain);
+  // What only looks like a form is somebody's own text.
+  if (!form || decoded?.kind !== "cue") return itemsOf(sent);
+  return { ...decoded, form, plain };
+}
+
+function itemsOf(text) {
+  const raw = { kind: "raw", items: [{ data: text }], entries: [] };
   let payload;
   try {
     payload = exact(text);
   } catch {
-    return { kind: "raw", items: [{ data: text }] };
+    return raw;
   }
   if (payload !== null && typeof payload === "object" && String(JSON.stringify(payload.v)) === "1" && Array.isArray(payload.e)) {
     const items = payload.e.map((item) => ({
       data: JSON.stringify(item?.d), type: item?.t, key: item?.k, id: item?.i, merge: item?.m,
     }));
-    return { kind: "cue", items };
+    const entries = (Array.isArray(payload.s) ? payload.s : []).map((entry) => ({
+      data: entry?.x ? "deleted" : JSON.stringify(entry?.d) ?? "as it was", type: entry?.t, key: entry?.k, merge: entry?.m,
+    }));
+    return { kind: "cue", items, entries };
   }
-  if (Array.isArray(payload)) return { kind: "array", items: payload.map((data) => ({ data: JSON.stringify(data) })) };
-  return { kind: "raw", items: [{ data: text }] };
+  if (Array.isArray(payload)) return { ...raw, kind: "array", items: payload.map((data) => ({ data: JSON.stringify(data) })) };
+  return raw;
 }
 
 /** The list of a channel's payloads: those of late, then each as it is delivered. */
@@ -42,13 +65,14 @@ export function payloadsPanel(channel) {
   const live = h("span", { class: "live", role: "status" });
   const seen = new Map();
   const watchers = new Set();
+  const slices = new Slices();
   let stream = null;
   let max = 1024;
 
   function add(payload, arrived) {
     const known = `${payload.n} ${payload.text}`;
     if (seen.has(known)) return;
-    const decoded = decode(payload.text);
+    const decoded = decode(payload.text, slices);
     const card = cardOf(payload, decoded, max);
     seen.set(known, card);
     none.hidden = true;
@@ -108,7 +132,7 @@ export function payloadsPanel(channel) {
   };
 }
 
-function cardOf(payload, { kind, items }, max) {
+function cardOf(payload, { kind, form, plain, items, entries }, max) {
   const size = new TextEncoder().encode(payload.text).length;
   const share = Math.min(100, Math.round((100 * size) / max));
   const bar = h("span");
@@ -117,7 +141,9 @@ function cardOf(payload, { kind, items }, max) {
   const node = h("li", { class: "payload", "data-n": payload.n },
     h("div", { class: "payload-head" },
       h("time", {}, time(payload.at_ms)),
-      h("span", {}, count(items.length, "event")),
+      h("span", {}, form === "slice" && !items.length ? "slice of a large event" : count(items.length, "event")),
+      form ? h("span", { class: "form" }, form) : null,
+      entries.length ? h("span", {}, count(entries.length, "entry of the state", "entries of the state")) : null,
       h("span", { class: "fill", role: "img", "aria-label": `${share} % full` }, bar),
       h("span", { class: "size" }, `${number(size)} of ${bytes(max)}, ${share} %`),
       label),
@@ -125,7 +151,13 @@ function cardOf(payload, { kind, items }, max) {
     items.length > OPEN ? h("details", { class: "more" },
       h("summary", {}, count(items.length - OPEN, "more event")),
       h("ul", { class: "events" }, ...items.slice(OPEN).map(eventOf))) : null,
-    h("details", {},
+    entries.length ? h("details", { class: "entries" },
+      h("summary", {}, "The state before its events"),
+      h("ul", { class: "events" }, ...entries.map(eventOf))) : null,
+    plain === undefined ? null : h("details", { class: "plain" },
+      h("summary", {}, `Decoded, ${number(new TextEncoder().encode(plain).length)} B`),
+      h("pre", {}, plain)),
+    h("details", { class: "sent" },
       h("summary", {}, `Metadata as it was sent (${kind}, n ${payload.n})`),
       h("pre", {}, payload.text)));
   function mark(text) {
