@@ -31,8 +31,9 @@
 //!   it, with its events.
 //! - A page's token stays good while resources come and go: the next page begins after the
 //!   last one's last ARN, be that still there or not.
-//! - A playback URL leads to the emulator itself, and needs no token, authorised or not. It shows a
-//!   test picture, which begins three seconds before its stream.
+//! - A playback URL leads to the emulator itself, and needs no token, authorised or not. It shows what the
+//!   channel's encoder sends by RTMP; without one, a test picture, which begins three seconds before its stream.
+//! - Metadata is written into an encoder's video where the video stands when it is taken.
 //! - The rates of ad and failover slate configurations and of `InsertAdBreak` are 5, and their
 //!   quotas, as that of playback restriction policies, 20.
 //! - An ad break needs an ad configuration of its channel, and an identifier that its stream has
@@ -53,7 +54,8 @@
 //! | `store`, `saver` | the data directory: locked, read, written; when |
 //! | `timestamp` | times as the API writes them |
 //! | `window` | how a rate is measured |
-//! | `playback` | what viewers get: HLS of a test picture with the metadata in it |
+//! | `ingest` | encoders that stream by RTMP |
+//! | `playback` | what viewers get: HLS of a test picture or an encoder's, with the metadata in it |
 //! | `faults` | what shall go wrong: rules and draws |
 //! | `local`, `guard` | the endpoints below `/_local/`; what pages in a browser may not ask of them |
 //! | `limits` | every other bound, with its reason |
@@ -71,6 +73,7 @@ mod events;
 mod faults;
 mod guard;
 mod ids;
+mod ingest;
 mod input;
 mod limits;
 mod local;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here can be set; what can is in `Options`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// One second, in microseconds: the span of every rate.
@@ -150,3 +151,60 @@ pub(crate) const PLAYBACK_SPARE_SEGMENTS: u64 = 8;
 
 /// How long before its stream a channel's picture begins: players want three segments before they start.
 pub(crate) const PLAYBACK_LEAD_S: u64 = 3;
+
+/// Encoders that are connected at a time; more wait in the kernel's queue. Each may hold
+/// `MAX_ENCODER_WINDOW_BYTES` and a segment that is not over.
+pub(crate) const MAX_ENCODERS: usize = 16;
+
+/// An encoder has this long from its connection to the beginning of its stream; on the way it waits for three
+/// answers.
+pub(crate) const ENCODER_GREETING: Duration = Duration::from_secs(10);
+
+/// Bytes that an encoder may send before its stream is let in: the handshake has 3,073, and ffmpeg's commands have
+/// about 500, OBS's 1,000.
+pub(crate) const MAX_ENCODER_GREETING_BYTES: usize = 8 * 1024;
+
+/// Bytes that are read of an encoder at once.
+pub(crate) const ENCODER_READ_BYTES: usize = 16 * 1024;
+
+/// Bytes of a message of an encoder that is a frame: a second of IVS's greatest bitrate, 8.5 Mbit/s, four times.
+pub(crate) const MAX_ENCODER_FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of another message of an encoder: commands have some hundred, and what it tells of its stream has as many and
+/// the tags of the file that it plays.
+pub(crate) const MAX_ENCODER_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Bytes of all messages of an encoder that are begun and not over: a frame of video, and what is sent between its chunks.
+pub(crate) const MAX_ENCODER_BACKLOG: usize = MAX_ENCODER_FRAME_BYTES + 128 * 1024;
+
+/// Chunk streams of an encoder: ffmpeg and OBS have five.
+pub(crate) const MAX_ENCODER_CHUNK_STREAMS: usize = 64;
+
+/// Bytes of the chunks of an encoder: 128 is what it begins with, ffmpeg has 60,000, and the protocol's crate ends at
+/// 65,536. Smaller ones would be copied too often.
+pub(crate) const ENCODER_CHUNK_BYTES: RangeInclusive<usize> = 128..=65_536;
+
+/// Bytes that an encoder may ask for an answer after; twice as many are to fit into 32 bits.
+pub(crate) const MAX_ENCODER_WINDOW: u32 = 1 << 30;
+
+/// How deep the values of an encoder are nested: ffmpeg and OBS have objects of plain values.
+pub(crate) const MAX_ENCODER_DEPTH: usize = 8;
+
+/// An encoder that sends nothing for as long is gone, and so is one that takes no answer.
+pub(crate) const ENCODER_SILENCE: Duration = Duration::from_secs(10);
+
+/// Ticks of an encoder's picture that a segment has at least, if its key frames are closer: a second, less what timestamps
+/// in milliseconds are off.
+pub(crate) const MIN_SEGMENT_TICKS: u64 = 89_000;
+
+/// Ticks without a key frame that end a stream. IVS recommends one every 2 s.
+pub(crate) const MAX_SEGMENT_TICKS: u64 = 10 * 90_000;
+
+/// Bytes of a segment: 10 s of IVS's greatest bitrate have 11 MB.
+pub(crate) const MAX_SEGMENT_BYTES: usize = 12 * 1024 * 1024;
+
+/// Bytes of the segments that are kept of an encoder's stream; the oldest leave first.
+pub(crate) const MAX_ENCODER_WINDOW_BYTES: usize = 32 * 1024 * 1024;
+
+/// Payloads that wait for an encoder's first picture.
+pub(crate) const MAX_WAITING_TAGS: usize = 100;

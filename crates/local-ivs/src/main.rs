@@ -68,9 +68,16 @@ struct Arguments {
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
 
+    /// Address that encoders stream to, by RTMP: ffmpeg or OBS, with the stream key of a channel; off by default
+    ///
+    /// The server is `rtmp://ADDRESS/app`. Viewers then see what the encoder sends, H.264 and AAC, in place of the test
+    /// picture.
+    #[arg(long, value_name = "ADDRESS")]
+    ingest: Option<String>,
+
     /// Where the playback URLs of channels lead
     ///
-    /// Every live channel can be played here: a test picture as HLS, with the channel's metadata in it.
+    /// Every live channel can be played here, as HLS with its metadata in it: a test picture, or what an encoder sends.
     #[arg(long, value_enum, default_value_t = PlaybackArgument::Emulator)]
     playback_url: PlaybackArgument,
 
@@ -156,6 +163,7 @@ async fn main() -> ExitCode {
             secret: arguments.events_secret,
         }),
         allow_hosts: arguments.allow_host,
+        ingest: arguments.ingest,
         playback_url: arguments.playback_url.into(),
         ..Options::default()
     };
@@ -164,6 +172,10 @@ async fn main() -> ExitCode {
         Err(error @ (BindError::Rates(_) | BindError::Events(_) | BindError::Data(_))) => {
             tell(&format!("error: {error}"));
             return ExitCode::from(2);
+        }
+        Err(error @ BindError::Ingest(..)) => {
+            tell(&format!("error: {error}"));
+            return ExitCode::FAILURE;
         }
         Err(error) => {
             tell(&format!("error: {}: {error}", arguments.listen));
@@ -186,8 +198,11 @@ async fn main() -> ExitCode {
     } else {
         String::new()
     };
+    let ingest = server.ingest_addr().map_or_else(String::new, |address| {
+        format!("stream to: rtmp://{address}/app/STREAM_KEY\n")
+    });
     let hints = format!(
-        "local IVS on http://{address}, live channel {DEMO_CHANNEL}\n{example}see: curl http://{address}/_local/report\n"
+        "local IVS on http://{address}, live channel {DEMO_CHANNEL}\n{example}{ingest}see: curl http://{address}/_local/report\n"
     );
     // Whoever started it may have closed its output, which is no reason to stop.
     let _ = std::io::stdout().write_all(hints.as_bytes());

@@ -112,6 +112,9 @@ pub struct Options {
     pub events: Option<EventsTarget>,
     /// Names that requests below `/_local/` may be for, beside this machine's own; none by default.
     pub allow_hosts: Vec<String>,
+    /// The address that encoders stream to, by RTMP; none by default. Without TLS: it stands for the `rtmps` ingest
+    /// endpoint of the real one.
+    pub ingest: Option<String>,
     /// Where playback URLs lead; to the server itself by default. Channels that were made before follow.
     pub playback_url: PlaybackUrl,
 }
@@ -127,6 +130,7 @@ impl Default for Options {
             seed: 0,
             events: None,
             allow_hosts: Vec::new(),
+            ingest: None,
             playback_url: PlaybackUrl::default(),
         }
     }

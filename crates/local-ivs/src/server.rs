@@ -15,6 +15,7 @@ use crate::context::{Closing, Shared};
 use crate::events::{self, Bus, EventReceiver, EventsError};
 use crate::faults::Faults;
 use crate::guard::Guard;
+use crate::ingest;
 use crate::limits::{IDLE_TIMEOUT, MAX_BODY_BYTES, MAX_CONNECTIONS, SHUTDOWN_GRACE};
 use crate::options::{Options, PlaybackUrl};
 use crate::saver::Saver;
@@ -41,6 +42,9 @@ pub enum BindError {
     /// The address could not be listened on.
     #[error("cannot listen: {0}")]
     Listen(#[from] io::Error),
+    /// The address for encoders could not be listened on.
+    #[error("ingest: {0}: cannot listen: {1}")]
+    Ingest(String, #[source] io::Error),
     /// A live channel of the options could not be made.
     #[error("live channel: {0}")]
     Channel(#[from] ChannelError),
@@ -63,6 +67,8 @@ pub struct ServeError(#[from] JoinError);
 /// A bound emulator that is not serving yet.
 pub struct Server {
     listener: TcpListener,
+    /// Where encoders connect.
+    ingest: Option<TcpListener>,
     local_addr: SocketAddr,
     shared: Arc<Shared>,
     closing: watch::Sender<bool>,
@@ -87,6 +93,13 @@ impl Server {
             .transpose()?;
         let listener = TcpListener::bind(addr).await?;
         let local_addr = listener.local_addr()?;
+        let ingest = match options.ingest {
+            Some(addr) => {
+                let bound = TcpListener::bind(&addr).await;
+                Some(bound.map_err(|error| BindError::Ingest(addr, error))?)
+            }
+            None => None,
+        };
         state.set_playback_origin(origin(options.playback_url, local_addr));
         for arn in &options.live_channels {
             state.set_live(arn)?;
@@ -97,6 +110,7 @@ impl Server {
         let (closing, closing_seen) = watch::channel(false);
         Ok(Self {
             listener,
+            ingest,
             local_addr,
             shared: Arc::new(Shared::new(
                 state,
@@ -119,6 +133,12 @@ impl Server {
         self.local_addr
     }
 
+    /// The address that encoders connect to, if there is one.
+    #[must_use]
+    pub fn ingest_addr(&self) -> Option<SocketAddr> {
+        self.ingest.as_ref()?.local_addr().ok()
+    }
+
     /// The state, to make channels live and to read the report; it outlives the server.
     #[must_use]
     pub fn state(&self) -> Arc<State> {
@@ -139,6 +159,10 @@ impl Server {
         let bus = Arc::clone(&self.shared.events);
         let events = parts.spawn(events::deliver(self.events, bus));
         let life = parts.spawn(Arc::clone(&self.shared.state).live());
+        let ingest = self.ingest.map(|listener| {
+            let state = Arc::clone(&self.shared.state);
+            parts.spawn(ingest::serve(listener, state))
+        });
         let (stop_saving, stopped) = oneshot::channel::<()>();
         if let Some(saver) = self.saver {
             parts.spawn(saver.run(async {
@@ -178,6 +202,10 @@ impl Server {
         let all_ended = async { while connections.join_next().await.is_some() {} };
         let _ = timeout(SHUTDOWN_GRACE, all_ended).await;
         connections.shutdown().await;
+        // Encoders first: the end of their streams is to be saved.
+        if let Some(ingest) = ingest {
+            ingest.abort();
+        }
         drop(stop_saving);
         events.abort();
         life.abort();

@@ -1,9 +1,10 @@
-//! A stream session as the API shows it: what the emulator knows of it, and what an encoder
-//! that does not exist would have sent.
+//! A stream session as the API shows it: what the emulator knows of it, and what its encoder sends, or would send if
+//! there were one.
 
 use super::documents;
 use super::failover_slates::Slates;
 use super::recordings::Recordings;
+use crate::playback::{AudioFacts, VideoFacts};
 use crate::state::Session;
 use crate::timestamp::iso8601;
 use serde_json::{Value, json};
@@ -21,18 +22,24 @@ pub(super) fn summary(session: &Session) -> Value {
 }
 
 pub(super) fn whole(session: &Session, now_us: u64) -> Value {
-    let (video, audio) = (video(), audio());
+    let (video, audio) = match &session.facts {
+        Some(facts) => (video_of(&facts.video), facts.audio.as_ref().map(audio_of)),
+        None => (video(), Some(audio())),
+    };
     let mut shown = json!({
         "streamId": session.stream_id,
         "startTime": iso8601(session.start_us),
         "channel": *session.channel,
-        "ingestConfiguration": { "video": video, "audio": audio },
+        "ingestConfiguration": { "video": video },
         "ingestConfigurations": {
             "videoConfigurations": [tracks_only(video.clone())],
-            "audioConfigurations": [audio],
+            "audioConfigurations": audio.iter().collect::<Vec<_>>(),
         },
         "truncatedEvents": events(session),
     });
+    if let Some(audio) = audio {
+        shown["ingestConfiguration"]["audio"] = audio;
+    }
     if let Some(end_us) = session.end_us {
         shown["endTime"] = iso8601(end_us).into();
     }
@@ -75,6 +82,41 @@ fn video() -> Value {
         "track": "Track0",
         "videoHeight": 1080,
         "videoWidth": 1920,
+    })
+}
+
+/// What a real encoder sends. Its bitrate is measured, because what it aims at does not reach us.
+fn video_of(facts: &VideoFacts) -> Value {
+    let profile = match facts.profile {
+        66 => "Baseline".to_owned(),
+        77 => "Main".to_owned(),
+        88 => "Extended".to_owned(),
+        100 => "High".to_owned(),
+        other => other.to_string(),
+    };
+    let level = format!("{}.{}", facts.level / 10, facts.level % 10);
+    json!({
+        "avcProfile": profile,
+        "avcLevel": level,
+        "codec": facts.codec(),
+        "encoder": "",
+        "level": level,
+        "profile": profile,
+        "targetBitrate": facts.bits_per_second,
+        "targetFramerate": facts.frames_per_second,
+        "track": "Track0",
+        "videoHeight": facts.height,
+        "videoWidth": facts.width,
+    })
+}
+
+fn audio_of(facts: &AudioFacts) -> Value {
+    json!({
+        "channels": facts.channels,
+        "codec": facts.codec(),
+        "sampleRate": facts.sample_rate,
+        "targetBitrate": facts.bits_per_second,
+        "track": "Track0",
     })
 }
 

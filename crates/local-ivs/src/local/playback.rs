@@ -7,6 +7,7 @@ use super::{LocalError, PREFIX};
 use crate::arn::ChannelArn;
 use crate::context::{Body, Shared};
 use crate::playback::{self, Resource};
+use crate::state::OnAir;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -54,21 +55,40 @@ fn get(shared: &Shared, path: &str) -> Result<Response<Body>, LocalError> {
         ))
     })?;
     let offline = || LocalError::not_found(format!("the channel {} is not live", arn.as_str()));
-    let (broadcast, now_us) = shared.state.broadcast(&arn).ok_or_else(offline)?;
-    Ok(match resource {
-        Resource::Master => found(playback::master(), PLAYLIST, OF_PLAYLISTS),
-        Resource::Media(variant) => {
-            let text = playback::media(&broadcast, now_us, variant);
-            found(text, PLAYLIST, OF_PLAYLISTS)
+    let gone = || LocalError::not_found("no playlist has this segment any more, or yet");
+    match (shared.state.on_air(&arn).ok_or_else(offline)?, resource) {
+        (OnAir::Sample(..), Resource::Master) => Ok(playlist(playback::master())),
+        (OnAir::Sample(broadcast, now_us), Resource::Media(variant)) => {
+            Ok(playlist(playback::media(&broadcast, now_us, variant)))
         }
-        Resource::Segment(sequence) => {
-            let content = shared.state.content(&arn, sequence).ok_or_else(|| {
-                LocalError::not_found("no playlist has this segment any more, or yet")
-            })?;
+        (OnAir::Sample(..), Resource::Segment(sequence)) => {
+            let content = shared.state.content(&arn, sequence).ok_or_else(gone)?;
             let bytes = playback::segment(content.segment, &content.tags, content.packets_before);
-            found(bytes, SEGMENT, OF_SEGMENTS)
+            Ok(segment(bytes))
         }
-    })
+        (OnAir::Encoder(picture), Resource::Segment(sequence)) => {
+            Ok(segment(picture.segment(sequence).ok_or_else(gone)?))
+        }
+        (OnAir::Encoder(picture), resource) => {
+            let window = picture.window().ok_or_else(|| {
+                LocalError::not_found(
+                    "the encoder's first segment is not over: try again in a second",
+                )
+            })?;
+            Ok(playlist(match resource {
+                Resource::Media(variant) => playback::media_of(&window, variant),
+                _ => playback::master_of(&window.facts),
+            }))
+        }
+    }
+}
+
+fn playlist(text: String) -> Response<Body> {
+    found(text, PLAYLIST, OF_PLAYLISTS)
+}
+
+fn segment(bytes: impl Into<Bytes>) -> Response<Body> {
+    found(bytes, SEGMENT, OF_SEGMENTS)
 }
 
 fn found(body: impl Into<Bytes>, kind: &'static str, cache: &'static str) -> Response<Body> {

@@ -2,6 +2,8 @@
 //! `playback`, so that a proxy can have them below any path.
 
 use super::broadcast::Broadcast;
+use super::picture::{Facts, Window};
+use super::ts::CLOCK;
 use crate::timestamp::iso8601_millis;
 use std::fmt::Write;
 
@@ -92,6 +94,53 @@ pub(crate) fn media(broadcast: &Broadcast, now_us: u64, variant: Variant) -> Str
             iso8601_millis(broadcast.starts_us(segment)),
             variant.name(),
             broadcast.sequence(segment)
+        );
+    }
+    text
+}
+
+/// Of a stream that an encoder sends: one quality, as it comes.
+pub(crate) fn master_of(facts: &Facts) -> String {
+    let video = &facts.video;
+    let mut codecs = video.codec();
+    if let Some(audio) = &facts.audio {
+        codecs = format!("{codecs},{}", audio.codec());
+    }
+    format!(
+        "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-STREAM-INF:BANDWIDTH={},CODECS=\"{codecs}\",RESOLUTION={}x{},FRAME-RATE={}.000\nplayback-{}.m3u8\n",
+        // The rates are of the first segment alone, and without the transport stream.
+        facts.bits_per_second().saturating_mul(2).max(1),
+        video.width,
+        video.height,
+        video.frames_per_second.max(1),
+        Variant::High.name(),
+    )
+}
+
+pub(crate) fn media_of(window: &Window, variant: Variant) -> String {
+    let first = window.listed.first().map_or(0, |first| first.sequence);
+    let mut text = format!(
+        "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{first}\n",
+        // No segment, rounded, is longer.
+        window.longest_ticks.div_ceil(CLOCK)
+    );
+    if window.discontinuities > 0 {
+        let _ = writeln!(
+            text,
+            "#EXT-X-DISCONTINUITY-SEQUENCE:{}",
+            window.discontinuities
+        );
+    }
+    for segment in &window.listed {
+        let milliseconds = segment.ticks * 1_000 / CLOCK;
+        let _ = write!(
+            text,
+            "#EXT-X-PROGRAM-DATE-TIME:{}\n#EXTINF:{}.{:03},\nplayback-{}-{}.ts\n",
+            iso8601_millis(segment.starts_us),
+            milliseconds / 1_000,
+            milliseconds % 1_000,
+            variant.name(),
+            segment.sequence
         );
     }
     text

@@ -64,7 +64,11 @@ impl Sample {
         }
         let is_map = ts::pid(packet) == ts::PMT;
         if let Some(second) = self.seconds.last_mut() {
-            let packet = if is_map { ts::program_map() } else { *packet };
+            let packet = if is_map {
+                ts::program_map(true)
+            } else {
+                *packet
+            };
             second.packets.push(packet);
         }
     }

@@ -1,6 +1,7 @@
 //! The bytes of segments, read by a demultiplexer of the tests' own.
 
 mod demux;
+mod encoder;
 
 use super::playlist::Variant;
 use super::{Broadcast, Resource, Tag, master, media, packets_of, segment};

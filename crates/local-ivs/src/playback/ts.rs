@@ -131,29 +131,95 @@ pub(super) fn packets_of(tag_bytes: usize) -> u64 {
 
 /// Writes a PES packet as packets of a PID; the last one is stuffed by an adaptation field. Gives how many there were.
 pub(super) fn write_pes(out: &mut Vec<u8>, pid: u16, packets_before: u64, pes: &[u8]) -> u64 {
-    let mut counter = packets_before;
-    for (place, part) in pes.chunks(ROOM).enumerate() {
-        let [high, low_byte] = pid.to_be_bytes();
-        let first = if place == 0 { 0x40 } else { 0 };
-        let stuffing = ROOM - part.len();
-        let control = if stuffing == 0 { 0x10 } else { 0x30 };
+    write_packets(out, pid, packets_before, &[], pes)
+}
+
+/// As [`write_pes`], with the clock of the program before it (2.4.3.5), and whether a player can begin here.
+pub(super) fn write_clocked_pes(
+    out: &mut Vec<u8>,
+    pid: u16,
+    packets_before: u64,
+    (clock, is_random_access): (u64, bool),
+    pes: &[u8],
+) -> u64 {
+    let clock = clock & WRAP;
+    let fields = [
+        if is_random_access { 0x50 } else { 0x10 },
+        low(clock >> 25),
+        low(clock >> 17),
+        low(clock >> 9),
+        low(clock >> 1),
+        low(clock << 7) & 0x80 | 0x7e,
+        0,
+    ];
+    write_packets(out, pid, packets_before, &fields, pes)
+}
+
+/// `fields` are what the adaptation field of the first packet has.
+fn write_packets(
+    out: &mut Vec<u8>,
+    pid: u16,
+    packets_before: u64,
+    fields: &[u8],
+    pes: &[u8],
+) -> u64 {
+    let [high, low_byte] = pid.to_be_bytes();
+    let (mut counter, mut rest, mut fields) = (packets_before, pes, fields);
+    let mut first = 0x40;
+    while first != 0 || !rest.is_empty() {
+        let taken = if fields.is_empty() {
+            0
+        } else {
+            1 + fields.len()
+        };
+        let (part, later) = rest.split_at(rest.len().min(ROOM - taken));
+        let adaptation = ROOM - part.len();
+        let control = if adaptation == 0 { 0x10 } else { 0x30 };
         out.extend([0x47, first | high, low_byte, control | low(counter) & 0x0f]);
-        // The length counts what comes after it: flags, of which none is set, and the rest.
-        if let Some(length) = stuffing.checked_sub(1) {
+        // The length counts what comes after it: flags and what they announce, and the stuffing.
+        if let Some(length) = adaptation.checked_sub(1) {
             out.push(u8::try_from(length).unwrap_or(0));
-            if let Some(rest) = length.checked_sub(1) {
+            let end = out.len() + length;
+            if fields.is_empty() && length > 0 {
                 out.push(0);
-                out.resize(out.len() + rest, 0xff);
             }
+            out.extend(fields);
+            out.resize(end, 0xff);
         }
         out.extend(part);
         counter += 1;
+        (rest, fields, first) = (later, &[], 0);
     }
     counter - packets_before
 }
 
-/// The program map: the sample's streams and the metadata's (2.4.4.8).
-pub(super) fn program_map() -> Packet {
+/// A PES packet of video or audio (2.4.3.6). Where it is too long for its length, which only video may be, the length
+/// is 0.
+pub(super) fn media_pes(stream: u8, (pts, dts): (u64, u64), payload: &[u8]) -> Vec<u8> {
+    let has_both = pts != dts;
+    let stamps = if has_both { 10 } else { 5 };
+    let length = u16::try_from(payload.len() + 3 + usize::from(stamps)).unwrap_or(0);
+    let mut pes = Vec::with_capacity(19 + payload.len());
+    pes.extend([0, 0, 1, stream]);
+    pes.extend(length.to_be_bytes());
+    pes.extend([0x84, if has_both { 0xc0 } else { 0x80 }, stamps]);
+    pes.extend(stamp_of(pts, if has_both { 0x30 } else { 0x20 }));
+    if has_both {
+        pes.extend(stamp_of(dts, 0x10));
+    }
+    pes.extend(payload);
+    pes
+}
+
+/// The program association table: one program (2.4.4.3).
+pub(super) fn program_association() -> Packet {
+    let mut section = vec![0, 0xb0, 0, 0, 1, 0xc1, 0, 0, 0, 1];
+    section.extend((0xe000 | PMT).to_be_bytes());
+    packet_of(PAT, section)
+}
+
+/// The program map: the streams of a picture and the metadata's (2.4.4.8).
+pub(super) fn program_map(has_audio: bool) -> Packet {
     // A metadata pointer to `ID3 ` in program 1, in this very stream.
     const PROGRAM: &[u8] = b"\x25\x0f\xff\xffID3 \xffID3 \x00\x1f\x00\x01";
     // What the stream is: metadata of the format `ID3 `, of no service. Without both no player sees it.
@@ -166,16 +232,24 @@ pub(super) fn program_map() -> Packet {
         (0x0f, AUDIO, b""),
         (0x15, ID3, METADATA),
     ] {
+        if pid == AUDIO && !has_audio {
+            continue;
+        }
         section.push(kind);
         section.extend((0xe000 | pid).to_be_bytes());
         extend_described(&mut section, descriptors);
     }
+    packet_of(PMT, section)
+}
+
+/// The packet of a table that fits into one.
+fn packet_of(pid: u16, mut section: Vec<u8>) -> Packet {
     // What follows the length: the rest, and the checksum.
     section[2] = u8::try_from(section.len() + 4 - 3).unwrap_or(0);
     let checksum = crc(&section);
     section.extend(checksum.to_be_bytes());
 
-    let [high, low_byte] = PMT.to_be_bytes();
+    let [high, low_byte] = pid.to_be_bytes();
     let mut packet = [0xff; PACKET];
     packet[..5].copy_from_slice(&[0x47, 0x40 | high, low_byte, 0x10, 0]);
     packet[5..5 + section.len()].copy_from_slice(&section);

@@ -3,7 +3,7 @@
 
 use super::State;
 use crate::arn::ChannelArn;
-use crate::playback::{Broadcast, Tag};
+use crate::playback::{Broadcast, Picture, Tag};
 use std::sync::Arc;
 
 /// What makes a segment.
@@ -14,6 +14,15 @@ pub(crate) struct Content {
     pub(crate) tags: Vec<Tag>,
     /// Packets of all metadata before it.
     pub(crate) packets_before: u64,
+}
+
+/// What a channel shows.
+#[derive(Debug)]
+pub(crate) enum OnAir {
+    /// The test picture, and the time.
+    Sample(Broadcast, u64),
+    /// What an encoder sends.
+    Encoder(Arc<Picture>),
 }
 
 impl State {
@@ -33,11 +42,14 @@ impl State {
         state.touch();
     }
 
-    /// The live stream of a channel, and the time; `None` while it is offline, or is no channel.
-    pub(crate) fn broadcast(&self, arn: &ChannelArn) -> Option<(Broadcast, u64)> {
+    /// What viewers of a channel see; `None` while it is offline, or is no channel.
+    pub(crate) fn on_air(&self, arn: &ChannelArn) -> Option<OnAir> {
         let (state, now_us) = self.lock();
-        let stream = state.channel(arn)?.stream()?;
-        Some((Broadcast::new(stream.start_us, stream.number), now_us))
+        let channel = state.channel(arn)?;
+        let stream = channel.stream()?;
+        let broadcast = Broadcast::new(stream.start_us, stream.number);
+        let picture = channel.picture.as_ref().map(Arc::clone);
+        Some(picture.map_or(OnAir::Sample(broadcast, now_us), OnAir::Encoder))
     }
 
     /// What is in the segment that playlists have under this number; `None` if it is not there.

@@ -6,7 +6,7 @@ use super::books::Books;
 use super::resources::Session;
 use super::settings::Settings;
 use crate::limits::{MAX_REMEMBERED, MAX_SESSIONS};
-use crate::playback::packets_of;
+use crate::playback::{Picture, packets_of};
 use crate::window::Limiter;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -52,6 +52,8 @@ pub(crate) struct Channel {
     pub(crate) revoked: VecDeque<(String, u32)>,
     /// The ad breaks of the live stream, the latest last.
     pub(crate) ad_breaks: VecDeque<String>,
+    /// What a real encoder sends; `None`: viewers see the test picture.
+    pub(crate) picture: Option<Arc<Picture>>,
     /// Sequence numbers without gaps, ending at `last_seq`.
     retained: VecDeque<Entry>,
     /// Packets of all metadata that was taken, as playback has them.
@@ -71,6 +73,7 @@ impl Channel {
             books: Books::default(),
             revoked: VecDeque::new(),
             ad_breaks: VecDeque::new(),
+            picture: None,
             retained: VecDeque::new(),
             packets: 0,
             last_seq: watch::Sender::new(0),
@@ -101,6 +104,9 @@ impl Channel {
         if let Some(session) = self.sessions.back_mut() {
             session.end_us.get_or_insert(now_us.max(session.start_us));
             session.failed |= failed;
+        }
+        if let Some(picture) = self.picture.take() {
+            picture.close();
         }
     }
 
@@ -136,6 +142,9 @@ impl Channel {
             packets_before: self.packets,
         });
         self.packets += packets_of(metadata);
+        if let Some(picture) = &self.picture {
+            picture.push_metadata(now_us, metadata);
+        }
         self.last_seq.send_replace(seq);
         seq
     }

@@ -162,6 +162,11 @@ impl EmulatorState {
         }
     }
 
+    pub(super) fn channel_mut(&mut self, arn: &ChannelArn) -> Option<&mut Channel> {
+        let region = self.regions.get_mut(arn.home())?;
+        region.channels.get_mut(arn.as_str())
+    }
+
     pub(super) fn channel(&self, arn: &ChannelArn) -> Option<&Channel> {
         self.regions.get(arn.home())?.channels.get(arn.as_str())
     }

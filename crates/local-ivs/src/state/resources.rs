@@ -4,6 +4,7 @@
 
 use super::document::Document;
 use super::settings::{Settings, Tags};
+use crate::playback::Facts;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub(crate) struct Session {
     /// Of the encoder that streams; 0 if it gave none.
     pub(crate) priority: u32,
     pub(crate) takeovers: u32,
+    /// What its encoder sends, if it is a real one and that is known by now.
+    pub(crate) facts: Option<Facts>,
 }
 
 /// Something that happened to a session.

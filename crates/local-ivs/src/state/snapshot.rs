@@ -12,6 +12,7 @@ use super::resources::{Health, Session, SessionEvent, StreamKey};
 use super::settings::Settings;
 use crate::arn::{ChannelArn, ResourceArn};
 use crate::ids::Ids;
+use crate::playback::Facts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,6 +64,8 @@ struct SavedSession {
     /// None in format 1: what must have happened follows from the rest.
     #[serde(default)]
     events: Vec<SessionEvent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    facts: Option<Facts>,
 }
 
 impl State {
@@ -178,6 +181,7 @@ fn save(channel: &Channel) -> SavedChannel {
         slate: session.slate.clone(),
         starting: session.starting,
         events: session.events.clone(),
+        facts: session.facts.clone(),
     });
     SavedChannel {
         settings: Arc::clone(&channel.settings),
@@ -204,6 +208,7 @@ fn load(saved: SavedChannel, limiter: crate::window::Limiter) -> Channel {
         // An encoder's connection does not outlive the server.
         priority: 0,
         takeovers: 0,
+        facts: session.facts,
     });
     for mut session in sessions {
         if session.events.is_empty() {

@@ -161,6 +161,7 @@ impl EmulatorState {
             events: Vec::new(),
             priority,
             takeovers: 0,
+            facts: None,
         });
         let (created_us, delay_us) = (*now_us, life.stream_start_ms.saturating_mul(1_000));
         self.plan(arn, created_us, Step::SessionCreated);

@@ -1,0 +1,198 @@
+"""An encoder that streams to the emulator: ffmpeg, with the command of the book. What viewers get is its picture, with the
+metadata where it was put."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import urllib.parse
+import urllib.request
+
+import documents
+import programs
+from local_ivs_api import Api, quoted
+from programs import environment, fetch, wait_until
+
+# For longer runs by hand.
+STREAM_S = int(os.environ.get("CUEGATE_TEST_STREAM_S", 14))
+ID3 = 0x102
+VIDEO = 0x100
+
+
+def command(ingest, key, seconds):
+    """The book's, with an address and a stream key."""
+    texts = documents.blocks_of(documents.SOURCE / "emulator.md", "text")
+    (written,) = [text for text in texts if text.startswith("ffmpeg ")]
+    for old, new in [("127.0.0.1:1935", ingest), ("STREAM_KEY", key), ("-t 60", f"-t {seconds}")]:
+        assert old in written, (old, written)
+        written = written.replace(old, new)
+    return [*shlex.split(written), "-nostdin", "-loglevel", "warning"]
+
+
+def units(data, pid):
+    """PTS and payload of each PES packet of a stream."""
+    whole = []
+    for at in range(0, len(data), 188):
+        packet = data[at : at + 188]
+        assert packet[0] == 0x47 and len(packet) == 188, at
+        if int.from_bytes(packet[1:3], "big") & 0x1FFF != pid:
+            continue
+        start = 4 if not packet[3] & 0x20 else 5 + packet[4]
+        if packet[1] & 0x40:
+            whole.append(b"")
+        whole[-1] += packet[start:]
+    found = []
+    for pes in whole:
+        stamp = int.from_bytes(pes[9:14], "big")
+        pts = (stamp >> 3 & 7 << 30) | (stamp >> 2 & 0x7FFF << 15) | (stamp >> 1 & 0x7FFF)
+        found.append((pts, pes[9 + pes[8] :]))
+    return found
+
+
+class Viewer(threading.Thread):
+    """Reads the playlist as a player does, and keeps every segment with the time at which it began."""
+
+    def __init__(self, url):
+        super().__init__(daemon=True)
+        self.url, self.segments, self.is_over = url, {}, False
+
+    def run(self):
+        while not self.is_over:
+            status, _, text = fetch(self.url)
+            if status == 200:
+                for began, name in re.findall(r"PROGRAM-DATE-TIME:(.*)\n.*\n(.*)\n", text):
+                    if name not in self.segments:
+                        with urllib.request.urlopen(urllib.parse.urljoin(self.url, name), timeout=10) as answer:
+                            self.segments[name] = (began, answer.read())
+            time.sleep(0.1)
+
+    def all(self):
+        """Time and bytes, oldest first."""
+        return [self.segments[name] for name in sorted(self.segments)]
+
+
+def seconds(text):
+    """Of an RFC 3339 time, since the Unix epoch."""
+    whole, fraction = text.rstrip("Z").split(".")
+    return time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) - time.timezone + float(f"0.{fraction}")
+
+
+class Encoder(unittest.TestCase):
+    def setUp(self):
+        self.assertTrue(shutil.which("ffmpeg"), "ffmpeg is missing: run-tests installs it")
+        self.ingest = f"127.0.0.1:{programs.free_port()}"
+        self.server = programs.LocalIvs("--ingest", self.ingest)
+        self.addCleanup(self.server.close)
+        self.api = Api(self.server.url)
+        self.arn, key = self.api.channel(name="live")
+        self.key = key["value"]
+
+    def encoder(self, key, seconds=STREAM_S):
+        process = programs.Process(command(self.ingest, key, seconds), environment())
+        self.addCleanup(process.close)
+        return process
+
+    def playlist(self, name="playback.m3u8"):
+        return f"{self.server.url}/_local/channels/{quoted(self.arn)}/{name}"
+
+    def is_offline(self):
+        return self.api.error("GetStream", channelArn=self.arn)
+
+    def test_from_the_encoder_to_the_viewer(self):
+        encoder = self.encoder(self.key)
+        wait_until("it can be played", lambda: fetch(self.playlist())[0] == 200)
+        viewer = Viewer(self.playlist("playback-high.m3u8"))
+        viewer.start()
+        until = time.monotonic() + STREAM_S - 8
+        puts = []
+        while time.monotonic() < until:
+            text, before = f"payload {len(puts)}", time.time()
+            self.api.call("PutMetadata", channelArn=self.arn, metadata=text)
+            puts.append((text, before, time.time()))
+            time.sleep(0.23)
+        self.refusals()
+        self.facts()
+        self.assertEqual(encoder.child.wait(STREAM_S + 20), 0, encoder.text())
+        wait_until("its end ends the stream", self.is_offline)
+        viewer.is_over = True
+        viewer.join()
+        self.assertEqual(fetch(self.playlist())[0], 404)
+        (session,) = self.api.call("ListStreamSessions", channelArn=self.arn)["streamSessions"]
+        self.assertIn("endTime", session)
+        self.assertFalse(session["hasErrorEvent"])
+        self.payloads(viewer.all(), puts)
+        self.decodes(b"".join(data for _, data in viewer.all()))
+
+    def refusals(self):
+        """A second encoder, and a key that is none."""
+        for key, reason in [(self.key, "a second encoder is refused"), ("sk_us-west-2_none", "no channel has this stream key")]:
+            second = self.encoder(key, 5)
+            self.assertNotEqual(second.child.wait(20), 0, reason)
+            wait_until(reason, lambda reason=reason: reason in self.server.text())
+        self.assertIsNone(self.is_offline())
+
+    def facts(self):
+        shown = self.api.call("GetStreamSession", channelArn=self.arn)["streamSession"]["ingestConfiguration"]
+        video, audio = shown["video"], shown["audio"]
+        self.assertEqual((video["videoWidth"], video["videoHeight"], video["targetFramerate"]), (640, 360, 25))
+        self.assertTrue(video["codec"].startswith("avc1.64"), video)
+        self.assertEqual((audio["codec"], audio["channels"], audio["sampleRate"]), ("mp4a.40.2", 1, 44_100))
+        self.assertGreater(video["targetBitrate"], 10_000)
+
+    def payloads(self, segments, puts):
+        """Each is there once, in the order of the calls, in the segment of its moment: the one whose first picture came before
+        it, and the next one's after it."""
+        found = []
+        begins = [seconds(began) for began, _ in segments] + [float("inf")]
+        for (_, data), began, ended in zip(segments, begins, begins[1:]):
+            pictures = sorted(pts for pts, _ in units(data, VIDEO))
+            for pts, tag in units(data, ID3)[1:]:
+                found.append((tag.split(b"metadata.live-video.net\0", 1)[1].decode(), began, ended, pts - pictures[0]))
+                self.assertLessEqual(pictures[0], pts)
+                self.assertLess(pts, pictures[-1] + 9_000)
+        self.assertEqual([text for text, *_ in found], [text for text, *_ in puts])
+        off = []
+        # Times in a playlist are cut to milliseconds.
+        for (text, began, ended, passed), (_, before, after) in zip(found, puts):
+            self.assertLessEqual(began, after, text)
+            self.assertLessEqual(before, ended + 0.001, text)
+            at = began + passed / 90_000
+            off.append(max(before - at, at - after, 0))
+        # No more is asserted of it: the encoder sends in bursts, and the machine may be busy.
+        print(f"{len(found)} payloads, off by at most {1_000 * max(off):.0f} ms", flush=True)
+
+    def decodes(self, data):
+        """ffmpeg reads all of it without a complaint."""
+        with tempfile.NamedTemporaryFile(suffix=".ts") as file:
+            file.write(data)
+            file.flush()
+            check = ["ffmpeg", "-nostdin", "-v", "error", "-i", file.name, "-map", "0:v", "-map", "0:a", "-f", "null", "-"]
+            ended = subprocess.run(check, capture_output=True, text=True, timeout=60)
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+            show = ["ffprobe", "-v", "error", "-show_streams", "-count_packets", "-of", "json", file.name]
+            streams = json.loads(subprocess.run(show, capture_output=True, text=True, timeout=60).stdout)["streams"]
+        kinds = {stream["codec_name"]: int(stream["nb_read_packets"]) for stream in streams}
+        self.assertEqual(set(kinds), {"h264", "aac", "timed_id3"})
+        self.assertEqual(kinds["h264"] % 50, 0, "whole groups of pictures")
+
+    def test_a_stop_ends_the_connection(self):
+        encoder = self.encoder(self.key, 30)
+        wait_until("it is live", lambda: not self.is_offline())
+        self.api.call("StopStream", channelArn=self.arn)
+        self.assertNotEqual(encoder.child.wait(20), 0)
+        self.assertIsNotNone(self.is_offline())
+
+    def test_who_is_no_encoder_is_sent_away(self):
+        answer = subprocess.run(["curl", "-s", "-m", "5", f"http://{self.ingest}/"], capture_output=True, timeout=20)
+        self.assertEqual(answer.stdout, b"")
+        wait_until("it says so", lambda: "this is not RTMP" in self.server.text())
+
+
+if __name__ == "__main__":
+    unittest.main()
