@@ -228,7 +228,8 @@ class Docs(Written):
         self.assertEqual({channel["name"] for channel in json.loads(answers[1])["channels"]} & {"quiz"}, {"quiz"})
         self.assertEqual(Emulator(url).taken("demo"), ["hello"])
         snippets = {language: text for language, text in documents.blocks(text) if language != "sh"}
-        self.assertEqual(set(snippets), {"python", "js", "hcl"})
+        # The text is an encoder's command, which test_local_ivs_encoder.py runs.
+        self.assertEqual(set(snippets), {"python", "js", "hcl", "text"})
         self.assertIn(":channel/", self.run_with([sys.executable, "-"], snippets["python"]))
         self.assertIn(":channel/", self.run_with(["node", "--input-type=module", "-"], snippets["js"]))
         # Terraform's provider is not there to run it: at least it names the emulator.
