@@ -127,12 +127,15 @@ section! {
 /// `[quota]` and `[[account]]`: the rates, which the API cannot raise.
 pub(super) const RATES: &[&dyn Setting<AccountPolicy>] = settings_of! {
     AccountPolicy {
-        channel_tps: _, account_tps: _, pacing: _, fair_share: _, grace: _, abandon: _, max_in_flight_per_channel: _
+        channel_tps: _, account_tps: _, pacing: _, fair_share: _, grace: _, abandon: _, max_in_flight_per_channel: _, state_share: _
     }
     /// What the API allows, which cannot be raised.
     "channel_tps" => channel_tps: number(1, 5), Live;
     /// Per account and region; lower it if others share the account.
     "account_tps" => account_tps: number(1, 155), Live;
+    /// The most of account_tps that payloads of nothing but state may take, all channels together. Above 0,
+    /// at most 1. They leave half of the account's calls free in any case.
+    "state_share" => state_share: Share, Live;
 };
 
 section! {
@@ -192,7 +195,7 @@ section! {
 /// `[channel_defaults]` and `[[channel]]`: the rules of a channel.
 pub(super) const CHANNEL_POLICY: &[&dyn Setting<ChannelPolicy>] = settings_of! {
     ChannelPolicy {
-        envelope: _, fields: _, compress: _, ttl_ms: _, queue_max_events: _, queue_max_bytes: _, overflow: _, offline: _, on_unknown: _, dedup_window: _, dedup_max_ids: _, lookahead: _
+        envelope: _, fields: _, compress: _, keyframes: _, ttl_ms: _, queue_max_events: _, queue_max_bytes: _, overflow: _, offline: _, on_unknown: _, dedup_window: _, dedup_max_ids: _, lookahead: _
     }
     /// "cue": {"v":1,"n":N,"e":[…]}, which players can deduplicate. "array": the bare data.
     /// "raw": one event a payload, as it is.
@@ -209,6 +212,21 @@ pub(super) const CHANNEL_POLICY: &[&dyn Setting<ChannelPolicy>] = settings_of! {
         ("off", Compress::Off),
         ("deflate", Compress::Deflate),
     ]), Live;
+    /// true: the value of each key that events merge into is kept and sent again, so that whoever joins
+    /// late has the state. Of the envelope "cue" alone, with a journal, and for players that read it.
+    "keyframes" => keyframes.on: Boolean, Live;
+    /// A key that did not change for so long leaves the state. 0: never.
+    // A year: what nobody changed in that time nobody wants to know.
+    "state_ttl_ms" => keyframes.ttl: millis(0, 366 * DAY_MS), Live;
+    /// Keys of the state; beyond it the one goes that changed longest ago.
+    // At two entries a second a million take a week to be told.
+    "state_max_keys" => keyframes.max_keys: number(1, MILLION), Live;
+    /// Bytes of their names and values together.
+    // It is written whole when the journal is made smaller.
+    "state_max_bytes" => keyframes.max_bytes: number(1024, 64 << 20), Live;
+    /// A quiet channel sends a payload with nothing but state this often. 0: never; entries only go where
+    /// payloads of events have room.
+    "state_idle_ms" => keyframes.idle: millis(0, 3_600_000), Live;
     /// A cue that is 10 s late has missed its moment.
     // A day at most, so that a queue empties itself.
     "ttl_ms" => ttl_ms: number(1, DAY_MS), Live;

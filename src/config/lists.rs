@@ -9,11 +9,13 @@ use super::catalog::read;
 use super::keys::{ACCOUNT, API_KEY, CHANNEL_POLICY, ChannelTable, RATES};
 use super::reader::{Reader, Table};
 use super::tables::{AccountSettings, ApiKeySettings, ChannelSettings};
+use super::types::JournalMode;
 
 /// `[[channel]]`: no name and no ARN twice, the rules over `defaults`.
 pub(super) fn channels(
     reader: &mut Reader<'_>,
     defaults: &Arc<ChannelPolicy>,
+    journal: JournalMode,
 ) -> Vec<ChannelSettings> {
     let mut names = HashMap::new();
     let mut arns = HashMap::new();
@@ -22,11 +24,11 @@ pub(super) fn channels(
         let mut policy = (**defaults).clone();
         read(ChannelTable::KEYS, &mut channel, t);
         read(CHANNEL_POLICY, &mut policy, t);
-        let own = |policy: &ChannelPolicy| (policy.compress, policy.envelope);
-        if own(&policy) != own(defaults)
-            && let Some(what) = compressing_fault(&policy)
-        {
-            t.error("compress", what);
+        for (key, what) in policy_faults(&policy, journal) {
+            // What the defaults say is told once, there.
+            if !policy_faults(defaults, journal).contains(&(key, what)) {
+                t.error(key, what);
+            }
         }
         let ChannelTable { name, arn } = channel;
         once(t, &mut names, "name", name.clone());
@@ -45,10 +47,32 @@ pub(super) fn channels(
     })
 }
 
-/// Only payloads of the gateway's own form are compressed.
-pub(super) fn compressing_fault(policy: &ChannelPolicy) -> Option<&'static str> {
-    let is_fault = policy.compress == Compress::Deflate && policy.envelope != Envelope::Cue;
-    is_fault.then_some("\"deflate\" works only with envelope = \"cue\": change one or the other")
+/// What of a channel's rules does not go together: the setting to change, and why.
+pub(super) fn policy_faults(
+    policy: &ChannelPolicy,
+    journal: JournalMode,
+) -> Vec<(&'static str, &'static str)> {
+    let is_cue = policy.envelope == Envelope::Cue;
+    let keeps = policy.keyframes.on;
+    let faults = [
+        (
+            policy.compress == Compress::Deflate && !is_cue,
+            "compress",
+            "\"deflate\" works only with envelope = \"cue\": change one or the other",
+        ),
+        (
+            keeps && !is_cue,
+            "keyframes",
+            "true works only with envelope = \"cue\": change one or the other",
+        ),
+        (
+            keeps && journal == JournalMode::Off,
+            "keyframes",
+            "true needs a journal, because players take no number of a payload twice: set journal.mode to \"os\"",
+        ),
+    ];
+    let there = faults.into_iter().filter(|(is_fault, ..)| *is_fault);
+    there.map(|(_, key, what)| (key, what)).collect()
 }
 
 /// `[[account]]`: one for each id and region, the rates over `defaults`.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::catalog::PLAIN;
-use super::lists::{accounts, api_keys, channels, compressing_fault};
+use super::lists::{accounts, api_keys, channels, policy_faults};
 use super::reader::Reader;
 use super::settings::Settings;
 use super::tables::ChannelSettings;
@@ -24,10 +24,11 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Settings {
             }
         });
     }
-    if let Some(what) = compressing_fault(&settings.channel_defaults) {
-        reader.error("channel_defaults", "compress", what);
+    let journal = settings.journal.mode;
+    for (key, what) in policy_faults(&settings.channel_defaults, journal) {
+        reader.error("channel_defaults", key, what);
     }
-    settings.channels = channels(reader, &settings.channel_defaults);
+    settings.channels = channels(reader, &settings.channel_defaults, journal);
     if settings.channels.is_empty()
         && settings.upstream.mode == UpstreamMode::Local
         && let Ok(arn) = DEMO.1.parse()

@@ -33,6 +33,7 @@ pub(super) struct Gauges {
     pub events: u64,
     pub bytes: u64,
     pub tokens: u64,
+    pub state_keys: u64,
     /// None: the channel is not counted under any label.
     pub state: Option<ChannelState>,
 }
@@ -44,6 +45,7 @@ struct Change {
     events: i64,
     bytes: i64,
     tokens: i64,
+    state_keys: i64,
     states: [i64; ChannelState::ALL.len()],
 }
 
@@ -53,6 +55,7 @@ impl Change {
         self.events += other.events;
         self.bytes += other.bytes;
         self.tokens += other.tokens;
+        self.state_keys += other.state_keys;
         for (sum, count) in self.states.iter_mut().zip(other.states) {
             *sum += count;
         }
@@ -62,6 +65,7 @@ impl Change {
         self.events += sign * signed(gauges.events);
         self.bytes += sign * signed(gauges.bytes);
         self.tokens += sign * signed(gauges.tokens);
+        self.state_keys += sign * signed(gauges.state_keys);
         if let Some(state) = gauges.state {
             self.states[state as usize] += sign;
         }
@@ -237,6 +241,7 @@ impl Sums {
             eta_seconds: seconds(sum.peaks.eta),
             paused_seconds: seconds(sum.peaks.paused),
             tokens_available: unsigned(sum.all.tokens),
+            state_keys: unsigned(sum.all.state_keys),
             states: sum.all.states.map(unsigned),
         };
         self.sums.iter().map(channel).collect()

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use engine::{ChannelId, Health, Look, Outcome, PayloadId, Rejection, Settled, Step, Time, View};
+use engine::{
+    ChannelId, Health, Look, Outcome, Payload, PayloadId, Queue, Rejection, Settled, Step, Time,
+    View,
+};
 
 use super::call::{Call, Calls, News, Parcel, make_call};
 use super::channel::{Account, Channel, Payloads, State};
@@ -229,6 +232,28 @@ impl Queues {
             .or_insert_with(|| Arc::clone(channel));
     }
 
+    /// A payload of the channel's queue, with what its call needs.
+    fn parcel(
+        &self,
+        channel: ChannelId,
+        take: impl FnOnce(&mut Queue) -> Option<Payload>,
+    ) -> Option<(PayloadId, Parcel)> {
+        let channel = self.channels.get(&channel)?;
+        let (taken, ticket) = channel.change(&self.shared, |state| {
+            let payload = take(&mut state.queue)?;
+            let origins = state.origins_of(&payload);
+            Some((payload, origins))
+        });
+        let (payload, origins) = taken?;
+        let parcel = Parcel {
+            channel: Arc::clone(channel),
+            payload,
+            origins,
+            ticket,
+        };
+        Some((parcel.payload.id, parcel))
+    }
+
     /// Shows a delivered payload to whoever looks, now or a little later.
     fn show(&self, channel: ChannelId, payloads: &mut Option<Payloads>, n: u64, text: &Arc<str>) {
         let delivered = Arc::new(Delivered {
@@ -295,25 +320,23 @@ impl engine::Queues for Queues {
         Some(channel.with(&self.shared, |state| {
             tell_health(channel, state, view.channel.health);
             state.outlook = view.channel;
-            view.look(&mut state.queue)
+            let look = view.look(&mut state.queue);
+            // Nobody watches for the state of a channel that is not listed and has none, and it must
+            // not be kept for that.
+            let has_state = channel.alias().is_some() || !state.queue.is_idle();
+            Look {
+                state: look.state.filter(|_| has_state),
+                ..look
+            }
         }))
     }
 
     fn take(&mut self, now: Time, channel: ChannelId, _: u32) -> Option<(PayloadId, Parcel)> {
-        let channel = self.channels.get(&channel)?;
-        let (taken, ticket) = channel.change(&self.shared, |state| {
-            let payload = state.queue.take(now)?;
-            let origins = state.origins_of(&payload);
-            Some((payload, origins))
-        });
-        let (payload, origins) = taken?;
-        let parcel = Parcel {
-            channel: Arc::clone(channel),
-            payload,
-            origins,
-            ticket,
-        };
-        Some((parcel.payload.id, parcel))
+        self.parcel(channel, |queue| queue.take(now))
+    }
+
+    fn take_state(&mut self, now: Time, channel: ChannelId, _: u32) -> Option<(PayloadId, Parcel)> {
+        self.parcel(channel, |queue| queue.take_state(now))
     }
 
     fn settle(&mut self, call: engine::Call, view: &View, outcome: Outcome) -> Settled {

@@ -233,6 +233,9 @@ impl Gateway {
     pub fn drain(&self, timeout: Duration) {
         let until = self.now() + timeout.into();
         self.draining_until.store(until.micros(), Ordering::Release);
+        for account in self.registry.accounts() {
+            account.engine().drain();
+        }
     }
 
     /// Whether new events are refused because the process is about to end.

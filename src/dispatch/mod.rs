@@ -17,7 +17,7 @@
 //! - `recent`: the payloads of late, for whoever looks after they were sent;
 //! - `origins`: the requests that events came with, for traces;
 //! - `waiters`: producers that wait for the ends of their events;
-//! - `listing`: what is queued, for people;
+//! - `listing`: what is queued, for people; `state`: the values of its keys;
 //! - `report`: what operators are told; `scrape`: what metrics see; `aggregate`: what they say of
 //!   channels, by label;
 //! - `last_error`: what the API said of the last call that failed.
@@ -43,6 +43,7 @@ mod report;
 mod room;
 mod scrape;
 mod shared;
+mod state;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -62,5 +63,6 @@ pub use reload::NotOpened;
 pub use replay::{NotReplayed, Replayed};
 pub use report::{AccountReport, ChannelReport};
 pub use shared::Parts;
+pub use state::KeptState;
 pub use unavailable::Unavailable;
 pub use waiters::{Ends, Waiter};

@@ -48,6 +48,7 @@ fn look_at(sums: &mut Sums, shared: &Shared, now: Time, channel: &Arc<Channel>) 
             events: depth.events as u64,
             bytes: depth.bytes as u64,
             tokens: status.tokens_available.into(),
+            state_keys: state.queue.state_keys() as u64,
             state: Some(state.shown(status.health)),
         };
         let peaks = Peaks {

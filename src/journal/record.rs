@@ -12,7 +12,7 @@ use std::collections::HashSet;
 
 use engine::{
     Change, Content, Data, DeadLetterReason, End, Fate, Merge, Priority, QueuedEvent, Scheduled,
-    Time, Wall,
+    StateChange, StateEntry, Time, Wall,
 };
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,85 @@ enum Record<'a, S> {
         until: i64,
         end: EndCode,
     },
+    #[serde(borrow)]
+    State(StateRecord<'a>),
+}
+
+/// [`StateChange`].
+#[derive(Debug, Serialize, Deserialize)]
+enum StateRecord<'a> {
+    Began {
+        n: u64,
+    },
+    Off,
+    Holds {
+        key: &'a str,
+        data: &'a str,
+        kind: Option<&'a str>,
+        merge: &'a str,
+        n: u64,
+        at: i64,
+    },
+    Ends {
+        key: &'a str,
+        asked: bool,
+    },
+    Gone {
+        key: &'a str,
+    },
+    Forgotten {
+        key: &'a str,
+    },
+}
+
+impl<'a> StateRecord<'a> {
+    fn of(change: &'a StateChange, from: &impl Fn(Time) -> i64) -> Self {
+        match change {
+            StateChange::Began { n } => Self::Began { n: *n },
+            StateChange::Off => Self::Off,
+            StateChange::Holds { entry, n, at } => Self::Holds {
+                key: &entry.key,
+                data: &entry.data,
+                kind: entry.kind.as_deref(),
+                merge: entry.merge.name(),
+                n: *n,
+                at: from(*at),
+            },
+            StateChange::Ends { key, asked } => Self::Ends { key, asked: *asked },
+            StateChange::Gone { key } => Self::Gone { key },
+            StateChange::Forgotten { key } => Self::Forgotten { key },
+        }
+    }
+
+    fn change(self, time: &impl Fn(i64) -> Time) -> Result<StateChange, Unreadable> {
+        Ok(match self {
+            Self::Began { n } => StateChange::Began { n },
+            Self::Off => StateChange::Off,
+            Self::Holds {
+                key,
+                data,
+                kind,
+                merge,
+                n,
+                at,
+            } => StateChange::Holds {
+                entry: StateEntry {
+                    key: key.into(),
+                    data: data.into(),
+                    kind: kind.map(Into::into),
+                    merge: Merge::from_name(merge).ok_or(Unreadable::Word)?,
+                },
+                n,
+                at: time(at),
+            },
+            Self::Ends { key, asked } => StateChange::Ends {
+                key: key.into(),
+                asked,
+            },
+            Self::Gone { key } => StateChange::Gone { key: key.into() },
+            Self::Forgotten { key } => StateChange::Forgotten { key: key.into() },
+        })
+    }
 }
 
 /// A [`Fate`]: its end's place in [`ENDS`], and the moment in µs since 1970.
@@ -295,6 +374,7 @@ fn record<'a>(
                 cancelled: fate.end == End::Cancelled,
             },
         },
+        Change::State(change) => Record::State(StateRecord::of(change, from)),
     })
 }
 
@@ -416,6 +496,7 @@ fn entry<'a, S>(
             until: time(until),
             fate: end.fate()?,
         },
+        Record::State(change) => Change::State(change.change(time)?),
         Record::Paused { since } => return Ok(Entry::Pause(Pause::Since(time(since)))),
         Record::Resumed => return Ok(Entry::Pause(Pause::Over)),
     }))

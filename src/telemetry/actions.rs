@@ -23,6 +23,10 @@ pub enum Action {
     Purged(usize),
     /// Cancelled one event.
     Cancelled,
+    /// Deleted a key of its state.
+    DeletedKey,
+    /// Deleted its state.
+    ClearedState,
 }
 
 impl Actor<'_> {
@@ -38,6 +42,10 @@ impl Actor<'_> {
             Action::Cancelled => {
                 tracing::info!(channel, key, request_id, "an event was cancelled");
             }
+            Action::DeletedKey => {
+                tracing::info!(channel, key, request_id, "a key of the state was deleted");
+            }
+            Action::ClearedState => tracing::info!(channel, key, request_id, "state deleted"),
         }
     }
 

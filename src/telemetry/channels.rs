@@ -13,7 +13,7 @@ use super::snapshot::ChannelSnapshot;
 type Of<T> = fn(&ChannelSnapshot) -> T;
 
 /// Families of whole numbers.
-const COUNTS: [(&Metric, Of<u64>); 11] = [
+const COUNTS: [(&Metric, Of<u64>); 15] = [
     (&names::EVENTS_ACCEPTED, |c| c.ledger.accepted),
     (&names::EVENTS_RECOVERED, |c| c.ledger.recovered),
     (&names::EVENTS_DUPLICATES, |c| c.ledger.duplicates),
@@ -23,6 +23,10 @@ const COUNTS: [(&Metric, Of<u64>); 11] = [
     (&names::EVENTS_CANCELLED, |c| c.ledger.cancelled),
     (&names::EVENTS_EVICTED, |c| c.ledger.evicted),
     (&names::PAYLOAD_PLAIN_BYTES, |c| c.ledger.plain_bytes),
+    (&names::STATE_KEYS, |c| c.state_keys),
+    (&names::STATE_PAYLOADS, |c| c.ledger.state_payloads),
+    (&names::STATE_ENTRIES, |c| c.ledger.state_entries),
+    (&names::STATE_EVICTED, |c| c.ledger.state_evicted),
     (&names::QUEUE_EVENTS, |c| c.queue_events),
     (&names::CHANNEL_TOKENS_AVAILABLE, |c| c.tokens_available),
 ];

@@ -167,6 +167,14 @@ metrics! {
         "Bytes of a delivered payload, in UTF-8.");
     PAYLOAD_PLAIN_BYTES = counter("cuegate_payload_plain_bytes_total", CHANNEL,
         "Bytes of delivered payloads before they were compressed, in UTF-8.");
+    STATE_KEYS = gauge("cuegate_state_keys", CHANNEL,
+        "Keys of the state that keyframes keep.");
+    STATE_PAYLOADS = counter("cuegate_state_payloads_total", CHANNEL,
+        "Delivered payloads with nothing but state.");
+    STATE_ENTRIES = counter("cuegate_state_entries_total", CHANNEL,
+        "Entries of the state in delivered payloads, those of events included.");
+    STATE_EVICTED = counter("cuegate_state_evicted_total", CHANNEL,
+        "Keys that left the state for want of room (state_max_keys, state_max_bytes).");
     PAYLOAD_EVENTS_COUNT = histogram("cuegate_payload_events", NONE, PAYLOAD_EVENTS,
         "Items of a delivered payload.");
     DELIVERY_LATENCY = histogram("cuegate_delivery_latency_seconds", NONE, LATENCY_SECONDS,

@@ -40,6 +40,8 @@ pub struct ChannelSnapshot {
     pub ledger: Ledger,
     /// Events queued, counted on their own: waiting, scheduled, held and in flight.
     pub queue_events: u64,
+    /// Keys of their state.
+    pub state_keys: u64,
     /// Age of the oldest of them, in seconds; 0 if there is none.
     pub oldest_event_age_seconds: f64,
     /// Until an event accepted now would leave, in seconds; of several channels the longest.

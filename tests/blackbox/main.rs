@@ -24,6 +24,7 @@ mod export;
 mod gzip;
 mod http2;
 mod journal;
+mod keyframes;
 mod lifecycle;
 mod limits;
 mod load;

@@ -21,7 +21,7 @@ import unittest
 import bundle
 import documents
 from browser import Browser
-from programs import ROOT, environment, wait_until
+from programs import ROOT, Gateway, environment, fetch, wait_until
 
 PLAYER = ROOT / "player"
 MODULES = ROOT / "target" / "node" / "node_modules"
@@ -105,6 +105,14 @@ const cues = create();
 cues.on("vote", ({ data, state }) => console.log(typeof attach, data, state));
 for (const text of JSON.parse(process.argv[1])) cues.push(text);
 console.log(cues.keys().join(), cues.complete);
+"""
+
+# What somebody knows who saw only some of the payloads.
+WATCHED = """
+import { create } from "cuegate-player/core";
+const cues = create({ onerror: (error) => { throw error; } });
+for (const text of JSON.parse(process.argv[1])) cues.push(text);
+console.log(JSON.stringify([cues.complete, Object.fromEntries(cues.keys().map((key) => [key, cues.state(key)]))]));
 """
 
 PAGE = """<!doctype html>
@@ -200,6 +208,49 @@ class Package(unittest.TestCase):
         told = run(["node", "--throw-deprecation", "--input-type=module", "--eval", PROGRAM, json.dumps(self.texts)], self.directory)
         self.assertEqual(told.splitlines()[0], "function 3 5")
         self.assertRegex(told.splitlines()[-1], r"^score,.* true$")
+
+    def test_state_is_the_gateways(self):
+        """Whoever joins at any payload, and misses some, comes to the state that the gateway tells."""
+        seed = int(os.environ.get("CUEGATE_TEST_SEED", random.getrandbits(32)))
+        random.seed(seed)
+        journal = self.enterContext(tempfile.TemporaryDirectory())
+        gateway = Gateway(
+            {"quiz": 'compress = "deflate"\nkeyframes = true\nstate_idle_ms = 100\nstate_max_keys = 30'},
+            f'[journal]\ndir = "{journal}/journal"\n',
+        )
+        self.addCleanup(gateway.close)
+        channel = f"{gateway.url}/v1/channels/quiz"
+
+        def change():
+            merge = random.choice(["replace", "sum", "max", "min", "patch"])
+            data = {
+                "replace": [None, "text", 7, {"a": 1}],
+                "patch": [{"a": None}, {"a": {"b": random.randrange(9)}}, {"c": "d" * random.randrange(60)}],
+            }.get(merge, [random.randrange(-99, 99), {"a": random.randrange(99), "toString": 1}])
+            return {"data": random.choice(data), "key": f"{merge}:{random.randrange(9)}", "merge": merge, "type": "t"}
+
+        def state():
+            told = json.loads(fetch(f"{channel}/state")[2])
+            return {entry["k"]: entry["d"] for entry in told["s"]}
+
+        def watched(first, misses):
+            seen = gateway.emulator.taken("quiz")[first:]
+            seen = [text for place, text in enumerate(seen) if place > 20 or not misses or random.random() < 0.7]
+            told = run(["node", "--input-type=module", "--eval", WATCHED, json.dumps(seen)], self.directory)
+            return json.loads(told)
+
+        with self.subTest(seed=seed):
+            for _ in range(20):
+                status, _, text = fetch(f"{channel}/events", "POST", json.dumps([change() for _ in range(20)]))
+                self.assertEqual(status, 202, text)
+                if random.random() < 0.2:
+                    self.assertEqual(fetch(f"{channel}/state?key=sum:{random.randrange(9)}", "DELETE")[0], 204)
+            gateway.drained("quiz")
+            self.assertGreater(len(state()), 9)
+            for misses in (False, True):
+                first = random.randrange(len(gateway.emulator.taken("quiz")))
+                # What is deleted is told once more in the next tour of all keys.
+                wait_until("the same state", lambda: watched(first, misses) == [True, state()])
 
     def serve(self):
         handler = functools.partial(Quiet, directory=self.directory)

@@ -26,11 +26,16 @@ impl Queues for Always {
                 full: true,
             }),
             timer: None,
+            state: None,
         })
     }
 
     fn take(&mut self, _: Time, _: ChannelId, _: u32) -> Option<(PayloadId, ())> {
         Some((self.0.id, ()))
+    }
+
+    fn take_state(&mut self, _: Time, _: ChannelId, _: u32) -> Option<(PayloadId, ())> {
+        None
     }
 
     fn settle(&mut self, _: Call, _: &View, _: Outcome) -> Settled {

@@ -32,7 +32,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::BuildHasherDefault;
 
-use crate::call::{CallId, ChannelId, Demand, Outcome};
+use crate::call::{CallId, ChannelId, Outcome};
 use crate::policy::AccountPolicy;
 use crate::queue::{PayloadId, Settled};
 use crate::scheduler::{AccountOutlook, AccountStatus, ChannelStatus, LeaseLeft, Next, Scheduler};
@@ -58,6 +58,14 @@ pub trait Queues {
     /// is nothing to send after all. `open`: the calls of the channel that may still be handled,
     /// this one included. That is on record before the call leaves.
     fn take(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        open: u32,
+    ) -> Option<(PayloadId, Self::Parcel)>;
+
+    /// The same of a payload of state alone, as [`crate::Queue::take_state`] does.
+    fn take_state(
         &mut self,
         now: Time,
         channel: ChannelId,
@@ -92,13 +100,21 @@ pub enum Step<P> {
     Wait(Time),
 }
 
+/// A channel that has something to send or that changes by itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Busy {
+    timer: Option<Time>,
+    /// And not only its state.
+    has_events: bool,
+}
+
 /// The driver of one account in one region.
 #[derive(Debug)]
 pub struct Account {
     scheduler: Scheduler,
     /// Channels that have something to send or that change by themselves, each with the moment
     /// of its timer. std's hasher with fixed keys, because runs must be repeatable.
-    busy: HashMap<ChannelId, Option<Time>, BuildHasherDefault<DefaultHasher>>,
+    busy: HashMap<ChannelId, Busy, BuildHasherDefault<DefaultHasher>>,
     timers: BinaryHeap<Reverse<(Time, ChannelId)>>,
     /// Most bytes of a payload, as configured.
     payload_max: usize,
@@ -216,6 +232,10 @@ impl Account {
         loop {
             let channel = match self.scheduler.poll(now) {
                 Next::Send(channel) => channel,
+                Next::SendState(channel) => match self.state_call(now, channel, queues) {
+                    Some(step) => return step,
+                    None => continue,
+                },
                 Next::Wait(until) => return Step::Wait(until.min(self.next_change())),
             };
             let taken = if self.busy.contains_key(&channel) {
@@ -240,13 +260,46 @@ impl Account {
         }
     }
 
+    /// The call of a channel that sends its state, unless there is nothing to tell after all.
+    fn state_call<Q: Queues>(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        queues: &mut Q,
+    ) -> Option<Step<Q::Parcel>> {
+        let open = self.scheduler.open(now, channel).saturating_add(1);
+        let Some((payload, parcel)) = queues.take_state(now, channel, open) else {
+            self.scheduler.wish(channel, None);
+            return None;
+        };
+        let id = self.scheduler.sent_state(now, channel);
+        self.look(now, channel, queues);
+        let call = Call {
+            id,
+            channel,
+            payload,
+        };
+        Some(Step::Call(call, parcel))
+    }
+
+    /// No payload of state alone goes any more, because the process is about to end.
+    pub fn drain(&mut self) {
+        self.scheduler.drain();
+    }
+
     /// Forgets a channel, so that nothing of it is kept. False, and nothing is forgotten, while
-    /// that would change what the API sees or what operators are told: it has something to send
-    /// or to wait for, a token is out, it is paused or slowed down, it backs off, or its last bad
+    /// that would change what the API sees or what operators are told: it has events to send
+    /// or something to wait for, a token is out, it is paused or slowed down, it backs off, or its last bad
     /// news is less than 2 s old. True for a channel of which nothing
     /// is known.
     pub fn forget(&mut self, now: Time, channel: ChannelId) -> bool {
-        !self.busy.contains_key(&channel) && self.scheduler.forget(now, channel)
+        let has_events = self.busy.get(&channel).is_some_and(|busy| busy.has_events);
+        let forgets = !has_events && self.scheduler.forget(now, channel);
+        if forgets {
+            self.scheduler.wish(channel, None);
+            self.busy.remove(&channel);
+        }
+        forgets
     }
 
     /// Whether nothing would be lost by forgetting the whole account: no channel has anything
@@ -362,29 +415,33 @@ impl Account {
     /// Asks a queue what it wants and when it changes, and tells the scheduler.
     fn look<Q: Queues>(&mut self, now: Time, channel: ChannelId, queues: &mut Q) {
         let view = self.view(now, channel);
-        let Look { demand, timer } = queues.look(channel, &view).unwrap_or_default();
-        self.scheduler.update(now, channel, demand);
-        self.keep(channel, demand, timer);
-        if demand.is_none() && timer.is_none() && view.open == 0 {
+        let look = queues.look(channel, &view).unwrap_or_default();
+        self.scheduler.update(now, channel, look.demand);
+        self.scheduler.wish(channel, look.state);
+        self.keep(channel, look);
+        if look == Look::default() && view.open == 0 {
             queues.rest(channel);
         }
     }
 
-    fn keep(&mut self, channel: ChannelId, demand: Option<Demand>, timer: Option<Time>) {
-        if demand.is_none() && timer.is_none() {
+    fn keep(&mut self, channel: ChannelId, look: Look) {
+        let timer = look.timer;
+        if look == Look::default() {
             self.busy.remove(&channel);
             return;
         }
         let known = self.busy.entry(channel).or_default();
-        if *known != timer {
-            *known = timer;
+        known.has_events = look.demand.is_some() || timer.is_some();
+        if known.timer != timer {
+            known.timer = timer;
             if let Some(at) = timer {
                 self.timers.push(Reverse((at, channel)));
             }
             if self.timers.len() > 2 * self.busy.len() + TIMERS_SLACK {
                 let busy = &self.busy;
-                self.timers
-                    .retain(|Reverse((at, id))| busy.get(id) == Some(&Some(*at)));
+                self.timers.retain(|Reverse((at, id))| {
+                    busy.get(id).is_some_and(|busy| busy.timer == Some(*at))
+                });
             }
         }
     }
@@ -402,10 +459,10 @@ impl Account {
                 break;
             }
             self.timers.pop();
-            if let Some(timer) = self.busy.get_mut(&channel)
-                && *timer == Some(at)
+            if let Some(busy) = self.busy.get_mut(&channel)
+                && busy.timer == Some(at)
             {
-                *timer = None;
+                busy.timer = None;
                 self.look(now, channel, queues);
             }
         }

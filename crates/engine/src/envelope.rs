@@ -4,7 +4,7 @@
 //! payload's size does not depend on its number; it may come out a few bytes shorter.
 
 use crate::event::{Content, Data, Merge};
-use crate::policy::{Envelope, EnvelopeFields};
+use crate::policy::{Envelope, ItemFields};
 
 const CUE_OPEN: &str = r#"{"v":1,"n":"#;
 const CUE_ITEMS: &str = r#","e":["#;
@@ -41,7 +41,7 @@ impl Envelope {
     }
 
     /// Exact bytes of the event as an item of a payload.
-    pub(crate) fn item_size(self, fields: EnvelopeFields, content: &Content) -> usize {
+    pub(crate) fn item_size(self, fields: ItemFields, content: &Content) -> usize {
         match (&content.data, self) {
             (Data::Verbatim(text), _) | (Data::Json(text), Self::Array) => text.len(),
             (Data::Json(text), Self::Raw) => raw_size(text),
@@ -61,7 +61,7 @@ impl Envelope {
     }
 
     /// Writes the event as an item.
-    pub(crate) fn write_item(self, fields: EnvelopeFields, content: &Content, out: &mut String) {
+    pub(crate) fn write_item(self, fields: ItemFields, content: &Content, out: &mut String) {
         match (&content.data, self) {
             (Data::Verbatim(text), _) | (Data::Json(text), Self::Array) => out.push_str(text),
             (Data::Json(text), Self::Raw) => write_raw(text, out),
@@ -111,7 +111,8 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(fields: EnvelopeFields, content: &'a Content) -> Self {
+    fn of(fields: ItemFields, content: &'a Content) -> Self {
+        let ItemFields { fields, marks_none } = fields;
         Self {
             kind: content.kind.as_deref().filter(|_| fields.kind),
             key: content
@@ -122,12 +123,17 @@ impl<'a> Shown<'a> {
             merge: content
                 .merge
                 .filter(|merge| *merge != Merge::Replace)
-                .map(Merge::name),
+                .map(Merge::name)
+                // Players take an item with a key for one that replaces.
+                .or(
+                    (fields.key && marks_none && content.merge.is_none() && content.key.is_some())
+                        .then_some("none"),
+                ),
         }
     }
 }
 
-fn push_number(n: u64, out: &mut String) {
+pub(crate) fn push_number(n: u64, out: &mut String) {
     use std::fmt::Write as _;
     // Writing to a String cannot fail.
     let _ = write!(out, "{n}");
@@ -142,13 +148,13 @@ fn write_member(open: &str, value: Option<&str>, out: &mut String) {
 }
 
 /// Bytes of `text` inside a JSON string, without the quotes.
-fn escaped_size(text: &str) -> usize {
+pub(crate) fn escaped_size(text: &str) -> usize {
     text.bytes()
         .map(|byte| escape(byte).map_or(1, |escaped| if escaped == b'u' { 6 } else { 2 }))
         .sum()
 }
 
-fn write_escaped(text: &str, out: &mut String) {
+pub(crate) fn write_escaped(text: &str, out: &mut String) {
     let mut plain = 0;
     for (index, byte) in text.bytes().enumerate() {
         let Some(escaped) = escape(byte) else {
@@ -209,8 +215,13 @@ fn unescaped(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::EnvelopeFields;
 
     fn check(envelope: Envelope, fields: EnvelopeFields, content: &Content, expected: &str) {
+        let fields = ItemFields {
+            fields,
+            marks_none: false,
+        };
         let mut out = String::new();
         envelope.write_item(fields, content, &mut out);
         assert_eq!(out, expected);

@@ -5,6 +5,7 @@
 //!
 //! - `event`, `policy`, `call`, `time`: the words.
 //! - `form`: the compressed form of a payload.
+//! - `state`: the value of each key, and which of them the next payload tells.
 //! - `queue`: one per channel: accepts, merges, orders, expires, packs, settles.
 //! - `scheduler`: one per account and region: whose turn it is, and when.
 //! - `account`: drives the scheduler and the timers of its channels' queues.
@@ -18,6 +19,7 @@ mod merge;
 mod policy;
 mod queue;
 mod scheduler;
+mod state;
 mod time;
 
 pub use account::{Account, Call, Look, Queues, Step, View};
@@ -27,8 +29,8 @@ pub use call::{
 pub use event::{Content, Data, Event, Merge, Priority, Producer};
 pub use form::{Undecodable, decode};
 pub use policy::{
-    AccountPolicy, ChannelPolicy, Compress, Envelope, EnvelopeFields, Offline, OnUnknown, Overflow,
-    Pacing,
+    AccountPolicy, ChannelPolicy, Compress, Envelope, EnvelopeFields, Keyframes, Offline,
+    OnUnknown, Overflow, Pacing,
 };
 pub use queue::{
     Admission, Cancelled, Change, DeadLetter, DeadLetterReason, Depth, End, Ended, EventState,
@@ -36,4 +38,5 @@ pub use queue::{
     Rebuild, Refusal, Replaced, Scheduled, Settled, Spot, Unusable,
 };
 pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus, LeaseLeft};
+pub use state::{StateChange, StateEntry};
 pub use time::{Span, Time, Wall};

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -51,6 +52,119 @@ pub(crate) fn merge(merge: Merge, earlier: &str, later: &str) -> Option<String> 
         Merge::Sum => fold(earlier, later, add),
         Merge::Max => fold(earlier, later, |a, b| pick(a, b, Ordering::Less)),
         Merge::Min => fold(earlier, later, |a, b| pick(a, b, Ordering::Greater)),
+    }
+}
+
+/// What a value becomes by one item more, as players reckon it: where it is not of the form that
+/// the merge works on, of the whole or of a field, the data takes its place.
+pub(crate) fn apply(merge: Merge, held: Option<&str>, data: &str) -> String {
+    let kept = match merge {
+        Merge::Replace => None,
+        Merge::Patch => return patched(held, data),
+        Merge::Sum => held.and_then(|held| combine(held, data, add)),
+        Merge::Max => held.and_then(|held| combine(held, data, |a, b| pick(a, b, Ordering::Less))),
+        Merge::Min => {
+            held.and_then(|held| combine(held, data, |a, b| pick(a, b, Ordering::Greater)))
+        }
+    };
+    kept.unwrap_or_else(|| data.to_owned())
+}
+
+/// None: the two are not of one form.
+fn combine(
+    held: &str,
+    data: &str,
+    number: impl Fn(&str, &str) -> Option<String>,
+) -> Option<String> {
+    let number = |a: &str, b: &str| number(double(a)?, double(b)?);
+    match (held.starts_with('{'), data.starts_with('{')) {
+        (false, false) => number(held, data),
+        (true, true) => {
+            let mut fields = Fields::of(held)?;
+            for (name, value) in Fields::of(data)?.0 {
+                let both = fields.get(&name).and_then(|held| number(held, &value));
+                fields.put(name, Cow::Owned(both.unwrap_or_else(|| value.into_owned())));
+            }
+            fields.write()
+        }
+        _ => None,
+    }
+}
+
+/// A number as players have it: none where it is too large for a double, and 0 where it is too
+/// small. So no sum writes out a power of ten that a producer only named.
+fn double(text: &str) -> Option<&str> {
+    let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite())?;
+    let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    is_number.then_some(if value == 0.0 { "0" } else { text })
+}
+
+/// RFC 7396.
+fn patched(held: Option<&str>, patch: &str) -> String {
+    let apply = || {
+        let mut fields = match held.filter(|held| held.starts_with('{')) {
+            Some(held) => Fields::of(held)?,
+            None => Fields::default(),
+        };
+        for (name, value) in Fields::of(patch)?.0 {
+            if value == "null" {
+                fields.remove(&name);
+            } else {
+                let made = patched(fields.get(&name), &value);
+                fields.put(name, Cow::Owned(made));
+            }
+        }
+        fields.write()
+    };
+    let made = if patch.starts_with('{') {
+        apply()
+    } else {
+        None
+    };
+    made.unwrap_or_else(|| patch.to_owned())
+}
+
+/// The members of an object in their order; of several of one name the last one's value counts.
+#[derive(Default)]
+struct Fields<'a>(IndexedMembers<'a>);
+
+type IndexedMembers<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+impl<'a> Fields<'a> {
+    fn of(object: &'a str) -> Option<Self> {
+        let mut fields: IndexedMembers<'a> = Vec::new();
+        let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
+        for (name, value) in all_members(object)? {
+            let value = Cow::Borrowed(value);
+            match places.get(&name) {
+                Some(&place) => fields[place].1 = value,
+                None => {
+                    places.insert(name.clone(), fields.len());
+                    fields.push((name, value));
+                }
+            }
+        }
+        Some(Self(fields))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| &**value)
+    }
+
+    fn put(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
+        match self.0.iter_mut().find(|(own, _)| *own == name) {
+            Some(field) => field.1 = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.0.retain(|(own, _)| own != name);
+    }
+
+    fn write(&self) -> Option<String> {
+        write_object(&self.0)
     }
 }
 
@@ -146,9 +260,12 @@ fn union(
             joined.push((key, Cow::Borrowed(value)));
         }
     }
-    let mut text = String::with_capacity(earlier.len() + later.len());
-    text.push('{');
-    for (index, (key, value)) in joined.iter().enumerate() {
+    write_object(&joined)
+}
+
+fn write_object(members: &[(Cow<'_, str>, Cow<'_, str>)]) -> Option<String> {
+    let mut text = String::from("{");
+    for (index, (key, value)) in members.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
@@ -162,6 +279,15 @@ fn union(
 
 /// The members of a JSON object in order, values as their text; `None` if a name repeats.
 fn members(object: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
+    let members = all_members(object)?;
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
+    names.sort_unstable();
+    let repeats = names.windows(2).any(|pair| pair[0] == pair[1]);
+    (!repeats).then_some(members)
+}
+
+/// The members of a JSON object in order, with every one of those whose name repeats.
+fn all_members(object: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
         type Value = Vec<(Cow<'de, str>, &'de str)>;
@@ -174,9 +300,6 @@ fn members(object: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
             let mut members: Self::Value = Vec::new();
             while let Some(Key(key)) = map.next_key()? {
                 let value: &RawValue = map.next_value()?;
-                if members.iter().any(|(name, _)| *name == key) {
-                    return Err(serde::de::Error::custom("a repeated name"));
-                }
                 members.push((key, value.get()));
             }
             Ok(members)

@@ -59,6 +59,51 @@ pub enum Compress {
     Deflate,
 }
 
+/// What an item of the envelope `cue` carries beside its data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ItemFields {
+    pub fields: EnvelopeFields,
+    /// `"m":"none"` where the key shows and the event does not merge: it is no state.
+    pub marks_none: bool,
+}
+
+/// How the state of a channel's keys is kept, and sent to whoever joins late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyframes {
+    /// Whether it is.
+    pub on: bool,
+    /// A key that does not change for so long ends; 0: never.
+    pub ttl: Span,
+    /// Most keys.
+    pub max_keys: usize,
+    /// Most bytes of their names and values.
+    pub max_bytes: usize,
+    /// The time between two payloads of their own; 0: there are none.
+    pub idle: Span,
+}
+
+impl Keyframes {
+    pub(crate) fn ttl(&self) -> Option<Span> {
+        Some(self.ttl).filter(|ttl| *ttl > Span::ZERO)
+    }
+
+    pub(crate) fn idle(&self) -> Option<Span> {
+        Some(self.idle).filter(|idle| *idle > Span::ZERO)
+    }
+}
+
+impl Default for Keyframes {
+    fn default() -> Self {
+        Self {
+            on: false,
+            ttl: Span::ZERO,
+            max_keys: 1000,
+            max_bytes: 262_144,
+            idle: Span::from_millis(1000),
+        }
+    }
+}
+
 /// What a full queue does with one more event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
@@ -114,6 +159,8 @@ pub struct ChannelPolicy {
     pub fields: EnvelopeFields,
     /// Which forms its players read.
     pub compress: Compress,
+    /// The state of its keys: of the envelope `cue` alone.
+    pub keyframes: Keyframes,
     /// Default time to live, in ms: 1 to 86,400,000.
     pub ttl_ms: u32,
     /// Most events at once, in flight included: at least 1.
@@ -139,6 +186,19 @@ impl ChannelPolicy {
     pub(crate) fn compresses(&self) -> bool {
         self.compress == Compress::Deflate && self.envelope == Envelope::Cue
     }
+
+    /// How the state is kept, if it is.
+    pub(crate) fn keyframes(&self) -> Option<Keyframes> {
+        let keeps = self.keyframes.on && self.envelope == Envelope::Cue;
+        keeps.then_some(self.keyframes)
+    }
+
+    pub(crate) fn item_fields(&self) -> ItemFields {
+        ItemFields {
+            fields: self.fields,
+            marks_none: self.keyframes().is_some(),
+        }
+    }
 }
 
 impl Default for ChannelPolicy {
@@ -147,6 +207,7 @@ impl Default for ChannelPolicy {
             envelope: Envelope::Cue,
             fields: EnvelopeFields::default(),
             compress: Compress::Off,
+            keyframes: Keyframes::default(),
             ttl_ms: 10_000,
             queue_max_events: 10_000,
             queue_max_bytes: 262_144,
@@ -177,6 +238,8 @@ pub struct AccountPolicy {
     pub abandon: Span,
     /// Calls of one channel at once: at least 1; above 1 keyless order may break on retries.
     pub max_in_flight_per_channel: u32,
+    /// The share of the account's calls that payloads of state alone may take: 0 to 1.
+    pub state_share: f64,
 }
 
 impl Default for AccountPolicy {
@@ -189,6 +252,7 @@ impl Default for AccountPolicy {
             grace: Span::from_millis(2),
             abandon: Span::from_millis(5000),
             max_in_flight_per_channel: 1,
+            state_share: 0.1,
         }
     }
 }

@@ -64,6 +64,22 @@ fn values_out_of_bounds_and_of_the_wrong_type() {
             "5: channel_defaults.compress: \"deflate\" works only with envelope = \"cue\": change one or the other",
         ),
         (
+            "[channel_defaults]\nenvelope = \"raw\"\nkeyframes = true",
+            "5: channel_defaults.keyframes: true works only with envelope = \"cue\": change one or the other",
+        ),
+        (
+            "[journal]\nmode = \"off\"\n[channel_defaults]\nkeyframes = true",
+            "6: channel_defaults.keyframes: true needs a journal",
+        ),
+        (
+            "[channel_defaults]\nstate_max_bytes = 100",
+            "4: channel_defaults.state_max_bytes: 100 is not in 1024 ..= 67108864",
+        ),
+        (
+            "[quota]\nstate_share = 0",
+            "4: quota.state_share: 0 is not above 0 and at most 1",
+        ),
+        (
             "[channel_defaults]\nenvelope_fields = [\"type\", \"data\"]",
             "4: channel_defaults.envelope_fields: \"data\" is not one of \"type\", \"key\", \"id\"",
         ),

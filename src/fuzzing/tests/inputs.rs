@@ -2,9 +2,11 @@
 
 use std::io::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
 
 use engine::{
-    Change, Content, Data, End, Fate, Merge, Priority, QueuedEvent, Scheduled, Time, Wall,
+    Change, Content, Data, End, Fate, Merge, Priority, QueuedEvent, Scheduled, StateChange,
+    StateEntry, Time, Wall,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -385,6 +387,28 @@ fn kept() -> impl Strategy<Value = QueuedEvent> {
         })
 }
 
+fn state_change() -> impl Strategy<Value = StateChange> {
+    let key = || "[a-c]{0,2}".prop_map(|key| Arc::from(key.as_str()));
+    let holds = (
+        key(),
+        "[ -~]{0,30}",
+        NUMBERS,
+        time(),
+        select(vec![Merge::Replace, Merge::Sum, Merge::Patch]),
+    );
+    prop_oneof![
+        2 => holds.prop_map(|(key, data, n, at, merge)| {
+            let entry = StateEntry { key, data: data.as_str().into(), kind: None, merge };
+            StateChange::Holds { entry, n, at }
+        }),
+        1 => NUMBERS.prop_map(|n| StateChange::Began { n }),
+        1 => Just(StateChange::Off),
+        1 => (key(), any::<bool>()).prop_map(|(key, asked)| StateChange::Ends { key, asked }),
+        1 => key().prop_map(|key| StateChange::Gone { key }),
+        1 => key().prop_map(|key| StateChange::Forgotten { key }),
+    ]
+}
+
 pub fn block() -> Inputs {
     let change = prop_oneof![
         4 => kept().prop_map(Change::Queued),
@@ -399,6 +423,7 @@ pub fn block() -> Inputs {
             let fate = Fate { end: End::Expired, n: Some(7), at };
             Change::Remembered { id: id.as_str().into(), until, fate }
         }),
+        1 => state_change().prop_map(Change::State),
     ];
     vec(change, 1..12)
         .prop_map(|changes| record::encode(&changes, None, &Clock::new()).unwrap_or_default())

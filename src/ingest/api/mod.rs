@@ -10,6 +10,7 @@ pub mod openapi;
 pub mod payloads;
 pub mod publish;
 pub mod put_metadata;
+mod state;
 pub mod websocket;
 
 use std::sync::Arc;
@@ -78,6 +79,7 @@ fn routes() -> OpenApiRouter<Arc<ApiContext>> {
         )))
         .routes(documented(routes!(channels::pause)))
         .routes(documented(routes!(channels::resume)))
+        .routes(documented(routes!(state::get, state::delete)))
         .routes(documented(routes!(payloads::payloads)))
         .routes(documented(routes!(websocket::channel)))
         .routes(documented(routes!(publish::publish_anywhere)))
@@ -93,6 +95,8 @@ fn answered(components: &mut Components) {
     openapi::add::<events::Report>(components);
     openapi::add::<events::QueuePage>(components);
     openapi::add::<ChannelReport>(components);
+    openapi::add::<state::ChannelState>(components);
+    openapi::add::<state::KeyState>(components);
 }
 
 /// A path as it is documented, with its methods only.

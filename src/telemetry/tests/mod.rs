@@ -33,6 +33,9 @@ fn books() -> Ledger {
         evicted: 2,
         dead_lettered: [1, 0, 0, 2, 0, 0, 3],
         plain_bytes: 4321,
+        state_payloads: 8,
+        state_entries: 9,
+        state_evicted: 10,
     }
 }
 
@@ -49,6 +52,10 @@ const SURFACE: &[(&str, &str, &str)] = &[
     ("cuegate_events_cancelled_total", "counter", "channel"),
     ("cuegate_events_evicted_total", "counter", "channel"),
     ("cuegate_payload_plain_bytes_total", "counter", "channel"),
+    ("cuegate_state_keys", "gauge", "channel"),
+    ("cuegate_state_payloads_total", "counter", "channel"),
+    ("cuegate_state_entries_total", "counter", "channel"),
+    ("cuegate_state_evicted_total", "counter", "channel"),
     ("cuegate_events_dead_lettered_total", "counter", "reason"),
     ("cuegate_events_unaccounted", "gauge", ""),
     ("cuegate_queue_events", "gauge", "channel"),
@@ -211,6 +218,9 @@ fn a_scrape_is_its_snapshot() {
             r#"cuegate_payload_plain_bytes_total{channel="quiz"}"#,
             4321.0,
         ),
+        (r#"cuegate_state_payloads_total{channel="quiz"}"#, 8.0),
+        (r#"cuegate_state_entries_total{channel="quiz"}"#, 9.0),
+        (r#"cuegate_state_evicted_total{channel="quiz"}"#, 10.0),
         (
             r#"cuegate_events_dead_lettered_total{reason="offline"}"#,
             1.0,

@@ -42,6 +42,8 @@ const PRODUCERS: &[Row] = &[
     ("POST", "/v1/channels/{channel}/resume", "", [U, U, F, F, F, "204", F, U, U]),
     ("GET", "/v1/channels/{channel}", "", [U, U, F, F, "200", F, F, U, U]),
     ("GET", "/v1/channels", "", [U, U, "200", F, "200", F, F, U, U]),
+    ("GET", "/v1/channels/{channel}/state", "", [U, U, F, F, "404 not_found", F, F, U, U]),
+    ("DELETE", "/v1/channels/{channel}/state?all=true", "", [U, U, F, F, F, "404 not_found", F, U, U]),
     ("GET", "/v1/channels/{channel}/payloads", "", [U, U, F, F, "200", F, F, U, U]),
     ("GET", "/v1/channels/{channel}/ws", "", [U, U, F, "101", F, F, F, U, U]),
     ("GET", "/v1/ws", "", [U, U, "101", "101", F, F, F, U, U]),

@@ -35,6 +35,10 @@ pub const METRICS: &[(&str, &str, &[&str])] = &[
     ("cuegate_put_metadata_duration_seconds", "histogram", &[]),
     ("cuegate_payload_size_bytes", "histogram", &[]),
     ("cuegate_payload_plain_bytes_total", "counter", &["channel"]),
+    ("cuegate_state_keys", "gauge", &["channel"]),
+    ("cuegate_state_payloads_total", "counter", &["channel"]),
+    ("cuegate_state_entries_total", "counter", &["channel"]),
+    ("cuegate_state_evicted_total", "counter", &["channel"]),
     ("cuegate_payload_events", "histogram", &[]),
     ("cuegate_delivery_latency_seconds", "histogram", &[]),
     (
@@ -131,6 +135,12 @@ pub const FROM_THE_START: &[(&str, &str, &[&str])] = &[
     ),
     (
         "cuegate_payload_plain_bytes_total",
+        "channel",
+        &["quiz", "_other"],
+    ),
+    ("cuegate_state_keys", "channel", &["quiz", "_other"]),
+    (
+        "cuegate_state_evicted_total",
         "channel",
         &["quiz", "_other"],
     ),

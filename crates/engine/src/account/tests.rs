@@ -41,6 +41,17 @@ impl Queues for Known {
         Some((payload.id, payload))
     }
 
+    fn take_state(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        open: u32,
+    ) -> Option<(PayloadId, Payload)> {
+        let payload = self.all.get_mut(&channel)?.take_state(now)?;
+        self.records.insert(channel, open);
+        Some((payload.id, payload))
+    }
+
     fn settle(&mut self, call: Call, view: &View, outcome: Outcome) -> Settled {
         self.records.insert(call.channel, view.open);
         let queue = self.all.get_mut(&call.channel).expect("a queue");

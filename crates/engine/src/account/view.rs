@@ -29,6 +29,8 @@ pub struct Look {
     pub demand: Option<Demand>,
     /// When it changes by itself.
     pub timer: Option<Time>,
+    /// When it would send its state alone.
+    pub state: Option<Time>,
 }
 
 impl View {
@@ -38,6 +40,7 @@ impl View {
         Look {
             demand: queue.demand(self.now),
             timer: queue.timer(),
+            state: queue.state_due(),
         }
     }
 

@@ -95,7 +95,7 @@ impl Queue {
     /// Refuses what no queue could take; bytes as an item.
     fn check(&self, event: &Event) -> Result<usize, Refusal> {
         let size = self.check_size(&event.content)?;
-        if self.policy.compresses()
+        if self.policy.reads_forms()
             && let Data::Verbatim(text) = &event.content.data
             && form::is_ours(text)
         {
@@ -161,7 +161,10 @@ impl Queue {
     }
 
     fn check_size(&self, content: &Content) -> Result<usize, Refusal> {
-        let item_size = self.policy.envelope.item_size(self.policy.fields, content);
+        let item_size = self
+            .policy
+            .envelope
+            .item_size(self.policy.item_fields(), content);
         let size = self.policy.envelope.size_alone(content, item_size);
         if size > self.payload_max() {
             let size = self.least_size(content, size);

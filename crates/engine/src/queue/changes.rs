@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Queue;
 use super::ledger::Fate;
 use super::queued_event::QueuedEvent;
+use crate::state::{State, StateChange};
 use crate::time::Time;
 
 /// What must be kept so that a queue can be built again.
@@ -56,12 +57,18 @@ pub enum Change {
         /// How its event ended.
         fate: Fate,
     },
+    /// The state of the channel's keys changed.
+    State(StateChange),
 }
 
 impl Queue {
     /// Records every [`Change`] from now on, until it is taken. Off in a new queue.
     pub fn keep_changes(&mut self) {
-        self.changes.get_or_insert_default();
+        if self.changes.is_none() {
+            let state = self.keeping.as_ref().map(|keeping| &keeping.state);
+            let changes = state.map(State::snapshot).unwrap_or_default();
+            self.changes = Some(changes.into_iter().map(Change::State).collect());
+        }
     }
 
     /// Whether anything changed since changes were last taken.
@@ -111,6 +118,14 @@ impl Queue {
             until,
             fate,
         }));
+        let state = self.keeping.as_ref().map(|keeping| &keeping.state);
+        changes.extend(
+            state
+                .map(State::snapshot)
+                .into_iter()
+                .flatten()
+                .map(Change::State),
+        );
         changes
     }
 

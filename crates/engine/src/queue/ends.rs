@@ -76,6 +76,7 @@ impl Queue {
             self.end_held(index, end);
         }
         self.expire_outs(now);
+        self.expire_state();
         if let Some(ids) = self.ids.get_mut() {
             ids.forget(now, self.policy.dedup_max_ids, FORGET_MAX);
             if ids.is_empty() {

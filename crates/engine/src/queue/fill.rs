@@ -45,7 +45,7 @@ impl Queue {
     /// Picks the events of the next payload, and writes it. None: there is nothing to send now,
     /// unless events were counted out that fit no payload.
     pub(super) fn fill(&mut self) -> Option<Filled> {
-        let draft = Draft::new(self.policy.envelope, self.policy.fields, self.next_n);
+        let draft = Draft::new(self.policy.envelope, self.policy.item_fields(), self.next_n);
         let mut filling = Filling {
             queue: self,
             draft,
@@ -68,7 +68,7 @@ impl Queue {
         if !self.policy.compresses() || envelope.is_alone(&content.data) || plain > DECODED_MAX {
             return plain;
         }
-        let mut draft = Draft::new(envelope, self.policy.fields, SIZING_N);
+        let mut draft = Draft::new(envelope, self.policy.item_fields(), SIZING_N);
         draft.push(content);
         plain.min(draft.seal(1).text.len() + N_SLACK)
     }

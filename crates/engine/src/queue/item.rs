@@ -77,7 +77,9 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn measure(&mut self, policy: &ChannelPolicy) {
-        let size = policy.envelope.item_size(policy.fields, &self.content);
+        let size = policy
+            .envelope
+            .item_size(policy.item_fields(), &self.content);
         self.size = u32::try_from(size).unwrap_or(u32::MAX);
     }
 

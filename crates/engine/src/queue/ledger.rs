@@ -118,6 +118,12 @@ pub struct Ledger {
     pub dead_lettered: [u64; DeadLetterReason::ALL.len()],
     /// Bytes of delivered payloads, plain: those that left compressed were shorter.
     pub plain_bytes: u64,
+    /// Delivered payloads with nothing but state.
+    pub state_payloads: u64,
+    /// Entries of the state in delivered payloads.
+    pub state_entries: u64,
+    /// Keys that left the state for want of room.
+    pub state_evicted: u64,
 }
 
 impl Ledger {
@@ -164,6 +170,9 @@ impl Ledger {
                 self.dead_lettered[why] - before.dead_lettered[why]
             }),
             plain_bytes: self.plain_bytes - before.plain_bytes,
+            state_payloads: self.state_payloads - before.state_payloads,
+            state_entries: self.state_entries - before.state_entries,
+            state_evicted: self.state_evicted - before.state_evicted,
         }
     }
 }
@@ -179,6 +188,9 @@ impl AddAssign<&Self> for Ledger {
         self.cancelled += other.cancelled;
         self.evicted += other.evicted;
         self.plain_bytes += other.plain_bytes;
+        self.state_payloads += other.state_payloads;
+        self.state_entries += other.state_entries;
+        self.state_evicted += other.state_evicted;
         for (sum, count) in self.dead_lettered.iter_mut().zip(other.dead_lettered) {
             *sum += count;
         }

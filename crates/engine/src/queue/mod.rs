@@ -15,9 +15,11 @@
 //! - `ids`, `ledger`, `item`, `items`: what is remembered; `part`: and what an idle queue does without;
 //! - `scheduled`: events with an `at`, and a wall clock that is set;
 //! - `changes`, `rebuild`: what a journal keeps, and a queue made of it;
+//! - `keyframes`: the state of the channel's keys, in payloads and when they end; `carried`: what one told;
 //! - `dead`: dead letters with all they said.
 
 mod accept;
+mod carried;
 mod changes;
 mod dead;
 mod ends;
@@ -27,6 +29,7 @@ mod gate;
 mod ids;
 mod item;
 mod items;
+mod keyframes;
 mod lazy;
 mod ledger;
 mod listing;
@@ -65,6 +68,7 @@ pub use state::EventState;
 use gain::Gain;
 use ids::Ids;
 use item::Stage;
+use keyframes::Keeping;
 use lazy::Lazy;
 use order::Order;
 use pack::InFlightPayload;
@@ -136,6 +140,8 @@ pub struct Queue {
     /// What compressing gained in the last payloads.
     gain: Gain,
     shares: Lazy<Shares>,
+    /// The state of its keys, if it is kept.
+    keeping: Option<Box<Keeping>>,
     /// What takes the latest events back, between [`Queue::begin`] and the end of the trial.
     trial: Option<Box<Trial>>,
     /// The latest moment anybody told.
@@ -168,7 +174,7 @@ impl Queue {
         next_n: u64,
         interval: Span,
     ) -> Self {
-        Self {
+        let mut queue = Self {
             policy,
             payload_max: small(payload_max),
             order: Lazy::NONE,
@@ -184,6 +190,7 @@ impl Queue {
             bytes: 0,
             gain: Gain::default(),
             shares: Lazy::NONE,
+            keeping: None,
             trial: None,
             now: Time::ZERO,
             wall_origin: Wall::default(),
@@ -196,7 +203,9 @@ impl Queue {
             told: None,
             told_timer: Time::NEVER,
             stuck: false,
-        }
+        };
+        queue.follow_keyframes();
+        queue
     }
 
     /// The books.
@@ -236,7 +245,12 @@ impl Queue {
             return;
         }
         let old = std::mem::replace(&mut self.policy, policy);
-        if (old.envelope, old.fields) == (self.policy.envelope, self.policy.fields) {
+        self.follow_keyframes();
+        let shows = |policy: &ChannelPolicy| {
+            let keeps = policy.keyframes().is_some();
+            (policy.envelope, policy.fields, keeps)
+        };
+        if shows(&old) == shows(&self.policy) {
             return;
         }
         let indices: Vec<u32> = self.order.items.iter().map(|(index, _)| index).collect();
@@ -300,10 +314,16 @@ impl Queue {
             None => !self.stuck && self.order.waiting.iter().any(|totals| totals.count > 0),
             Some(told) => !told.full && self.is_full(),
         };
-        let timer = self.next_timer().into_iter().chain(self.next_forgotten());
+        let timer = self
+            .next_timer()
+            .into_iter()
+            .chain(self.next_forgotten())
+            .chain(self.next_state_expiry());
         let timer = timer.min().unwrap_or(Time::NEVER);
         let is_over = timer == Time::NEVER && self.is_empty();
-        news || timer < self.told_timer || (is_over && self.told_timer != Time::NEVER)
+        news || self.has_state_news()
+            || timer < self.told_timer
+            || (is_over && self.told_timer != Time::NEVER)
     }
 
     fn next_timer(&mut self) -> Option<Time> {
@@ -324,7 +344,11 @@ impl Queue {
             .filter(|out| out.again)
             .map(|out| out.deadline)
             .min();
-        let times = items.into_iter().chain(again).chain(self.next_forgotten());
+        let times = items
+            .into_iter()
+            .chain(again)
+            .chain(self.next_forgotten())
+            .chain(self.next_state_expiry());
         let next = times.min();
         self.told_timer = next.unwrap_or(Time::NEVER);
         next
@@ -387,7 +411,9 @@ impl Queue {
     /// queues.
     #[must_use]
     pub fn footprint(&self) -> usize {
-        self.bytes + self.order.items.len() * ITEM_BYTES + self.ids.bytes()
+        let state = self.keeping.as_ref();
+        let state = state.map_or(0, |keeping| keeping.state.footprint());
+        self.bytes + self.order.items.len() * ITEM_BYTES + self.ids.bytes() + state
     }
 
     /// How many events are queued: waiting, scheduled, held and in flight.
@@ -405,7 +431,13 @@ impl Queue {
     /// Whether nothing would be lost by forgetting this queue.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.order.items.is_empty() && self.outs.is_empty() && self.ids.bytes() == 0
+        self.order.items.is_empty()
+            && self.outs.is_empty()
+            && self.ids.bytes() == 0
+            && self
+                .keeping
+                .as_ref()
+                .is_none_or(|keeping| keeping.is_idle())
     }
 
     /// The number that the next event gets which is accepted: whoever remembers it finds the

@@ -1,12 +1,14 @@
 //! Payloads out, and how they end.
 //!
 //! A payload that was sent keeps its text and its `n` until the API took it, refused it for
-//! good, or its events' time is over; only a refusal for its size dissolves it.
+//! good, or its events' time is over; only a refusal for its size dissolves it, and where a state is
+//! kept, that the stream is offline.
 
 use std::sync::Arc;
 
 use crate::call::{Outcome, Rejection};
 use crate::policy::{Offline, OnUnknown};
+use crate::queue::carried::Carried;
 use crate::queue::changes::Change;
 use crate::queue::fill::Filled;
 use crate::queue::item::Stage;
@@ -54,7 +56,7 @@ pub struct Settled {
 pub(super) struct InFlightPayload {
     pub id: PayloadId,
     pub n: u64,
-    text: Arc<str>,
+    pub text: Arc<str>,
     /// Bytes of its plain form.
     plain_bytes: usize,
     pub items: Vec<u32>,
@@ -66,6 +68,10 @@ pub(super) struct InFlightPayload {
     pub again: bool,
     /// It was certainly not taken, and is recorded so.
     pub returned: bool,
+    /// An attempt of it ended and nobody knows whether it was taken.
+    pub maybe: bool,
+    /// What it tells of the state.
+    pub carried: Option<Box<Carried>>,
 }
 
 impl InFlightPayload {
@@ -93,6 +99,8 @@ impl InFlightPayload {
             deadline,
             again: false,
             returned: false,
+            maybe: false,
+            carried: None,
         }
     }
 
@@ -141,7 +149,10 @@ impl Queue {
             // What was counted out may have been before something that can go.
             self.stuck = !self.outs.is_empty() && self.len() == queued;
         }
-        filled.map(|filled| self.send(filled))
+        filled.map(|filled| {
+            let (filled, carried) = self.carry(filled);
+            self.send(filled, carried)
+        })
     }
 
     /// Picks the items of the next payload, and writes it plain.
@@ -206,8 +217,8 @@ impl Queue {
         picked
     }
 
-    fn write(&self, items: &[u32]) -> String {
-        let (envelope, fields) = (self.policy.envelope, self.policy.fields);
+    pub(super) fn write(&self, items: &[u32]) -> String {
+        let (envelope, fields) = (self.policy.envelope, self.policy.item_fields());
         let mut text = String::with_capacity(self.payload_max());
         let verbatim = items.iter().any(|&index| {
             matches!(
@@ -232,7 +243,7 @@ impl Queue {
     }
 
     /// A payload that is written is on its way.
-    fn send(&mut self, filled: Filled) -> Payload {
+    fn send(&mut self, filled: Filled, carried: Option<Box<Carried>>) -> Payload {
         let Filled {
             items,
             text,
@@ -253,7 +264,8 @@ impl Queue {
             events: items.len(),
             plain_bytes,
         };
-        let out = InFlightPayload::new(id, n, text, plain_bytes, items, &self.order);
+        let mut out = InFlightPayload::new(id, n, text, plain_bytes, items, &self.order);
+        out.carried = carried;
         if self.is_recording() {
             let packed = out.packed(&self.order);
             self.record(packed);
@@ -274,8 +286,11 @@ impl Queue {
         self.now = self.now.max(now);
         self.stuck = false;
         let Some(position) = self.outs.iter().position(|out| out.id == payload) else {
-            return Settled::default();
+            return self.settle_own(payload, outcome);
         };
+        if outcome == Outcome::Unknown {
+            self.outs[position].maybe = true;
+        }
         let settled = match outcome {
             Outcome::Delivered => self.deliver(now, position),
             Outcome::Throttled(_) | Outcome::Failed | Outcome::Refused => self.send_back(position),
@@ -327,7 +342,10 @@ impl Queue {
     fn send_back(&mut self, position: usize) -> Settled {
         let out = &mut self.outs[position];
         out.again = true;
-        if self.policy.on_unknown == OnUnknown::Drop {
+        // Whether it may have been taken decides what it ends as after a crash, or whether it
+        // changed the state.
+        let counts = self.policy.on_unknown == OnUnknown::Drop || self.keeping.is_some();
+        if counts && !out.maybe {
             out.returned = true;
             let n = out.n;
             self.record(Change::Returned { n });
@@ -342,6 +360,11 @@ impl Queue {
     }
 
     fn end_packed(&mut self, out: &InFlightPayload, end: End) {
+        if end == End::Delivered || out.maybe {
+            self.state_takes(out);
+        } else {
+            self.state_lost(out);
+        }
         for &index in &out.items {
             let item = self.order.remove_packed(index);
             self.end_item(&item, end, Some(out.n));
@@ -352,6 +375,12 @@ impl Queue {
     /// scheduled stays: the stream may be back by then.
     fn go_offline(&mut self, position: usize) -> Settled {
         if self.policy.offline == Offline::Hold {
+            // What surely did not reach the stream is packed anew when it is back, because the state
+            // may be another by then.
+            if self.keeping.is_some() && !self.outs[position].maybe {
+                self.dissolve(position);
+                return Settled::default();
+            }
             return self.send_back(position);
         }
         self.bury(position, DeadLetterReason::Offline);
@@ -366,7 +395,18 @@ impl Queue {
         if self.outs[position].text.len() <= KILOBYTE {
             return self.bury(position, DeadLetterReason::TooLarge);
         }
+        self.dissolve(position);
+        self.payload_max = small(self.payload_max().min(KILOBYTE));
+        Settled {
+            payload_max: Some(self.payload_max()),
+            ..Settled::default()
+        }
+    }
+
+    /// The payload will not be sent again: its events are queued as they were.
+    fn dissolve(&mut self, position: usize) {
         let out = self.outs.remove(position);
+        self.state_lost(&out);
         self.order.restore(&out.items, &self.policy);
         if let Some(shares) = self.shares.get_mut() {
             for &index in &out.items {
@@ -374,11 +414,6 @@ impl Queue {
             }
         }
         self.record(Change::Dissolved { n: out.n });
-        self.payload_max = small(self.payload_max().min(KILOBYTE));
-        Settled {
-            payload_max: Some(self.payload_max()),
-            ..Settled::default()
-        }
     }
 
     /// Payloads that were sent in vain for as long as their events live.

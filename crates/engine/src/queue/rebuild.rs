@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 
+use super::carried::Carried;
 use super::changes::Change;
 use super::ids::Ids;
 use super::item::{Item, Place, Stage};
+use super::keyframes::Keeping;
 use super::lazy::Lazy;
 use super::ledger::{DeadLetterReason, Fate};
 use super::pack::InFlightPayload;
@@ -22,6 +24,7 @@ use super::{NUMBERS, Queue};
 use crate::event::Data;
 use crate::form;
 use crate::policy::{ChannelPolicy, OnUnknown};
+use crate::state::{State, StateChange};
 use crate::time::{Span, Time, Wall};
 
 /// A day in ms: no event lives longer.
@@ -38,6 +41,8 @@ pub struct Rebuild {
     /// under numbers from [`NUMBERS`] on, which no event has.
     ids: Ids,
     remembered: u64,
+    /// Of the keys, if it was kept.
+    state: Option<State>,
     /// Greater than every number seen.
     next_seq: u64,
     next_n: u64,
@@ -100,6 +105,8 @@ impl Rebuild {
             }
             Change::Dissolved { n } => self.dissolved(n),
             Change::Remembered { id, until, fate } => self.remember(&id, until, fate),
+            Change::State(StateChange::Off) => self.state = None,
+            Change::State(change) => self.state.get_or_insert_default().restore(change),
         }
         Ok(())
     }
@@ -258,8 +265,11 @@ impl Queue {
     ) -> Self {
         let next_n = next_n.max(rebuild.next_n).min(NUMBERS);
         let mut queue = Self::new(policy, payload_max, next_n, interval);
+        queue.keeping = rebuild.state.map(Keeping::new);
         queue.keep_changes();
+        queue.take_changes();
         queue.now = now;
+        queue.follow_keyframes();
         queue.wall_origin = wall_origin;
         queue.next_seq = rebuild.next_seq;
         queue.ids = Lazy::new(rebuild.ids);
@@ -293,6 +303,10 @@ impl Queue {
             let mut out = InFlightPayload::new(id, n, text, plain_bytes, items, &queue.order);
             out.again = true;
             out.returned = payload.returned;
+            out.maybe = !payload.returned;
+            if queue.keeping.is_some() {
+                out.carried = Carried::read(&out.text);
+            }
             queue.outs.push(out);
         }
         if queue.policy.on_unknown == OnUnknown::Drop {

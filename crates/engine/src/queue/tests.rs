@@ -6,6 +6,7 @@ mod bounds;
 mod compressed;
 mod cost;
 mod dedup;
+mod keyframes;
 mod lateness;
 mod listing;
 mod memory;

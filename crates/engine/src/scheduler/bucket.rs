@@ -42,6 +42,8 @@ pub(super) struct Lease {
     pub(super) sent: Time,
     /// The state of the channel, kept up to date in the account's bucket only.
     pub(super) health: Health,
+    /// It carries state alone.
+    is_state: bool,
     /// When its token comes back; `NEVER` while the call is in flight and nobody can say.
     returns: Time,
     call_is: Standing,
@@ -66,6 +68,7 @@ impl Lease {
             channel,
             sent,
             health,
+            is_state: false,
             returns: Time::NEVER,
             call_is: Standing::Open,
         }
@@ -82,6 +85,18 @@ impl Lease {
             },
             ..self
         }
+    }
+
+    /// The same of a call that carries state alone.
+    pub(super) const fn of_state(
+        call: CallId,
+        channel: ChannelId,
+        sent: Time,
+        health: Health,
+    ) -> Self {
+        let mut lease = Self::new(call, channel, sent, health);
+        lease.is_state = true;
+        lease
     }
 
     /// Whether the call is in flight: neither answered nor given up.
@@ -192,6 +207,11 @@ impl Bucket {
     /// The tokens out, if ended leases have just been forgotten.
     pub(super) fn kept(&self) -> usize {
         self.leases.len()
+    }
+
+    /// Whether no call with events has a token out, if ended leases have just been forgotten.
+    pub(super) fn is_free_of_events(&self) -> bool {
+        self.leases.iter().all(|lease| lease.is_state)
     }
 
     /// The tokens out.

@@ -162,7 +162,7 @@ impl Channel {
         if out >= tokens {
             return self.bucket.next_return(now);
         }
-        if demand.full || out == 0 {
+        if demand.full || self.bucket.is_free_of_events() {
             return now;
         }
         let cycle = rules.cycle();

@@ -18,6 +18,7 @@
 //! - `channel`: one channel: when it may call.
 //! - `ready`: whose turn it is among those that may.
 //! - `agenda`: every channel in the one place where it waits for its moment.
+//! - `keyframes`: when payloads of state alone go.
 //! - `outcome`: what the end of a call changes.
 //! - `rules`: the policy, the round trip, and every span that follows from them.
 //! - `outlook`: what queues get to know.
@@ -27,6 +28,7 @@ mod backoff;
 mod bucket;
 mod channel;
 mod circuit;
+mod keyframes;
 mod outcome;
 mod outlook;
 mod pacing;
@@ -50,6 +52,7 @@ use self::backoff::Condition;
 use self::bucket::{Bucket, Lease, Stamp};
 use self::channel::Channel;
 use self::circuit::Circuit;
+use self::keyframes::{Turn, Wishes};
 use self::placement::{Placement, Settled};
 use self::ready::Turns;
 use self::throttle::{Throttle, Unnamed};
@@ -68,6 +71,9 @@ pub(crate) enum Next {
     /// This channel may call now: [`Scheduler::sent`], or, if its queue turns out to have
     /// nothing, [`Scheduler::update`] with what it does have.
     Send(ChannelId),
+    /// No event goes, and this channel may send its state: [`Scheduler::sent_state`], or else
+    /// [`Scheduler::wish`].
+    SendState(ChannelId),
     /// Nothing before this moment, unless something is told to the scheduler meanwhile.
     /// [`Time::NEVER`]: nothing at all.
     Wait(Time),
@@ -99,6 +105,7 @@ pub(crate) struct Scheduler {
     circuit: Circuit,
     /// When a page of the account's list of live streams was last read.
     list_read: Option<Time>,
+    wishes: Wishes,
     next_call: u64,
     stamp: Stamp,
 }
@@ -122,6 +129,7 @@ impl Scheduler {
             unnamed: Unnamed::default(),
             circuit: Circuit::default(),
             list_read: None,
+            wishes: Wishes::default(),
             next_call: 1,
             stamp: Stamp::Response,
         }
@@ -241,6 +249,16 @@ impl Scheduler {
     /// Who calls next, or until when nobody does. Changes nothing that a second poll at
     /// the same time would notice.
     pub(crate) fn poll(&mut self, now: Time) -> Next {
+        match self.poll_events(now) {
+            Next::Wait(until) => match self.state_turn(now) {
+                Turn::Now(channel) => Next::SendState(channel),
+                Turn::Not(at) => Next::Wait(until.min(at)),
+            },
+            next => next,
+        }
+    }
+
+    fn poll_events(&mut self, now: Time) -> Next {
         self.advance(now);
         let timer = self.agenda.next_timer();
         if self.agenda.ready.is_empty() {

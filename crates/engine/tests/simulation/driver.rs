@@ -154,6 +154,25 @@ impl Queues for Known {
         taken
     }
 
+    fn take_state(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        _: u32,
+    ) -> Option<(PayloadId, Payload)> {
+        let index = self.by_id[&channel];
+        let taken = self.with(index, |channel| {
+            assert!(!channel.paused, "channel {index} is paused");
+            let payload = channel.queue.take_state(now)?;
+            assert!(payload.text.len() <= channel.queue.payload_max());
+            Some((payload.id, payload))
+        });
+        if taken.is_some() {
+            self.monitor.sends_state(now, index);
+        }
+        taken
+    }
+
     fn settle(&mut self, call: Call, view: &View, outcome: Outcome) -> Settled {
         let index = self.by_id[&call.channel];
         self.with(index, |channel| {

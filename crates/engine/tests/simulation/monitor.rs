@@ -54,6 +54,8 @@ pub struct Monitor {
     share: usize,
     account: Tokens,
     channels: Vec<Watch>,
+    /// When the last payloads of state alone went.
+    states: Vec<u64>,
     pub calls: u64,
     /// The longest that a ready channel waited, in µs.
     pub longest_wait: u64,
@@ -67,6 +69,7 @@ impl Monitor {
             share: 77,
             account: Tokens::default(),
             channels: vec![Watch::default(); channels],
+            states: Vec::new(),
             calls: 0,
             longest_wait: 0,
         }
@@ -115,6 +118,34 @@ impl Monitor {
         let watch = &mut self.channels[channel as usize];
         (watch.wants, watch.full) = (None, None);
         watch.sends.push(now);
+    }
+
+    /// A call with state alone is about to be made: nobody else needs its tokens.
+    pub fn sends_state(&mut self, now: Time, channel: u32) {
+        let now = now.micros();
+        self.calls += 1;
+        let account_out = self.account.out(now);
+        assert!(2 * account_out <= 155, "at {now} µs: {account_out} are out");
+        let watch = &mut self.channels[channel as usize];
+        let out = watch.tokens.out(now);
+        assert!(
+            out == 0,
+            "at {now} µs: {out} tokens of channel {channel} are out"
+        );
+        let waits = watch.wants.is_some_and(|wants| wants < now);
+        assert!(
+            !self.calm || !waits,
+            "at {now} µs: an event of channel {channel} waits"
+        );
+        self.states.push(now);
+        let second = self.states.iter().filter(|at| **at + SECOND > now).count();
+        assert!(
+            second <= 16,
+            "at {now} µs: {second} calls with state in a second"
+        );
+        if self.states.len() > 32 {
+            self.states.remove(0);
+        }
     }
 
     /// It was made.

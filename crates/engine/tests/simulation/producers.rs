@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engine::{
-    Admission, Cancelled, ChannelPolicy, Compress, Data, Envelope, EnvelopeFields, Event, Merge,
-    Offline, OnUnknown, Overflow, Priority, Span, Time, Wall,
+    Admission, Cancelled, ChannelPolicy, Compress, Data, Envelope, EnvelopeFields, Event,
+    Keyframes, Merge, Offline, OnUnknown, Overflow, Priority, Span, Time, Wall,
 };
 
 use crate::books::Appointment;
@@ -43,6 +43,11 @@ impl Producer {
             compress: match self.id % 10 {
                 2 => Compress::Deflate,
                 _ => Compress::Off,
+            },
+            keyframes: Keyframes {
+                on: self.id % 3 != 1,
+                max_keys: random.pick(&[2, 1000]),
+                ..Keyframes::default()
             },
             ..ChannelPolicy::default()
         };

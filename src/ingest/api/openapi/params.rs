@@ -50,6 +50,11 @@ params! {
         query("key", json!({"type": "string", "minLength": 1}), "Only events of this key."),
         query("all", json!({"enum": ["true"]}), "Every queued event. Without it, `type` or `key` is needed."),
     ];
+    /// What is to be deleted of a channel's state.
+    DeletingState: [
+        query("key", json!({"type": "string", "minLength": 1}), "This key."),
+        query("all", json!({"enum": ["true"]}), "Every key. Without it, `key` is needed."),
+    ];
     /// A page.
     Paging: [
         query("limit", json!({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT}), "The most channels on the page."),

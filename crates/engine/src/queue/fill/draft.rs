@@ -2,7 +2,7 @@
 
 use crate::event::Content;
 use crate::form::Compressor;
-use crate::policy::{Envelope, EnvelopeFields};
+use crate::policy::{Envelope, ItemFields};
 
 /// A payload in the form that is sent.
 pub(super) struct Sealed {
@@ -12,7 +12,7 @@ pub(super) struct Sealed {
 
 pub(super) struct Draft {
     envelope: Envelope,
-    fields: EnvelopeFields,
+    fields: ItemFields,
     /// Its opening and its items, not closed.
     text: String,
     opening: usize,
@@ -24,7 +24,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(envelope: Envelope, fields: EnvelopeFields, n: u64) -> Self {
+    pub(super) fn new(envelope: Envelope, fields: ItemFields, n: u64) -> Self {
         let mut text = String::new();
         envelope.open(n, &mut text);
         Self {

@@ -9,7 +9,7 @@ use crash::Journal;
 use super::reference::Reference;
 use super::*;
 use crate::call::{ChannelCondition, Entry, Rejection, ThrottleScope};
-use crate::policy::{Compress, EnvelopeFields, Offline, OnUnknown, Overflow};
+use crate::policy::{Compress, EnvelopeFields, Keyframes, Offline, OnUnknown, Overflow};
 use crate::queue::{Ledger, Replaced};
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): all that a test needs of randomness.
@@ -57,6 +57,7 @@ fn policy(random: &mut Random, compress: bool) -> ChannelPolicy {
         } else {
             Compress::Off
         },
+        keyframes: Keyframes::default(),
         ttl_ms: random.pick(&[50, 500, 10_000]),
         queue_max_events: random.size(1..60),
         queue_max_bytes: random.size(50..3000),

@@ -73,6 +73,7 @@ fn run(
     }
     while now < end {
         match scheduler.poll(now) {
+            Next::SendState(channel) => panic!("{channel:?} has no state"),
             Next::Send(channel) => {
                 let probe = scheduler.status(now, channel).health == Health::Offline;
                 assert!(

@@ -236,6 +236,7 @@ impl World {
             self.watch_turns();
             match next {
                 Next::Send(channel) => self.send(channel),
+                Next::SendState(channel) => panic!("{channel:?} has no state"),
                 Next::Wait(until) => {
                     assert!(
                         until > self.now,
