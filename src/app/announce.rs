@@ -19,8 +19,16 @@ pub(super) struct Start<'a> {
     pub emulator: Option<SocketAddr>,
     /// Events that the journal brought back.
     pub kept: usize,
-    /// The process before this one did not end cleanly.
-    pub unclean: bool,
+    /// How the process before this one ended, if not cleanly.
+    pub unclean: Option<Unclean>,
+}
+
+/// What the last process left undone.
+pub(super) struct Unclean {
+    /// The journal tells of all its calls.
+    pub counted: bool,
+    /// Those that may still be handled.
+    pub open: u64,
 }
 
 /// Says it.
@@ -43,12 +51,30 @@ pub(super) fn start(format: LogFormat, start: &Start<'_>) {
             }
         }
     }
-    if start.unclean {
-        let (kept, hold_ms) = (start.kept, start.settings.tuning.restart_hold.as_millis());
+    if let Some(unclean) = &start.unclean {
+        tell(unclean, start);
+    }
+}
+
+fn tell(unclean: &Unclean, start: &Start<'_>) {
+    let (kept, open) = (start.kept, unclean.open);
+    if unclean.counted {
+        let policy = &start.settings.account_defaults;
+        let hold_ms = (engine::Span::SECOND + policy.grace).millis_ceil();
+        let abandon_ms = policy.abandon.millis_ceil();
         tracing::warn!(
             kept,
             hold_ms,
-            "the last process on this journal did not end cleanly; its calls may still count, so none is made for hold_ms"
+            open,
+            abandon_ms,
+            "the last process on this journal did not end cleanly; no call is made for hold_ms, and the tokens of its open calls are withheld for abandon_ms more, because they may still be handled"
+        );
+    } else {
+        let hold_ms = start.settings.tuning.restart_hold.as_millis();
+        tracing::warn!(
+            kept,
+            hold_ms,
+            "the last process on this journal did not end cleanly, and the journal does not tell of all its calls; they may still count, so none is made for hold_ms"
         );
     }
 }

@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin;
 use crate::clock::Clock;
-use crate::config::{self, Settings};
+use crate::config::{self, Settings, UpstreamMode};
 use crate::dispatch::{AccountReport, DeadLetters, Gateway, Parts};
 use crate::ingest::{self, Security};
 use crate::journal::{self, Journal, Recovery};
@@ -170,7 +170,11 @@ async fn run(
         &settings,
         local.as_ref().map(|local| local.address),
     ));
-    let (kept, unclean) = (recovery.events(), recovery.unclean);
+    let kept = recovery.events();
+    let unclean = recovery.unclean.then(|| announce::Unclean {
+        counted: recovery.counted,
+        open: recovery.open(),
+    });
     let gateway = Gateway::start(
         Arc::clone(&settings),
         Parts {
@@ -383,6 +387,8 @@ fn open_journal(
         mode: settings.journal.mode,
         dir: settings.journal.dir.clone(),
         max_bytes: settings.journal.max_bytes,
+        hold: settings.tuning.restart_hold,
+        api_is_new: settings.upstream.mode == UpstreamMode::Local,
     };
     let (journal, recovery) = Journal::open(&options, clock, Arc::clone(letters) as _, supervisor)?;
     Ok((Arc::new(journal), recovery))

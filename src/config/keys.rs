@@ -431,8 +431,9 @@ pub(super) const PACKING: &[&dyn Setting<ChannelPolicy>] = settings_of! {
 section! {
     /// `[tuning]`: what a start waits for.
     TuningSettings {
-        /// After an unclean end, how long all tokens count as out, from the start. In aws mode also where
-        /// nothing is known of the last end: without a journal, and in a fresh journal.dir.
+        /// After an unclean end of whose calls the journal does not tell, how long all tokens count as
+        /// out, from the start. In aws mode also where nothing is known of the last end: without a
+        /// journal, and in a fresh journal.dir.
         // The API's window is one second, so less would break the limit.
         "restart_hold_ms" => restart_hold: Duration = Duration::from_millis(1500),
             millis(1000, 60_000), Restart;

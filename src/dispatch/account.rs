@@ -44,7 +44,7 @@ impl<C> Account<C> {
         payload_max: usize,
         shared: &Shared,
     ) -> Self {
-        let engine = engine::Account::new(policy, shared.hold_until, payload_max);
+        let engine = shared.past.account(policy, payload_max);
         Self {
             id: id.to_owned(),
             region: region.to_owned(),

@@ -89,9 +89,10 @@ pub(super) async fn make_call(
         bytes: payload.text.len(),
     };
     let account = &calls.account;
-    // Its events and its number are on disk before it goes: after a crash it goes again as
-    // the same payload. A disk that fails does not stop deliveries.
-    let _ = shared.journal.committed(ticket).await;
+    // Its events, its number and the call itself are recorded before it goes: after a crash the
+    // payload goes again as the same one, and the next process knows that the API may still handle
+    // this call. A disk that fails does not stop deliveries; one that does not answer does.
+    shared.journal.recorded(ticket).await;
     let started = Instant::now();
     let arn = call.channel.arn.clone();
     let answer =

@@ -19,7 +19,7 @@ use super::recent::Delivered;
 use super::shared::Shared;
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
-use crate::journal::{Drained, Pause, Source, Ticket};
+use crate::journal::{Beside, Drained, Pause, Source, Ticket};
 use crate::telemetry::spans::Origin;
 use crate::telemetry::warnings::Warning;
 use crate::telemetry::{ChannelState, Meters};
@@ -65,6 +65,10 @@ pub(super) struct State {
     paused: Option<Time>,
     /// The journal has not heard yet that it was paused or resumed.
     pause_changed: bool,
+    /// Its calls that may still be handled, as the account's engine last said.
+    open: u32,
+    /// The same, as the journal last heard.
+    open_heard: u32,
     /// How the channel stood, as the account's engine last said.
     pub outlook: ChannelOutlook,
     /// The last call that was answered was refused for want of a permission: the payload is given
@@ -117,6 +121,29 @@ impl State {
         }
     }
 
+    /// Notes how many of its calls may still be handled. For a call that is about to leave, before it
+    /// does. Under the engine's lock only, so that the last word is the newest.
+    pub const fn set_open(&mut self, calls: u32) {
+        self.open = calls;
+    }
+
+    /// Whether the journal has to hear of it without anything else to be told.
+    const fn open_changed(&self) -> bool {
+        self.open != self.open_heard
+    }
+
+    /// What the journal hears of the open calls; none: it knows.
+    fn tell_open(&mut self) -> Option<u32> {
+        let open = self.open_changed().then_some(self.open);
+        self.open_heard = self.open;
+        open
+    }
+
+    /// Whether nothing of it need be kept.
+    fn is_idle(&self) -> bool {
+        self.queue.is_idle() && self.paused.is_none() && self.open == 0
+    }
+
     /// What the journal hears of a pause.
     fn pause(&self) -> Pause {
         self.paused.map_or(Pause::Over, Pause::Since)
@@ -155,6 +182,8 @@ impl Channel {
             last_error: last_error.map(Box::new),
             paused: None,
             pause_changed: false,
+            open: 0,
+            open_heard: 0,
             denied: false,
             noticed: None,
             outlook: ChannelOutlook::default(),
@@ -299,6 +328,18 @@ impl Channel {
         ticket
     }
 
+    /// A process before this one left so many calls that may still be handled, and the journal has
+    /// them. `heard`: they are this process's from that moment on; none: they are not, and the
+    /// account's engine soon says so. Before the account's task hears of the channel.
+    pub(super) fn inherit(&self, heard: Option<Time>, open: u32) {
+        let mut engine = self.account.engine();
+        if let Some(heard) = heard {
+            engine.inherit(heard, [(self.id, open)]);
+        }
+        let mut state = self.lock_state();
+        (state.open, state.open_heard) = (open, open);
+    }
+
     /// A notice says that its stream began, or that it ended.
     pub(super) fn hint(self: &Arc<Self>, now: Time, is_live: bool) {
         if is_live {
@@ -355,8 +396,11 @@ impl Source for Channel {
             changes: state.queue.take_changes(),
             alive: state.queue.footprint(),
             anew: std::mem::take(&mut state.anew),
-            pause: std::mem::take(&mut state.pause_changed).then(|| state.pause()),
-            is_idle: state.queue.is_idle() && state.paused.is_none(),
+            beside: Beside {
+                pause: std::mem::take(&mut state.pause_changed).then(|| state.pause()),
+                open: state.tell_open(),
+            },
+            is_idle: state.is_idle(),
             n_next: state.queue.next_n(),
         }
     }
@@ -365,10 +409,14 @@ impl Source for Channel {
         let mut state = self.lock_state();
         state.queue.take_changes();
         (state.anew, state.pause_changed) = (false, false);
+        state.open_heard = state.open;
         Drained {
             changes: state.queue.snapshot(),
-            pause: state.paused.map(Pause::Since),
-            is_idle: state.queue.is_idle() && state.paused.is_none(),
+            beside: Beside {
+                pause: state.paused.map(Pause::Since),
+                open: Some(state.open).filter(|open| *open > 0),
+            },
+            is_idle: state.is_idle(),
             alive: state.queue.footprint(),
             anew: false,
             n_next: state.queue.next_n(),
@@ -428,7 +476,7 @@ impl Drop for Locked<'_> {
             let error = self.state.last_error.as_deref();
             self.shared.bury(self.channel.arn.as_str(), &dead, error);
         }
-        if self.state.queue.has_changes() || self.state.anew {
+        if self.state.queue.has_changes() || self.state.anew || self.state.open_changed() {
             self.ticket();
         }
         let state = &mut *self.state;

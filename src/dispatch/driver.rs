@@ -232,15 +232,17 @@ impl Queues {
             .or_insert_with(|| Arc::clone(channel));
     }
 
-    /// A payload of the channel's queue, with what its call needs.
+    /// A payload of the channel's queue, with what its call needs; `open` calls are on record with it.
     fn parcel(
         &self,
         channel: ChannelId,
+        open: u32,
         take: impl FnOnce(&mut Queue) -> Option<Payload>,
     ) -> Option<(PayloadId, Parcel)> {
         let channel = self.channels.get(&channel)?;
         let (taken, ticket) = channel.change(&self.shared, |state| {
             let payload = take(&mut state.queue)?;
+            state.set_open(open);
             let origins = state.origins_of(&payload);
             Some((payload, origins))
         });
@@ -320,6 +322,7 @@ impl engine::Queues for Queues {
         Some(channel.with(&self.shared, |state| {
             tell_health(channel, state, view.channel.health);
             state.outlook = view.channel;
+            state.set_open(view.open);
             let look = view.look(&mut state.queue);
             // Nobody watches for the state of a channel that is not listed and has none, and it must
             // not be kept for that.
@@ -331,12 +334,17 @@ impl engine::Queues for Queues {
         }))
     }
 
-    fn take(&mut self, now: Time, channel: ChannelId, _: u32) -> Option<(PayloadId, Parcel)> {
-        self.parcel(channel, |queue| queue.take(now))
+    fn take(&mut self, now: Time, channel: ChannelId, open: u32) -> Option<(PayloadId, Parcel)> {
+        self.parcel(channel, open, |queue| queue.take(now))
     }
 
-    fn take_state(&mut self, now: Time, channel: ChannelId, _: u32) -> Option<(PayloadId, Parcel)> {
-        self.parcel(channel, |queue| queue.take_state(now))
+    fn take_state(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        open: u32,
+    ) -> Option<(PayloadId, Parcel)> {
+        self.parcel(channel, open, |queue| queue.take_state(now))
     }
 
     fn settle(&mut self, call: engine::Call, view: &View, outcome: Outcome) -> Settled {
@@ -353,6 +361,7 @@ impl engine::Queues for Queues {
             }
             tell_health(channel, state, view.channel.health);
             state.outlook = view.channel;
+            state.set_open(view.open);
             tell_permission(channel, state, outcome);
             let settled = view.settle(&mut state.queue, call.payload, outcome);
             if let Some((n, text)) = &settled.delivered {

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::broadcast;
 
 use super::channel::Channel;
+use super::past::Past;
 use super::recent::Delivered;
 use super::registry::Registry;
 use super::report::{AccountReport, ChannelReport};
@@ -19,7 +20,7 @@ use super::unavailable::Unavailable;
 use super::waiters::Waiter;
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
-use crate::config::{Settings, UpstreamMode};
+use crate::config::Settings;
 use crate::journal::{Recovery, Room, Ticket};
 use crate::telemetry::Snapshot;
 use crate::upstream::AccountOptions;
@@ -44,16 +45,9 @@ impl Gateway {
     /// tasks run on the current tokio runtime.
     #[must_use]
     pub fn start(settings: Arc<Settings>, parts: Parts, recovery: Recovery) -> Arc<Self> {
-        // In aws mode a process before this one may have made calls that nobody knows of; the
-        // emulator of local mode began with this process.
-        let unknown = recovery.fresh && settings.upstream.mode == UpstreamMode::Aws;
-        let hold_until = if recovery.unclean || unknown {
-            parts.clock.now() + settings.tuning.restart_hold.into()
-        } else {
-            Time::ZERO
-        };
+        let past = Past::new(parts.clock.now(), &recovery, &settings);
         let gateway = Self {
-            shared: Arc::new(Shared::new(parts, hold_until)),
+            shared: Arc::new(Shared::new(parts, past)),
             registry: Registry::default(),
             settings: RwLock::new(Arc::clone(&settings)),
             replaying: Mutex::default(),

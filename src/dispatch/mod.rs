@@ -9,6 +9,7 @@
 //! - `reload`: the channels of the settings; `wall_clock`: when it was set;
 //! - `channel`: one channel: its queue behind its lock, and what waits on it;
 //! - `account`: one account and region; `driver`: its task and timers; `call`: one call;
+//! - `past`: what the process before this one left;
 //! - `registry`: which channels and accounts there are;
 //! - `room`: memory for events, where ids of the past take it;
 //! - `streams`: which channels are said to be live; `notices`: the notices about them, told apart;
@@ -35,6 +36,7 @@ mod listing;
 mod notices;
 mod offer;
 mod origins;
+mod past;
 mod recent;
 mod registry;
 mod reload;

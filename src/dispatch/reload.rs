@@ -42,31 +42,44 @@ impl Gateway {
     /// Opens the channels of the journal, whether they are listed (still) or not: what was
     /// accepted is delivered. The answer is which are paused, and since when.
     fn take_back(&self, settings: &Settings, recovery: Recovery) -> Vec<(Arc<Channel>, Time)> {
-        let mut paused = Vec::new();
+        let mut made = Vec::new();
         let listed = listed(settings);
         for kept in recovery.channels {
             let listed = listed.get(&kept.arn);
             let policy = listed.map_or(&settings.channel_defaults, |listed| &listed.policy);
             let label = listed.map(|listed| &listed.name);
-            let made =
+            let opened =
                 self.registry
                     .make(&self.shared, settings, &kept.arn, policy, label, kept.queue);
-            match made {
+            match opened {
                 Ok(channel) => {
-                    // Before its account hears of it.
-                    if let Some(since) = kept.paused {
-                        self.set_paused(&channel, Some(since));
-                        paused.push((Arc::clone(&channel), since));
-                    }
-                    // Its first group tells the journal that it is there again.
-                    channel.lock(&self.shared).ticket();
-                    // A queue that only has payloads to send again does not call by itself.
-                    channel.wake();
+                    self.shared.past.leave_to(&channel, kept.open);
+                    made.push((channel, kept.paused));
                 }
                 Err(full) => {
+                    let (account, region) = (kept.arn.account(), kept.arn.region());
+                    let policy = settings.account_policy(account, region);
+                    self.shared.past.leave_to_nobody(&policy, kept.open);
                     tracing::error!(channel = %kept.arn, bound = full.0, "the channel could not be opened; its events stay in the journal");
                 }
             }
+        }
+        self.wake_all(made)
+    }
+
+    /// Lets the channels of the journal call, now that their accounts know of all calls of before.
+    fn wake_all(&self, channels: Vec<(Arc<Channel>, Option<Time>)>) -> Vec<(Arc<Channel>, Time)> {
+        let mut paused = Vec::new();
+        for (channel, since) in channels {
+            // Before its account hears of it.
+            if let Some(since) = since {
+                self.set_paused(&channel, Some(since));
+                paused.push((Arc::clone(&channel), since));
+            }
+            // Its first group tells the journal that it is there again.
+            channel.lock(&self.shared).ticket();
+            // A queue that only has payloads to send again does not call by itself.
+            channel.wake();
         }
         paused
     }

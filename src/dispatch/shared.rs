@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use engine::{DeadLetter, DeadLetterReason, Span, Time};
+use engine::{DeadLetter, DeadLetterReason, Span};
 
 use super::aggregate::Aggregates;
 use super::last_error::LastError;
 use super::letters::DeadLetters;
+use super::past::Past;
 use super::recent::Recent;
 use super::waiters::Waiters;
 use crate::clock::Clock;
@@ -36,8 +37,8 @@ pub struct Parts {
 pub(super) struct Shared {
     pub clock: Arc<Clock>,
     pub journal: Arc<Journal>,
-    /// After an unclean end: until then the API may count calls of the process before.
-    pub hold_until: Time,
+    /// What the process before left to this one.
+    pub past: Past,
     pub upstream: Upstream,
     pub meters: Arc<Meters>,
     pub supervisor: Supervisor,
@@ -58,7 +59,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(parts: Parts, hold_until: Time) -> Self {
+    pub(super) fn new(parts: Parts, past: Past) -> Self {
         let Parts {
             clock,
             journal,
@@ -70,7 +71,7 @@ impl Shared {
         Self {
             clock,
             journal,
-            hold_until,
+            past,
             upstream,
             meters,
             supervisor,

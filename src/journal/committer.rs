@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::Options;
 use super::error::OpenError;
 use super::group_commit::{self, GroupCommit};
 use super::log::{Block, CommitError, Epoch, Group, Log, Phase, Repair, Whole};
@@ -63,6 +64,10 @@ pub(super) struct Committer {
     n_floor: u64,
     /// The first number that no payload has yet.
     n_next: u64,
+    /// Until then nobody knows which calls of an earlier process are open; none: the records say it.
+    blind_until: Option<Instant>,
+    /// The log says that calls are made of which its records do not tell.
+    untold: bool,
     written: u64,
     measured: u64,
     swept: Instant,
@@ -72,7 +77,7 @@ pub(super) struct Committer {
 impl Committer {
     pub(super) fn new(
         log: Box<dyn Log>,
-        max_bytes: u64,
+        options: &Options,
         recovery: &Recovery,
         shelf: Arc<dyn DeadLetterStore>,
         gate: Arc<GroupCommit>,
@@ -92,12 +97,14 @@ impl Committer {
         let now = Instant::now();
         let mut committer = Self {
             epoch: Epoch::LOCKED,
-            max_bytes,
+            max_bytes: options.max_bytes,
             shelf,
             gate,
             channels: channels.collect(),
             n_floor: recovery.n_floor,
             n_next: recovery.n_floor,
+            blind_until: (!recovery.counts(options.api_is_new)).then(|| now + options.hold),
+            untold: false,
             written: 0,
             measured: 0,
             swept: now,
@@ -108,6 +115,7 @@ impl Committer {
         let floor = committer.floor_ahead();
         let begin = Group {
             n_floor: Some(floor),
+            counts: committer.blind_until.is_none(),
             phase: Phase::Begin,
             ..committer.group()
         };
@@ -140,10 +148,13 @@ impl Committer {
         loop {
             goes_on();
             self.gate.rests();
+            // Every call that left unrecorded until now has its place in this group, or in one before.
+            let tells = self.untold && !self.gate.lets_calls_go();
             let group = self.gate.take(IDLE);
             self.gate.came_on();
             let (number, closing) = (group.number, group.closing);
-            if let Err(error) = self.write(group)
+            let written = self.write(group).and_then(|()| self.told(tells));
+            if let Err(error) = written
                 && !self.recover(&error)
             {
                 return;
@@ -167,7 +178,11 @@ impl Committer {
         let reserve = self.floor_to_reserve(&members);
         let mut group = self.group();
         group.n_floor = reserve;
-        let mut is_empty = reserve.is_none();
+        group.counts = self
+            .blind_until
+            .is_some_and(|until| until <= Instant::now());
+        let counts = group.counts;
+        let mut is_empty = reserve.is_none() && !counts;
         for (source, news) in members {
             if news.is_nothing() {
                 continue;
@@ -192,8 +207,20 @@ impl Committer {
             return Ok(());
         }
         self.log.commit(group)?;
+        if counts {
+            self.blind_until = None;
+        }
         if let Some(floor) = reserve {
             self.n_floor = floor;
+        }
+        Ok(())
+    }
+
+    /// All calls are recorded again, if `tells`: the log no longer says otherwise.
+    fn told(&mut self, tells: bool) -> Result<(), CommitError> {
+        if tells {
+            self.log.set_calls_told(true)?;
+            self.untold = false;
         }
         Ok(())
     }
@@ -218,13 +245,19 @@ impl Committer {
             tracing::warn!(%error, dir = %self.log.place(), "the journal could not be written; it was written anew, with the room set aside for that");
             return true;
         }
-        tracing::error!(%error, dir = %self.log.place(), "the journal cannot be written; no event is accepted until it can, deliveries go on");
+        self.let_calls_go();
+        if self.untold {
+            tracing::error!(%error, dir = %self.log.place(), "the journal cannot be written; no event is accepted until it can, deliveries go on");
+        } else {
+            tracing::error!(%error, dir = %self.log.place(), "the journal cannot be written, nor can it be noted that calls are not recorded; no event is accepted and no call is made until it can");
+        }
         loop {
             self.gate.failed();
             std::thread::sleep(RETRY);
             self.gate.came_on();
             match self.repair() {
                 Ok(()) => {
+                    self.gate.keep_calls();
                     tracing::info!("the journal can be written again");
                     return true;
                 }
@@ -234,6 +267,16 @@ impl Committer {
                 }
                 Err(error) => tracing::warn!(%error, "the journal still cannot be written"),
             }
+            self.let_calls_go();
+        }
+    }
+
+    /// Calls go on although nothing records them, once the log says so. Then the next start relies
+    /// on no record. Without that they wait: it could not know which of them are still handled.
+    fn let_calls_go(&mut self) {
+        if self.log.set_calls_told(false).is_ok() {
+            self.untold = true;
+            self.gate.let_calls_go();
         }
     }
 
@@ -249,6 +292,7 @@ impl Committer {
         let rest = Group {
             letters: self.all_letters(),
             n_floor: Some(self.n_floor),
+            counts: self.blind_until.is_none(),
             ..self.group()
         };
         let mut renewed = HashMap::new();
@@ -381,7 +425,7 @@ impl ChannelLog {
         if news.anew {
             return Some(self.write_snapshot(source, group, clock));
         }
-        let block = record::encode(&news.changes, news.pause, clock)?;
+        let block = record::encode(&news.changes, news.beside, clock)?;
         let bytes = block.len() as u64;
         // What was alive at the last snapshot may be gone.
         let alive = self.base.min(news.alive as u64);
@@ -402,7 +446,7 @@ impl ChannelLog {
     ) -> u64 {
         let alive = source.snapshot();
         self.n_next = alive.n_next;
-        let block = record::encode(&alive.changes, alive.pause, clock).unwrap_or_default();
+        let block = record::encode(&alive.changes, alive.beside, clock).unwrap_or_default();
         let bytes = block.len() as u64;
         let replaces = self.forget();
         self.put(replaces, block, group);

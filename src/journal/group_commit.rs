@@ -42,6 +42,8 @@ struct Progress {
     /// Every group up to this number is written.
     written: u64,
     failing: bool,
+    /// Calls do not wait, because the log says that its records do not tell of them.
+    calls_go: bool,
 }
 
 /// What the thread that writes is at.
@@ -132,6 +134,31 @@ impl GroupCommit {
         }
     }
 
+    /// Returns when a call may leave: what is recorded of it is written, or the log says that it is not.
+    pub(super) async fn recorded(&self, ticket: Ticket) {
+        let may_leave = |progress: &Progress| progress.written >= ticket.0 || progress.calls_go;
+        let mut progress = self.progress.subscribe();
+        // The sender is ours: it is not gone before we are.
+        let _ = progress.wait_for(may_leave).await;
+    }
+
+    /// The log says that its records do not tell of calls from now on.
+    pub(super) fn let_calls_go(&self) {
+        self.progress
+            .send_modify(|progress| progress.calls_go = true);
+    }
+
+    /// From now on calls wait for their groups.
+    pub(super) fn keep_calls(&self) {
+        self.progress
+            .send_modify(|progress| progress.calls_go = false);
+    }
+
+    /// Whether calls leave although nothing records them.
+    pub(super) fn lets_calls_go(&self) -> bool {
+        self.progress.borrow().calls_go
+    }
+
     /// The open group as soon as it has members, or after `patience` as it is.
     pub(super) fn take(&self, patience: Duration) -> Group {
         let is_idle =
@@ -193,7 +220,7 @@ impl GroupCommit {
             work.hanging = true;
             tracing::error!(
                 seconds = since.elapsed().as_secs(),
-                "the journal's disk does not answer; no event is accepted until it does, deliveries go on"
+                "the journal's disk does not answer; no event is accepted and no call is made until it does"
             );
         }
         self.failed();

@@ -42,6 +42,8 @@ pub(super) struct Group {
     /// Numbers of payloads below this are reserved from now on. Such a group survives the machine
     /// whatever the mode.
     pub n_floor: Option<u64>,
+    /// From here on the records say how many calls of each channel are open.
+    pub counts: bool,
     pub phase: Phase,
 }
 
@@ -75,6 +77,8 @@ pub(super) struct Held {
     pub n_floor: u64,
     /// Its last owner did not end cleanly.
     pub unclean: bool,
+    /// The records of its last owner say how many calls of each channel are open.
+    pub counts: bool,
 }
 
 /// The state of a log's room.
@@ -121,8 +125,13 @@ pub(super) trait Log: Contents + Send {
     /// Tries to go on after a commit that failed.
     fn repair(&mut self) -> Result<Repair, CommitError>;
 
-    /// Writes everything anew, and then drops what was before: `channels`, and at last `rest`.
-    /// On an error the log is as before.
+    /// Notes whether the records tell of every call that is made from now on. They do not while
+    /// commits fail and calls go on. On an error the note is as before.
+    fn set_calls_told(&mut self, told: bool) -> Result<(), CommitError>;
+
+    /// Writes everything anew, and then drops what was before: `channels`, and at last `rest`, as a
+    /// [`Phase::Begin`]. Whether all calls are told of stays as it was. On an error the log is as
+    /// before.
     fn rewrite(
         &mut self,
         channels: &mut dyn Iterator<Item = Whole>,

@@ -37,7 +37,7 @@ use std::time::Duration;
 pub use disk::{Inspection, inspect, salvage};
 pub use error::OpenError;
 pub use group_commit::{Failing, Room, Ticket};
-pub use record::Pause;
+pub use record::{Beside, Pause};
 pub use recovery::{RecoveredChannel, Recovery};
 pub use source::{DeadLetterStore, Drained, Source};
 
@@ -65,6 +65,11 @@ pub struct Options {
     pub dir: PathBuf,
     /// Most bytes on disk.
     pub max_bytes: u64,
+    /// Where nobody knows which calls of the last process the API may still count: for how long
+    /// after the start none is made.
+    pub hold: Duration,
+    /// The API began with this process: nobody called it before.
+    pub api_is_new: bool,
 }
 
 /// The thread that writes, and what is disconnected when it ends.
@@ -124,7 +129,7 @@ impl Journal {
         gate.set_n_next(recovery.n_floor);
         let committer = Committer::new(
             log,
-            options.max_bytes,
+            options,
             &recovery,
             shelf,
             Arc::clone(&gate),
@@ -176,6 +181,15 @@ impl Journal {
         match &self.gate {
             Some(gate) => gate.committed(ticket).await,
             None => Ok(()),
+        }
+    }
+
+    /// Returns when a call may leave: its group is written, so that the next process knows of it. Where
+    /// the disk takes nothing it may all the same, as soon as the journal says that it does not tell of
+    /// calls. As long as the disk does not answer, it waits.
+    pub async fn recorded(&self, ticket: Ticket) {
+        if let Some(gate) = &self.gate {
+            gate.recorded(ticket).await;
         }
     }
 

@@ -4,9 +4,11 @@
 //! the records' moments are µs from then. So the wall clock may be set at any time: how much
 //! time has passed is only asked of it after the machine booted. What is itself a moment of the
 //! wall clock, an `at`, is in µs since 1970. postcard writes no names, so a record may only ever
-//! gain variants at its end; anything else is another [`VERSION`].
+//! gain variants at its end. Whatever changes is another [`VERSION`], so that an older program
+//! refuses a block by its version, and not as a damaged one.
 //!
-//! In version 1 there was no header, and every moment was on the wall clock.
+//! In version 2 nothing said how many calls were open. In version 1 there was no header, and every
+//! moment was on the wall clock.
 
 use std::collections::HashSet;
 
@@ -23,9 +25,12 @@ use when::{Header, offset};
 mod when;
 
 /// The first byte of every block.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
-/// What an older program wrote.
+/// What older programs wrote: without [`Record::Open`].
+const WITHOUT_OPEN: u8 = 2;
+
+/// What still older programs wrote.
 const WALL_TIMES: u8 = 1;
 
 /// What a block holds.
@@ -35,6 +40,17 @@ pub(crate) enum Entry {
     Change(Change),
     /// The channel was paused or resumed.
     Pause(Pause),
+    /// So many calls of the channel may still be handled. The last one counts.
+    Open(u32),
+}
+
+/// What a block says beside the changes of the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// The channel was paused or resumed.
+    pub pause: Option<Pause>,
+    /// So many calls of the channel may still be handled: in flight, given up, or inherited.
+    pub open: Option<u32>,
 }
 
 /// Whether a channel is paused.
@@ -87,6 +103,10 @@ enum Record<'a, S> {
     },
     #[serde(borrow)]
     State(StateRecord<'a>),
+    /// Since version 3.
+    Open {
+        calls: u32,
+    },
 }
 
 /// [`StateChange`].
@@ -296,9 +316,9 @@ pub(crate) enum Unreadable {
     Word,
 }
 
-/// A block of these changes, and of what became of the channel's pause; none if nothing of them
+/// A block of these changes, and of what there is beside them; none if nothing of them
 /// need be kept. What came and went within them leaves only its id.
-pub(crate) fn encode(changes: &[Change], pause: Option<Pause>, clock: &Clock) -> Option<Vec<u8>> {
+pub(crate) fn encode(changes: &[Change], beside: Beside, clock: &Clock) -> Option<Vec<u8>> {
     let passing = passing(changes);
     let moment = clock.moment();
     let from = |time: Time| offset(time, moment.now);
@@ -309,14 +329,15 @@ pub(crate) fn encode(changes: &[Change], pause: Option<Pause>, clock: &Clock) ->
     // Writing into memory fails for want of memory only.
     let mut block = postcard::to_extend(&header, vec![VERSION]).ok()?;
     let empty = block.len();
-    let pause = pause.map(|pause| match pause {
+    let pause = beside.pause.map(|pause| match pause {
         Pause::Since(since) => Record::Paused { since: from(since) },
         Pause::Over => Record::Resumed,
     });
     let records = changes
         .iter()
         .filter_map(|change| record(change, &passing, &from));
-    for record in records.chain(pause) {
+    let open = beside.open.map(|calls| Record::Open { calls });
+    for record in records.chain(pause).chain(open) {
         block = postcard::to_extend(&record, block).ok()?;
     }
     (block.len() > empty).then_some(block)
@@ -409,7 +430,7 @@ pub(crate) fn decode(
 ) -> Result<(), Unreadable> {
     let (&version, rest) = block.split_first().ok_or(Unreadable::Empty)?;
     match version {
-        VERSION => {
+        VERSION | WITHOUT_OPEN => {
             let (header, rest) = postcard::take_from_bytes::<Header>(rest)?;
             let age = reading.age(header);
             let time = |offset: i64| reading.time(age, offset);
@@ -499,6 +520,7 @@ fn entry<'a, S>(
         Record::State(change) => Change::State(change.change(time)?),
         Record::Paused { since } => return Ok(Entry::Pause(Pause::Since(time(since)))),
         Record::Resumed => return Ok(Entry::Pause(Pause::Over)),
+        Record::Open { calls } => return Ok(Entry::Open(calls)),
     }))
 }
 

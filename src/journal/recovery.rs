@@ -20,6 +20,8 @@ pub struct RecoveredChannel {
     pub queue: Rebuild,
     /// Since when it is paused, if it is.
     pub paused: Option<Time>,
+    /// How many of its calls may still be handled, as far as was recorded.
+    pub open: u32,
     pub(super) blocks: Blocks,
 }
 
@@ -43,6 +45,9 @@ pub struct Recovery {
     /// last one left is not asked of the disk: a full one takes no record, a call leaves later
     /// than it was recorded, and the wall clock may have been set since.
     pub unclean: bool,
+    /// The records say which calls of the last process are open. Not those of an older program, nor
+    /// where some of them are lost.
+    pub counted: bool,
     /// Nothing is known of a process before this one: there is no journal, or it was just begun.
     pub fresh: bool,
     /// Blocks that were written but not synced before the machine went down.
@@ -60,6 +65,22 @@ impl Recovery {
             fresh: true,
             ..Self::default()
         }
+    }
+
+    /// Whether all is known of the calls that the API may still count. `api_is_new`: nobody called it
+    /// before this process.
+    pub(super) const fn counts(&self, api_is_new: bool) -> bool {
+        if self.fresh {
+            return api_is_new;
+        }
+        !self.unclean || self.counted
+    }
+
+    /// Calls of the last process that may still be handled.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        let open = self.channels.iter().map(|kept| u64::from(kept.open));
+        open.sum()
     }
 
     /// Events in it. Some may have expired meanwhile.
@@ -112,6 +133,7 @@ pub(super) fn read_some(
             }
             Entry::Pause(Pause::Since(since)) => channel.paused = Some(since),
             Entry::Pause(Pause::Over) => channel.paused = None,
+            Entry::Open(calls) => channel.open = calls,
         });
         // The policy is not known here; its bound is at most this.
         let now = clock.now();
@@ -126,6 +148,7 @@ pub(super) fn read_some(
     recovery.letters = held.letters;
     recovery.n_floor = held.n_floor;
     recovery.unclean = held.unclean;
+    recovery.counted = held.counts;
     Ok(recovery)
 }
 
@@ -137,6 +160,7 @@ impl Recovery {
                 arn,
                 queue: Rebuild::default(),
                 paused: None,
+                open: 0,
                 blocks: Blocks {
                     first,
                     next: first,

@@ -2,7 +2,7 @@
 
 use engine::Change;
 
-use super::record::Pause;
+use super::record::Beside;
 
 /// Something whose changes are kept: a channel.
 pub trait Source: Send + Sync {
@@ -38,11 +38,11 @@ pub trait DeadLetterStore: Send + Sync {
 pub struct Drained {
     /// What changed.
     pub changes: Vec<Change>,
-    /// The channel was paused or resumed.
-    pub pause: Option<Pause>,
+    /// What there is to say beside them.
+    pub beside: Beside,
     /// Bytes of memory of what is alive: on disk it is less.
     pub alive: usize,
-    /// Nothing is alive, no id remembered, and the channel is not paused.
+    /// Nothing is alive, no id remembered, the channel is not paused, and no call of it is open.
     pub is_idle: bool,
     /// What was written before no longer tells the whole: a snapshot takes its place.
     pub anew: bool,
@@ -53,6 +53,6 @@ pub struct Drained {
 
 impl Drained {
     pub(super) fn is_nothing(&self) -> bool {
-        self.changes.is_empty() && self.pause.is_none() && !self.is_idle && !self.anew
+        self.changes.is_empty() && self.beside == Beside::default() && !self.is_idle && !self.anew
     }
 }

@@ -40,6 +40,8 @@ async fn a_panic_of_the_thread_is_told_to_all() {
         mode: JournalMode::Os,
         dir: dir.path().join("journal"),
         max_bytes: 1 << 30,
+        hold: Duration::ZERO,
+        api_is_new: true,
     };
     let clock = Arc::new(Clock::new());
     let supervisor = Supervisor::default();
@@ -92,7 +94,7 @@ impl Source for Busy {
 fn nothing() -> Drained {
     Drained {
         changes: Vec::new(),
-        pause: None,
+        beside: Beside::default(),
         is_idle: false,
         alive: 0,
         anew: false,
@@ -108,6 +110,8 @@ async fn numbers_that_a_snapshot_drained_are_taken() {
         mode: JournalMode::Os,
         dir: dir.path().join("journal"),
         max_bytes: 1 << 30,
+        hold: Duration::ZERO,
+        api_is_new: true,
     };
     let clock = Arc::new(Clock::new());
     let open = || {

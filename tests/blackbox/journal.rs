@@ -228,7 +228,7 @@ fn dead_letters_are_kept_replayed_and_purged() {
 /// between that could say it again.
 #[test]
 fn the_last_error_survives_a_restart() {
-    let journal = Journal::new("[tuning]\nrestart_hold_ms = 60000\n");
+    let journal = Journal::new("");
     let first = journal.start();
     first
         .emulator
@@ -239,6 +239,8 @@ fn the_last_error_survives_a_restart() {
         (error["code"] == "ServiceUnavailable").then_some(())
     };
     eventually("a call failed", || code(&first));
+    // Neither process calls any more.
+    first.pause("quiz");
     // What was said before is on the disk with it.
     first.publish("b", r#"{"data":2}"#);
     kill(first);
@@ -420,7 +422,8 @@ fn copy_all(from: &Path, to: &Path) {
 /// The next process waits until the API counts no call of the one that was killed.
 #[test]
 fn a_killed_process_leaves_its_tokens_out() {
-    let journal = Journal::new("");
+    // Two seconds in all, so that a slow start sees it.
+    let journal = Journal::new("[tuning]\ngrace_ms = 1000\n");
     let first = journal.start();
     first.publish("quiz", r#"{"data":1}"#);
     first.drained("quiz");

@@ -426,7 +426,9 @@ pub fn block() -> Inputs {
         1 => state_change().prop_map(Change::State),
     ];
     vec(change, 1..12)
-        .prop_map(|changes| record::encode(&changes, None, &Clock::new()).unwrap_or_default())
+        .prop_map(|changes| {
+            record::encode(&changes, record::Beside::default(), &Clock::new()).unwrap_or_default()
+        })
         .boxed()
 }
 

@@ -99,9 +99,11 @@ fn reopen(
     let store = Store::open(&present.path, durability)?;
     let mut recovery = recovery::read(&store, clock)?;
     recovery.lost = lost;
+    recovery.counted &= present.tells_of_calls;
     if lost > 0 {
         // The mark of a clean end may be older than what is missing.
         recovery.unclean = true;
+        recovery.counted = false;
         tracing::warn!(
             blocks = lost,
             "the machine went down before the journal's last blocks were on its disk, which journal.mode = \"os\" does not promise; they are lost"
@@ -145,6 +147,13 @@ impl Log for DiskLog {
 
     fn repair(&mut self) -> Result<Repair, CommitError> {
         Ok(Repair::Rewrite)
+    }
+
+    fn set_calls_told(&mut self, told: bool) -> Result<(), CommitError> {
+        match &mut self.promises {
+            Some(promises) => promises.set_failing(!told).map_err(failed),
+            None => Err(failed("it was not begun")),
+        }
     }
 
     fn rewrite(
@@ -243,8 +252,11 @@ impl DiskLog {
             batch.commit()?;
         }
         let mut batch = store.batch();
+        let rest = Group {
+            phase: Phase::Begin,
+            ..rest
+        };
         fill(&mut batch, rest);
-        batch.set(Mark::Unclean, 1);
         sequence = batch.number(sequence);
         batch.commit()?;
         store.sync()?;
@@ -278,7 +290,8 @@ impl DiskLog {
     /// The mark in a file of its own making: the one before may be what failed.
     fn promise_anew(&mut self) -> std::io::Result<()> {
         let dir = self.directory.path();
-        let begun = Promises::begin(dir, self.store.durability(), self.sequence)?;
+        let failing = self.promises.as_ref().is_some_and(Promises::is_failing);
+        let begun = Promises::begin(dir, self.store.durability(), self.sequence, failing)?;
         self.promises = Some(begun);
         Ok(())
     }
@@ -296,12 +309,16 @@ fn fill(batch: &mut store::Batch<'_>, group: Group) {
         batch.synced();
     }
     match group.phase {
+        Phase::End { clean: true } => batch.unset(Mark::Unclean),
         Phase::Begin => {
-            batch.set(Mark::Unclean, 1);
+            batch.set(Mark::Unclean, store::unclean(group.counts));
             batch.synced();
         }
-        Phase::End { clean: true } => batch.unset(Mark::Unclean),
-        Phase::Within | Phase::End { clean: false } => {}
+        Phase::Within | Phase::End { clean: false } => {
+            if group.counts {
+                batch.set(Mark::Unclean, store::unclean(true));
+            }
+        }
     }
 }
 

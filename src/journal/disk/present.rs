@@ -32,6 +32,8 @@ pub(super) struct Present {
     pub lost: u64,
     /// The number of the last block that was ever promised, as far as is known.
     pub sequence: u64,
+    /// Its records tell of every call that its last process made, if that process wrote them.
+    pub tells_of_calls: bool,
 }
 
 /// Looks for the present generation in `dir`.
@@ -78,6 +80,7 @@ fn judge(number: u64, path: PathBuf, promised: Option<&Promise>) -> Result<Prese
         number,
         end: seen.end,
         lost: 0,
+        tells_of_calls: promised.is_some_and(Promise::tells_of_calls),
         sequence: seen.sequence.unwrap_or(0),
         path,
     };

@@ -31,6 +31,8 @@ const SYNC_EVERY: Duration = Duration::from_millis(100);
 const SLOT: usize = 512;
 const MAGIC: &[u8; 8] = b"CUEMARK1";
 const BOOT: usize = 36;
+const DURABLE: u8 = 1;
+const FAILING: u8 = 2;
 const USED: usize = 8 + 8 + 8 + 1 + BOOT;
 
 /// What an earlier process promised last.
@@ -40,6 +42,9 @@ pub(super) struct Promise {
     pub sequence: u64,
     /// The promise was to survive the machine.
     pub durable: bool,
+    /// What came after it could not be written, and calls went on. An older program takes it for
+    /// `durable`, and then at worst refuses a journal that lost something with the machine.
+    pub failing: bool,
     /// The boot in which it was given.
     pub boot: String,
     /// Grows with every write of the mark.
@@ -47,6 +52,12 @@ pub(super) struct Promise {
 }
 
 impl Promise {
+    /// Whether the records tell of every call: nothing was lost with a boot of the machine, not even
+    /// this mark's own last write, and none was made that could not be recorded.
+    pub(super) fn tells_of_calls(&self) -> bool {
+        !self.failing && !self.boot.is_empty() && self.boot == boot_id()
+    }
+
     /// Whether what was promised must still be there now.
     pub(super) fn binds(&self) -> bool {
         self.durable || self.boot == boot_id()
@@ -78,11 +89,12 @@ impl Promise {
         let rest = used.strip_prefix(MAGIC)?;
         let (count, rest) = rest.split_first_chunk()?;
         let (sequence, rest) = rest.split_first_chunk()?;
-        let (durable, boot) = rest.split_first()?;
+        let (flags, boot) = rest.split_first()?;
         Some(Self {
             count: u64::from_le_bytes(*count),
             sequence: u64::from_le_bytes(*sequence),
-            durable: *durable != 0,
+            durable: flags & DURABLE != 0,
+            failing: flags & FAILING != 0,
             boot: std::str::from_utf8(boot).ok()?.trim_end().to_owned(),
         })
     }
@@ -92,7 +104,9 @@ impl Promise {
         slot.extend_from_slice(MAGIC);
         slot.extend_from_slice(&self.count.to_le_bytes());
         slot.extend_from_slice(&self.sequence.to_le_bytes());
-        slot.push(self.durable.into());
+        let durable = if self.durable { DURABLE } else { 0 };
+        let failing = if self.failing { FAILING } else { 0 };
+        slot.push(durable | failing);
         let boot: String = self.boot.chars().take(BOOT).collect();
         slot.extend_from_slice(format!("{boot:BOOT$}").as_bytes());
         let checksum = xxhash_rust::xxh3::xxh3_64(&slot);
@@ -107,17 +121,25 @@ impl Promise {
 pub(super) struct Promises {
     file: File,
     last: Promise,
+    /// What the file says of [`Promise::failing`], if that is known.
+    noted: Option<bool>,
     synced: Instant,
     is_dirty: bool,
 }
 
 impl Promises {
     /// Writes the mark of this process, on the disk when this returns. The one before stays
-    /// readable until then.
-    pub(super) fn begin(dir: &Path, durability: Durability, sequence: u64) -> io::Result<Self> {
+    /// readable until then. `failing`: calls that nothing records go on.
+    pub(super) fn begin(
+        dir: &Path,
+        durability: Durability,
+        sequence: u64,
+        failing: bool,
+    ) -> io::Result<Self> {
         let last = Promise {
             sequence,
             durable: durability == Durability::Machine,
+            failing,
             boot: boot_id(),
             count: 1,
         };
@@ -136,6 +158,7 @@ impl Promises {
         Ok(Self {
             file,
             last,
+            noted: Some(failing),
             synced: Instant::now(),
             is_dirty: false,
         })
@@ -144,9 +167,38 @@ impl Promises {
     /// Everything up to this block is written.
     pub(super) fn promise(&mut self, sequence: u64) -> io::Result<()> {
         self.last.sequence = sequence;
-        self.last.count += 1;
-        let at = self.last.count % 2 * SLOT as u64;
-        self.file.write_all_at(&self.last.encode(), at)?;
+        self.write()
+    }
+
+    /// The last number stands, what comes after it cannot be written, and calls go on (or no longer).
+    /// The mark's own blocks are on the disk since it was begun, so a full disk takes it. It is not
+    /// synced: it counts within this boot only.
+    pub(super) fn set_failing(&mut self, failing: bool) -> io::Result<()> {
+        if self.noted == Some(failing) {
+            return Ok(());
+        }
+        // After an error nobody knows what the file says.
+        self.noted = None;
+        self.last.failing = failing;
+        self.write()?;
+        self.noted = Some(failing);
+        Ok(())
+    }
+
+    pub(super) const fn is_failing(&self) -> bool {
+        self.last.failing
+    }
+
+    /// A write that fails is tried again in the same slot: the other one stays whole.
+    fn write(&mut self) -> io::Result<()> {
+        let count = self.last.count + 1;
+        let at = count % 2 * SLOT as u64;
+        let next = Promise {
+            count,
+            ..self.last.clone()
+        };
+        self.file.write_all_at(&next.encode(), at)?;
+        self.last.count = count;
         self.is_dirty = true;
         Ok(())
     }
@@ -183,7 +235,8 @@ mod tests {
     fn the_newest_whole_slot_counts() {
         let dir = tempfile::tempdir().expect("a directory");
         assert_eq!(Promise::read(dir.path()).expect("none"), None);
-        let mut promises = Promises::begin(dir.path(), Durability::Process, 7).expect("begun");
+        let mut promises =
+            Promises::begin(dir.path(), Durability::Process, 7, false).expect("begun");
         let read = |dir: &Path| Promise::read(dir).expect("read").expect("a mark");
         assert_eq!(read(dir.path()).sequence, 7);
         assert!(read(dir.path()).binds());
@@ -206,10 +259,37 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_tells_of_calls_within_its_boot_and_while_they_are_recorded() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let begin = |failing| Promises::begin(dir.path(), Durability::Machine, 7, failing);
+        let read = || Promise::read(dir.path()).expect("read").expect("a mark");
+        let mut promises = begin(false).expect("begun");
+        assert!(read().tells_of_calls());
+        promises.set_failing(true).expect("written");
+        assert!(!read().tells_of_calls());
+        assert_eq!(read().sequence, 7);
+        promises.promise(8).expect("written");
+        assert!(!read().tells_of_calls(), "a promise does not take it back");
+        let mut promises = begin(promises.is_failing()).expect("begun");
+        assert!(!read().tells_of_calls(), "nor does a journal written anew");
+        promises.set_failing(false).expect("written");
+        assert!(read().tells_of_calls());
+        assert!(read().durable, "it is the same promise");
+        for boot in ["", "another"] {
+            let other = Promise {
+                boot: boot.to_owned(),
+                ..read()
+            };
+            assert!(!other.tells_of_calls());
+        }
+    }
+
+    #[test]
     fn a_promise_binds_within_its_boot_or_with_fsync() {
         let promise = |durable, boot: &str| Promise {
             sequence: 1,
             durable,
+            failing: false,
             boot: boot.to_owned(),
             count: 1,
         };

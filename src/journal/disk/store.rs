@@ -37,7 +37,7 @@ pub(in crate::journal) enum Durability {
 pub(super) enum Mark {
     /// Numbers of payloads are below this: reserved ahead.
     NFloor,
-    /// There while a process has the journal, gone after a clean end.
+    /// There while a process has the journal, gone after a clean end: [`unclean`].
     Unclean,
     /// The number of the last block of the commit that set it, in every commit.
     Sequence,
@@ -46,6 +46,14 @@ pub(super) enum Mark {
 /// The key of [`Mark::Sequence`], which is also looked for in the storage's log. No key of a block
 /// or of a thing on the shelf is like it: those end with a zero and eight bytes, or have eight.
 pub(super) const SEQUENCE: &str = "block_sequence";
+
+const COUNTS: i64 = 2;
+
+/// The value of [`Mark::Unclean`]. `counts`: the records say how many calls are open. They do not
+/// where an older program wrote them, nor as long as nobody knows of the calls before this process.
+pub(super) const fn unclean(counts: bool) -> i64 {
+    if counts { COUNTS } else { 1 }
+}
 
 impl Mark {
     const fn key(self) -> &'static str {
@@ -196,6 +204,7 @@ impl Contents for Store {
             letters: self.shelved().map_err(|error| self.damaged(&error))?,
             n_floor: self.number(Mark::NFloor)?,
             unclean: unclean.is_some(),
+            counts: unclean == Some(COUNTS),
         })
     }
 

@@ -120,11 +120,28 @@ fn every_end_of_an_event_with_an_id_is_kept() {
         })
         .collect();
     assert_eq!(changes.len(), 4 * ENDS.len());
-    let block = encode(&changes, None, &clock).expect("a block");
+    let block = encode(&changes, Beside::default(), &clock).expect("a block");
     let read = entries(&block, &clock).expect("readable");
     assert_eq!(
         read,
         changes.into_iter().map(Entry::Change).collect::<Vec<_>>()
+    );
+}
+
+/// A block of version 2 is one of this version without a word of open calls.
+#[test]
+fn version_2_is_read() {
+    let machine = Machine::new();
+    let first = machine.start();
+    let since = first.now();
+    let mut block = encode(&[], paused(Pause::Since(since)), &first).expect("a block");
+    block[0] = 2;
+    machine.pass_ms(1000);
+    let second = machine.start();
+    let since = second.now() - Span::SECOND;
+    assert_eq!(
+        entries(&block, &second).expect("readable"),
+        [Entry::Pause(Pause::Since(since))]
     );
 }
 
@@ -133,10 +150,32 @@ fn a_later_version_is_refused() {
     let clock = Machine::new().start();
     let refused = entries(&[VERSION + 1, 0, 0], &clock);
     assert!(
-        matches!(refused, Err(Unreadable::Version(3))),
+        matches!(refused, Err(Unreadable::Version(4))),
         "{refused:?}"
     );
     assert!(matches!(entries(&[], &clock), Err(Unreadable::Empty)));
+}
+
+fn paused(pause: Pause) -> Beside {
+    Beside {
+        pause: Some(pause),
+        ..Beside::default()
+    }
+}
+
+#[test]
+fn the_open_calls_are_kept() {
+    let clock = Machine::new().start();
+    let open = |open| Beside {
+        open,
+        ..Beside::default()
+    };
+    assert_eq!(encode(&[], open(None), &clock), None);
+    for calls in [0, 5] {
+        let block = encode(&[], open(Some(calls)), &clock).expect("a block");
+        let read = entries(&block, &clock).expect("readable");
+        assert_eq!(read, [Entry::Open(calls)]);
+    }
 }
 
 #[test]
@@ -146,16 +185,16 @@ fn a_pause_is_kept() {
     machine.pass_ms(5000);
     let since = first.now();
     machine.pass_ms(2000);
-    let paused = encode(&[], Some(Pause::Since(since)), &first).expect("a block");
-    let resumed = encode(&[], Some(Pause::Over), &first).expect("a block");
-    assert_eq!(encode(&[], None, &first), None);
+    let held = encode(&[], paused(Pause::Since(since)), &first).expect("a block");
+    let resumed = encode(&[], paused(Pause::Over), &first).expect("a block");
+    assert_eq!(encode(&[], Beside::default(), &first), None);
     machine.set_by_ms(HOUR_MS);
     // Longer than any event lives.
     machine.pass_ms(40 * 86_400_000);
     let second = machine.start();
     let ago = Span::from_millis(2000 + 40 * 86_400_000);
     assert_eq!(
-        entries(&paused, &second).expect("readable"),
+        entries(&held, &second).expect("readable"),
         [Entry::Pause(Pause::Since(second.now() - ago))]
     );
     assert_eq!(
@@ -211,14 +250,18 @@ impl Life {
         self.write();
         if moved {
             self.blocks.clear();
-            self.blocks
-                .extend(encode(&self.queue.snapshot(), None, &self.clock));
+            self.blocks.extend(encode(
+                &self.queue.snapshot(),
+                Beside::default(),
+                &self.clock,
+            ));
         }
     }
 
     fn write(&mut self) {
         let changes = self.queue.take_changes();
-        self.blocks.extend(encode(&changes, None, &self.clock));
+        self.blocks
+            .extend(encode(&changes, Beside::default(), &self.clock));
     }
 
     /// The process is killed, and another starts at once.

@@ -146,8 +146,8 @@ impl Lane {
 
     /// Publishes and makes trouble until it is time to die.
     fn live(&mut self, gateway: &mut Gateway) {
-        // All of a killed process's tokens are out for a second and a half: long lives see
-        // calls, short ones what a start leaves behind.
+        // All of a killed process's tokens are out for a second, or a second and a half after a disk
+        // that was full: long lives see calls, short ones what a start leaves behind.
         let life = if self.random.bool() {
             self.random.u64(1600..3500)
         } else {

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::shim::Shim;
 use super::{Journal, kill};
 use crate::support::eventually;
 use crate::support::metrics::same;
@@ -109,4 +110,67 @@ fn version_1_is_opened_exported_and_served() {
     // From now on it has a mark, and is this version's.
     assert_eq!(journal.exported().len(), 1);
     kill(Gateway::start(&config));
+}
+
+#[test]
+fn version_2_is_opened_exported_and_served() {
+    let journal = unpacked("journal-version-2.tar.gz");
+    let checked = journal.tool("check");
+    let ok = "ok: 5 events of 2 channels";
+    assert!(checked.out.starts_with(ok), "{checked:?}");
+    let data: Vec<Value> = journal
+        .exported()
+        .iter()
+        .map(|event| event["data"].clone())
+        .collect();
+    let expected = json!(["in flight", {"q": 1}, {"n": 3.75}, "urgent", "later"]);
+    assert_eq!(Value::from(data), expected);
+
+    let gateway = Gateway::start(&version_2(&journal, 1000));
+    gateway.drained("c");
+    let again: Value = serde_json::from_str(&gateway.taken("c")[0]).expect("JSON");
+    assert_eq!(again["e"], json!([{"d": "in flight"}]));
+    gateway.resume("quiz");
+    eventually("the others are delivered", || {
+        (gateway.status("quiz")["queued"] == 1).then_some(())
+    });
+    let payloads = gateway.taken("quiz").join("\n");
+    for data in [r#""d":{"q":1}"#, "3.75", "urgent"] {
+        assert!(payloads.contains(data), "{data}: {payloads}");
+    }
+    kill(gateway);
+    // From now on it is this version's.
+    let next = Gateway::start(&version_2(&journal, 60_000));
+    eventually("the tokens are back", || (!is_held(&next)).then_some(()));
+}
+
+fn version_2(journal: &Journal, restart_hold_ms: u32) -> String {
+    let config = format!(
+        "[journal]\ndir = \"{}\"\n[channel_defaults]\nttl_ms = 86400000\n\
+        [tuning]\nrestart_hold_ms = {restart_hold_ms}\n",
+        journal.path().display()
+    );
+    local(&config, &[("quiz", ""), ("c", "")])
+}
+
+fn is_held(gateway: &Gateway) -> bool {
+    gateway.status("c")["tokens"]["available"] == 0
+}
+
+/// It does not tell of its calls, so the process after it holds back blindly: also in the same boot
+/// of the machine, where this version's records would tell.
+#[test]
+fn version_2_is_followed_by_a_blind_hold() {
+    let journal = unpacked("journal-version-2.tar.gz");
+    let shim = Shim::new(&journal.path());
+    let environment = shim.environment();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    // Nor does the next process know of the calls before the one that holds back.
+    for _ in 0..2 {
+        let gateway = Gateway::start_with(&version_2(&journal, 60_000), &environment);
+        assert!(is_held(&gateway));
+        gateway.process.logged("does not tell of all its calls");
+        kill(gateway);
+    }
 }

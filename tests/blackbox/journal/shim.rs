@@ -47,6 +47,19 @@ impl Shim {
         }
     }
 
+    /// From now on the journal's disk refuses what is written: `but mark`: except for how far it
+    /// promised; `all`: everything; none: nothing any more.
+    pub fn fail(&self, what: Option<&str>) {
+        let (file, next) = (self.file("fail"), self.file("next"));
+        match what {
+            Some(what) => {
+                std::fs::write(&next, what).expect("written");
+                std::fs::rename(next, file).expect("renamed");
+            }
+            None => std::fs::remove_file(file).expect("removed"),
+        }
+    }
+
     /// The paths that were synced.
     pub fn synced(&self) -> Vec<PathBuf> {
         let text = std::fs::read_to_string(self.file("synced")).unwrap_or_default();
@@ -59,6 +72,7 @@ impl Shim {
             ("LD_PRELOAD", text(self.file("shim.so"))),
             ("SHIM_DIR", text(self.journal.clone())),
             ("SHIM_HANG", text(self.file("hang"))),
+            ("SHIM_FAIL", text(self.file("fail"))),
             ("SHIM_BOOT_ID", text(self.file("boot_id"))),
             ("SHIM_SYNCED", text(self.file("synced"))),
         ]
