@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dispatch;
+pub mod doctor;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod ingest;

@@ -10,8 +10,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cuegate::app::{self, Source};
 use cuegate::cli::output::Stdout;
 use cuegate::cli::{
-    self, channels::Channels, control, dead_letters::DeadLetters, journal::Journal, key::Key,
-    load::Load, pages, send::Send, status::Status, tail::Tail, top::Top, version,
+    self, channels::Channels, control, dead_letters::DeadLetters, doctor::Doctor, journal::Journal,
+    key::Key, load::Load, pages, send::Send, status::Status, tail::Tail, top::Top, version,
 };
 use cuegate::config;
 use cuegate::telemetry::Traces;
@@ -65,6 +65,7 @@ enum Command {
     /// The events that could not be delivered.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    Doctor(Doctor),
     /// API keys.
     #[command(subcommand)]
     Key(Key),
@@ -103,6 +104,7 @@ fn main() -> ExitCode {
         Command::Purge(arguments) => client(control::purge(arguments)),
         Command::Cancel(arguments) => client(control::cancel(arguments)),
         Command::DeadLetters(command) => client(cli::dead_letters::run(command)),
+        Command::Doctor(arguments) => doctor(arguments),
         Command::Key(command) => written(cli::key::run(&command)),
         Command::Completions(arguments) => {
             written(pages::completions(&arguments, Arguments::command()))
@@ -157,6 +159,19 @@ fn check_config(file: Option<&Path>) -> ExitCode {
             Ok(_) => written(cli::output::lines(&report.to_string()).map_err(cli::Error::from)),
             Err(errors) => fail(WRONG_USAGE, &errors),
         },
+        Err(errors) => fail(WRONG_USAGE, &errors),
+    }
+}
+
+fn doctor(arguments: Doctor) -> ExitCode {
+    let file = config::locate(arguments.config.as_deref());
+    let source = Source { file };
+    match source.load() {
+        Ok(settings) => {
+            let secrets = app::security(&settings).err();
+            let upstream = app::upstream(&settings);
+            client(cli::doctor::run(arguments, settings, secrets, upstream))
+        }
         Err(errors) => fail(WRONG_USAGE, &errors),
     }
 }

@@ -4,6 +4,7 @@
 //! that starts at all starts whole.
 //!
 //! - `announce`: what the start says: addresses, upstream, journal, keys;
+//! - `checkup`: what [`crate::doctor`] finds at the start, as warnings;
 //! - `local`: the emulator of local mode;
 //! - `security`: the keys and certificates that are read with the settings;
 //! - `control`: what operators may ask of the running process: readiness, scrapes, dead letters;
@@ -13,6 +14,7 @@
 //! A part that panics ends the process (see [`crate::lifecycle`]).
 
 mod announce;
+mod checkup;
 mod control;
 mod local;
 mod reload;
@@ -216,6 +218,7 @@ async fn run(
     }
     reload::tell(&security.keyring.access());
     let background = background(supervisor, &telemetry, &gateway, &reload);
+    let checkup = checkup::begin(&gateway);
     let doors = Doors {
         supervisor,
         settings: &settings,
@@ -241,6 +244,7 @@ async fn run(
     gateway.stop();
     journal.close(clean);
     background.iter().for_each(JoinHandle::abort);
+    checkup.iter().for_each(JoinHandle::abort);
     if let Some(local) = local {
         local.task.abort();
     }
@@ -453,6 +457,14 @@ async fn tokens_back(gateway: &Gateway) {
     while gateway.accounts().iter().any(is_out) {
         tokio::time::sleep(TOKENS_LOOK).await;
     }
+}
+
+/// The API as a gateway with these settings calls it; none in local mode, where the emulator is a
+/// part of that process.
+#[must_use]
+pub fn upstream(settings: &Settings) -> Option<Upstream> {
+    (settings.upstream.mode == UpstreamMode::Aws)
+        .then(|| Upstream::new(upstream_options(settings, None)))
 }
 
 fn upstream_options(settings: &Settings, local: Option<SocketAddr>) -> UpstreamOptions {

@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod control;
 pub mod dead_letters;
+pub mod doctor;
 pub mod journal;
 pub mod key;
 pub mod load;
@@ -40,6 +41,9 @@ pub enum Error {
     /// A run of events was carried out, and was not well.
     #[error("not well: {0}")]
     NotWell(String),
+    /// Something was looked at, and has to be changed.
+    #[error("{0}")]
+    NeedsAction(String),
     /// Standard input or output failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),

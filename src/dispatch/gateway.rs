@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::journal::{Recovery, Room, Ticket};
 use crate::telemetry::Snapshot;
-use crate::upstream::AccountOptions;
+use crate::upstream::{AccountOptions, Upstream};
 
 /// The gateway as its edges see it.
 pub struct Gateway {
@@ -230,6 +230,12 @@ impl Gateway {
         for account in self.registry.accounts() {
             account.engine().drain();
         }
+    }
+
+    /// The API, for reads beside its calls.
+    #[must_use]
+    pub fn upstream(&self) -> &Upstream {
+        &self.shared.upstream
     }
 
     /// Whether new events are refused because the process is about to end.

@@ -34,7 +34,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use disk::{Inspection, inspect, salvage};
+pub use disk::{Inspection, inspect, salvage, space_used};
 pub use error::OpenError;
 pub use group_commit::{Failing, Room, Ticket};
 pub use record::{Beside, Pause};

@@ -82,12 +82,17 @@ async fn a_fault_is_for_the_task_of_that_name() {
 
 /// Every place that starts a task or a thread, how many it has, and what a panic of theirs does.
 /// A new one: either it is spawned by the supervisor, or it belongs here with its reason.
-const LOOKED_AT: [(&str, usize, &str); 16] = [
+const LOOKED_AT: [(&str, usize, &str); 17] = [
     ("admin/mod.rs", 1, "one scrape, whose answer is a 500"),
     (
         "admin/views.rs",
         1,
         "one look at losses, whose answer is a 500",
+    ),
+    (
+        "app/checkup.rs",
+        2,
+        "the doctor at the start, which only warns",
     ),
     ("app/local.rs", 1, "supervised"),
     ("app/mod.rs", 8, "supervised"),

@@ -120,16 +120,37 @@ async fn assumed(
     SharedCredentialsProvider::new(builder.build().await)
 }
 
-/// The client of one account in one region.
-pub(super) fn build(config: &SdkConfig, options: &UpstreamOptions) -> Client {
-    let timeouts = TimeoutConfig::builder()
+fn timeouts(options: &UpstreamOptions) -> TimeoutConfig {
+    TimeoutConfig::builder()
         .connect_timeout(options.call_timeout.mul_f64(CONNECT_SHARE))
         .operation_timeout(options.call_timeout.saturating_add(options.abandon))
+        .build()
+}
+
+/// A client of STS that signs with the credentials of `config`, in its region. Where STS is says
+/// `base`: the endpoint of `config` is that of another API.
+pub(super) fn sts(
+    base: &SdkConfig,
+    config: &SdkConfig,
+    options: &UpstreamOptions,
+) -> aws_sdk_sts::Client {
+    let mut own = base.to_builder();
+    own.set_credentials_provider(config.credentials_provider());
+    own.set_region(config.region().cloned());
+    let config = aws_sdk_sts::config::Builder::from(&own.build())
+        .http_client(http_client())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts(options))
         .build();
+    aws_sdk_sts::Client::from_conf(config)
+}
+
+/// The client of one account in one region.
+pub(super) fn build(config: &SdkConfig, options: &UpstreamOptions) -> Client {
     let config = aws_sdk_ivs::config::Builder::from(config)
         .http_client(http_client())
         .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts)
+        .timeout_config(timeouts(options))
         // A payload is 1 KB and an answer empty: there is no stream to stall.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();

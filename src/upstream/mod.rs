@@ -8,9 +8,11 @@
 //! - [`reply`]: what came back, taken apart: kind, status, code, message.
 //! - [`classify`]: the one map from a reply to an outcome.
 //! - [`streams`]: the list of live streams.
+//! - [`examine`]: what reads alone tell of an account.
 
 mod classify;
 mod client;
+mod examine;
 mod options;
 mod reply;
 mod streams;
@@ -27,6 +29,7 @@ use engine::Outcome;
 use tokio::sync::OnceCell;
 
 pub use classify::{Kind, Verdict, classify};
+pub use examine::{ClockReading, Examined, ReadFailure};
 pub use options::{AccountOptions, Credentials, UpstreamOptions};
 pub use reply::CallError;
 pub use streams::LivePage;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use aws_sdk_ivs::config::http::HttpResponse;
 use aws_sdk_ivs::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_ivs::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_ivs::error::{BoxError, SdkError};
+use aws_sdk_ivs::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_ivs::operation::put_metadata::PutMetadataError;
 use engine::Outcome;
 use serde::Deserialize;
@@ -111,8 +111,24 @@ pub(super) fn answer(error: &SdkError<PutMetadataError, HttpResponse>, sent: boo
     }
 }
 
+/// Where a read of any API ended, and why: code and message as the API has them, else the SDK's.
+pub(super) fn of_read<E>(error: &SdkError<E, HttpResponse>, sent: bool) -> (Kind, CallError)
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    let body = error.raw_response().map(Body::of).unwrap_or_default();
+    let status = error
+        .raw_response()
+        .map(|response| response.status().as_u16());
+    let kind = kind_of(error, sent);
+    let code = body.code.or_else(|| error.code().map(str::to_owned));
+    let message = body.message.or_else(|| error.message().map(str::to_owned));
+    let message = message.unwrap_or_else(|| describe(error, kind, status));
+    (kind, CallError::new(code.as_deref(), status, &message))
+}
+
 /// Where the call ended.
-fn kind_of(error: &SdkError<PutMetadataError, HttpResponse>, sent: bool) -> Kind {
+fn kind_of<E: Error + 'static>(error: &SdkError<E, HttpResponse>, sent: bool) -> Kind {
     if error.raw_response().is_some() {
         Kind::Answered
     } else if !sent {
@@ -125,7 +141,7 @@ fn kind_of(error: &SdkError<PutMetadataError, HttpResponse>, sent: bool) -> Kind
 }
 
 /// Whether no connection could be made (name, TCP, TLS, or not in time).
-fn is_connect(error: &SdkError<PutMetadataError, HttpResponse>) -> bool {
+fn is_connect<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
     let first: &(dyn Error + 'static) = error;
     std::iter::successors(Some(first), |&error| error.source())
         .filter_map(|error| error.downcast_ref::<hyper_util::client::legacy::Error>())

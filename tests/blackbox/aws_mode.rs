@@ -1,10 +1,13 @@
 //! `upstream.mode = "aws"` against an emulator in a process of its own: credentials, roles,
 //! refusals that are final, and an API that is away for a while.
 
+mod doctor;
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
@@ -245,7 +248,8 @@ fn an_api_that_comes_late_gets_what_was_held() {
     gateway.scrape().check_books(true);
 }
 
-/// Enough of STS: `AssumeRole` for roles named by their account. Keeps what it was asked.
+/// Enough of STS: `AssumeRole` for roles named by their account, and `GetCallerIdentity`, where a key
+/// is of the account that its name ends with. Keeps what it was asked.
 struct Sts {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
@@ -253,6 +257,11 @@ struct Sts {
 
 impl Sts {
     fn start() -> Self {
+        Self::start_behind(Duration::ZERO)
+    }
+
+    /// One whose clock is behind this machine's.
+    fn start_behind(behind: Duration) -> Self {
         let listener = TcpListener::bind(ports::free()).expect("a port");
         let address = listener.local_addr().expect("an address");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -260,40 +269,79 @@ impl Sts {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let kept = Arc::clone(&kept);
-                std::thread::spawn(move || answer_sts(stream, &kept));
+                std::thread::spawn(move || answer_sts(stream, &kept, behind));
             }
         });
         Self { address, asked }
     }
 }
 
-fn answer_sts(stream: TcpStream, asked: &Mutex<Vec<String>>) -> Option<()> {
+fn answer_sts(stream: TcpStream, asked: &Mutex<Vec<String>>, behind: Duration) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut length = 0;
+    let mut key = String::new();
     let mut line = String::new();
     while reader.read_line(&mut line).ok()? > 2 {
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
+        }
+        if let Some((_, rest)) = line.split_once("Credential=") {
+            rest.split('/').next()?.clone_into(&mut key);
         }
         line.clear();
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let body = String::from_utf8(body).ok()?;
+    asked.lock().expect("what was asked").push(body.clone());
+    let (status, text) = if body.contains("Action=GetCallerIdentity") {
+        identity(&key)
+    } else {
+        ("200 OK", assumed(&body)?)
+    };
+    let date = httpdate::fmt_http_date(SystemTime::now() - behind);
+    let mut stream = stream;
+    write!(stream, "HTTP/1.1 {status}\r\ncontent-type: text/xml\r\nconnection: close\r\ndate: {date}\r\ncontent-length: {}\r\n\r\n{text}", text.len()).ok()
+}
+
+/// Whose a key is: `test` is of the emulator's account, one without an account of nobody.
+fn identity(key: &str) -> (&'static str, String) {
+    let digits = key.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let account = if key == "test" {
+        crate::support::process::ACCOUNT
+    } else {
+        digits
+    };
+    if account.len() != 12 {
+        return (
+            "403 Forbidden",
+            "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
+            <Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message>\
+            </Error><RequestId>1</RequestId></ErrorResponse>"
+                .to_owned(),
+        );
+    }
+    (
+        "200 OK",
+        format!(
+            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+            <Arn>arn:aws:sts::{account}:assumed-role/show/cuegate</Arn><UserId>AROA:cuegate</UserId><Account>{account}</Account>\
+            </GetCallerIdentityResult></GetCallerIdentityResponse>"
+        ),
+    )
+}
+
+fn assumed(body: &str) -> Option<String> {
     let account = body
         .split("RoleArn=arn%3Aaws%3Aiam%3A%3A")
         .nth(1)?
-        .get(..12)?
-        .to_owned();
-    asked.lock().expect("what was asked").push(body);
-    let text = format!(
+        .get(..12)?;
+    Some(format!(
         "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
         <AccessKeyId>KEY{account}</AccessKeyId><SecretAccessKey>secret-{account}</SecretAccessKey>\
         <SessionToken>token-{account}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
         </AssumeRoleResult></AssumeRoleResponse>"
-    );
-    let mut stream = stream;
-    write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{text}", text.len()).ok()
+    ))
 }
 
 #[test]
@@ -343,7 +391,9 @@ fn each_account_is_called_with_the_role_it_names() {
         ),
         (1, 1)
     );
-    let asked = sts.asked.lock().expect("what was asked").clone();
+    let mut asked = sts.asked.lock().expect("what was asked").clone();
+    // The start asks whose they are, too.
+    asked.retain(|body| body.contains("Action=AssumeRole"));
     assert!(
         asked
             .iter()

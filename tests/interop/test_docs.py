@@ -29,6 +29,7 @@ RUNNERS = {
     f"{CUEGATE} send": "test_a_day_with_the_gateway",
     f"{CUEGATE} top": "test_a_day_with_the_gateway",
     f"{CUEGATE} check-config": "test_a_day_with_the_gateway",
+    f"{CUEGATE} doctor": "test_a_day_with_the_gateway",
     "CUEGATE__CHANNELS__ALLOW_UNLISTED=true cargo run": "test_sizing",
     f"{CUEGATE} load": "test_sizing",
     f"{CUEGATE} key": "test_a_key",

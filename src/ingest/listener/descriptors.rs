@@ -41,7 +41,9 @@ impl Connections {
         Self::within(getrlimit(Resource::Nofile).current, settings)
     }
 
-    fn within(limit: Option<u64>, settings: &Settings) -> Self {
+    /// By a limit of open files.
+    #[must_use]
+    pub fn within(limit: Option<u64>, settings: &Settings) -> Self {
         let wanted = settings.server.max_connections;
         let all = limit.and_then(|limit| usize::try_from(limit).ok());
         let left = all.map_or(usize::MAX, |all| {

@@ -170,6 +170,13 @@ fn expiry(chain: &[CertificateDer<'_>]) -> Option<u32> {
     ends?.into_iter().min()
 }
 
+/// When the first of the certificates of a PEM file ends, in seconds since 1970. None: there is none,
+/// or one cannot be read.
+#[must_use]
+pub fn ends_s(pem: &[u8]) -> Option<u32> {
+    expiry(&certificates(pem)?)
+}
+
 /// At least one, or none is good.
 fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     let all: Vec<_> = CertificateDer::pem_slice_iter(pem)

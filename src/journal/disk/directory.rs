@@ -268,7 +268,7 @@ fn remove(path: &Path) -> Result<(), OpenError> {
 }
 
 /// What cannot be looked at (a file that was just removed) does not count.
-fn used(path: &Path) -> u64 {
+pub(super) fn used(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(entries) = std::fs::read_dir(path) else {
         return 0;

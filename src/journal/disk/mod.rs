@@ -37,6 +37,12 @@ use space::Space;
 pub(super) use store::Durability;
 use store::{Mark, Store};
 
+/// Bytes of disk that the journal in this directory takes; 0: there is none, or it cannot be looked at.
+#[must_use]
+pub fn space_used(dir: &Path) -> u64 {
+    directory::used(dir)
+}
+
 /// The log of a process that holds its directory.
 pub(super) struct DiskLog {
     directory: Directory,

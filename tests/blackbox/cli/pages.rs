@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::process::{Ended, command, run};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "serve",
     "check-config",
     "send",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 18] = [
     "purge",
     "cancel",
     "dead-letters",
+    "doctor",
     "key",
     "journal",
     "completions",

@@ -1,0 +1,45 @@
+//! The doctor at the start: what it finds goes to the log, and nothing waits for it.
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use crate::config::UpstreamMode;
+use crate::dispatch::Gateway;
+use crate::doctor::{self, Finding, Level, machine};
+
+/// Findings that are told one by one; what is beyond is counted.
+const TOLD: usize = 20;
+
+/// Looks once, in aws mode. Nobody supervises it: whatever becomes of it, the gateway goes on.
+pub(super) fn begin(gateway: &Arc<Gateway>) -> Option<JoinHandle<()>> {
+    let gateway = Arc::clone(gateway);
+    let is_aws = gateway.settings().upstream.mode == UpstreamMode::Aws;
+    is_aws.then(|| tokio::spawn(look(gateway)))
+}
+
+async fn look(gateway: Arc<Gateway>) {
+    let settings = gateway.settings();
+    let now_s = i64::try_from(gateway.clock().epoch_ms() / 1000).unwrap_or(i64::MAX);
+    let mut found = doctor::accounts(gateway.upstream(), &settings).await;
+    // The disk may be on a network.
+    let machine = tokio::task::spawn_blocking(move || machine::of_gateway(&settings, now_s));
+    found.extend(machine.await.unwrap_or_default());
+    tell(&found);
+}
+
+fn tell(found: &[Finding]) {
+    let wrong = || {
+        found
+            .iter()
+            .filter(|finding| finding.level == Level::Action)
+    };
+    for finding in wrong().take(TOLD) {
+        let advice = finding.advice.as_deref().unwrap_or_default();
+        tracing::warn!(check = finding.check, about = %finding.about, todo = %advice, "{}", finding.found);
+    }
+    let more = wrong().count().saturating_sub(TOLD);
+    if more > 0 {
+        tracing::warn!("{more} more findings like these: `cuegate doctor` has all of them");
+    }
+}
