@@ -11,6 +11,7 @@ import unittest
 
 import documents
 import programs
+import test_helm
 from documents import README, SOURCE
 from programs import ROOT, Emulator, fetch, wait_until
 from written import CARGO_RUN, Written
@@ -32,6 +33,8 @@ RUNNERS = {
     f"{CUEGATE} doctor": "test_a_day_with_the_gateway",
     "CUEGATE__CHANNELS__ALLOW_UNLISTED=true cargo run": "test_sizing",
     f"{CUEGATE} load": "test_sizing",
+    # By Helm itself, in test_helm.py.
+    "helm ": "test_helm_has_its_own",
     f"{CUEGATE} key": "test_a_key",
     "./run-tests": "test_scripts",
     "benches/run": "test_scripts",
@@ -271,6 +274,10 @@ class Docs(Written):
             words = [word for word in step.split() if "=" not in word]
             if words[0] != "cargo":
                 self.assertTrue(os.access(ROOT / words[0], os.X_OK), f"{step} cannot be run")
+
+    def test_helm_has_its_own(self):
+        """Its test carries them out, as far as it goes without a cluster."""
+        self.assertEqual(of("test_helm_has_its_own"), test_helm.commands())
 
     def test_the_sbom(self):
         for step in of("test_the_sbom"):
