@@ -1,12 +1,20 @@
 """The dashboards, rules and runbook as files: Grafana can import them, Prometheus can load them,
 every alert is tested and has its section, and nothing is asked of a metric that does not exist."""
 
+import copy
 import itertools
 import json
 import re
+import subprocess
+import tempfile
 import unittest
+from pathlib import Path
+from xml.etree import ElementTree
 
 import yaml
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 import operators
 from operators import HOME, RULES
@@ -265,6 +273,60 @@ class Names(unittest.TestCase):
         shown = {name for _, _, query in operators.panel_queries() for name, _ in operators.selectors(query)}
         unseen = {name for name, metric in operators.registered().items() if not shown & set(metric.series())}
         self.assertEqual(unseen, set())
+
+
+def returned(dashboard):
+    """The dashboard as Grafana's own types write it after they have read it."""
+    return json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(dashboard)))
+
+
+def lost(given, back, at=""):
+    """Where something did not come back as it was given."""
+    if isinstance(given, dict) and isinstance(back, dict):
+        places = [f"{at}.{key}" for key in given if key not in back and given[key] is not None]
+        return places + [place for key in given if key in back for place in lost(given[key], back[key], f"{at}.{key}")]
+    if isinstance(given, list) and isinstance(back, list) and len(given) == len(back):
+        return [place for nth, pair in enumerate(zip(given, back)) for place in lost(*pair, f"{at}[{nth}]")]
+    return [] if given == back else [at]
+
+
+class Schema(unittest.TestCase):
+    """Held against Grafana's own schema, as its SDK has it: a field that it does not know does not come back."""
+
+    @classmethod
+    def setUpClass(cls):
+        plugins.register_default_plugins()
+
+    def test_grafana_knows_every_field(self):
+        for file, dashboard in operators.dashboards().items():
+            self.assertEqual(lost(dashboard, returned(dashboard)), [], file)
+
+    def test_one_that_it_does_not_know_is_found(self):
+        for path, value in [
+            (["nonsense"], 1),
+            (["panels", 2, "nonsense"], 1),
+            (["panels", 2, "options", "nonsense"], 1),
+            (["panels", 2, "targets", 0, "nonsense"], 1),
+            (["panels", 2, "fieldConfig", "defaults", "nonsense"], 1),
+        ]:
+            dashboard = copy.deepcopy(operators.dashboards()["show.json"])
+            part = dashboard
+            for key in path[:-1]:
+                part = part[key]
+            part[path[-1]] = value
+            self.assertEqual(len(lost(dashboard, returned(dashboard))), 1, path)
+
+
+class Layout(unittest.TestCase):
+    def test_every_panel_is_drawn_and_its_title_fits(self):
+        with tempfile.TemporaryDirectory() as directory:
+            subprocess.run([HOME / "layout", directory], check=True, capture_output=True, timeout=60)
+            for file, dashboard in operators.dashboards().items():
+                text = (Path(directory) / file).with_suffix(".svg").read_text()
+                drawn = ["".join(part.itertext()) for part in ElementTree.fromstring(text).iter()]
+                self.assertEqual([line for line in drawn if line.startswith("TOO LONG")], [], file)
+                for panel in operators.panels(dashboard):
+                    self.assertIn(panel["title"], drawn, file)
 
 
 class Selectors(unittest.TestCase):
