@@ -72,6 +72,13 @@ impl EmulatorApi {
         assert_eq!(answer.status, 200, "{rules}: {answer:?}");
     }
 
+    /// How many calls the first rule has met.
+    pub fn faults_hit(self) -> u64 {
+        let listed = http::send(self.0, "GET", "/_local/faults", &[], b"").json();
+        let hit = listed["faults"][0]["hit"].as_u64();
+        hit.unwrap_or_else(|| panic!("{listed}"))
+    }
+
     pub fn no_faults(self) {
         let answer = http::send(self.0, "DELETE", "/_local/faults", &[], b"");
         assert_eq!(answer.status, 204, "{answer:?}");
