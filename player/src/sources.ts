@@ -84,8 +84,8 @@ export const SOURCES: { [Kind in keyof Players]: (player: Players[Kind], take: T
 
 /** Two times of a tag. Those of two frames of sound and picture differ by less, and two calls to the API by more. */
 const TWICE_S = 0.1;
-/** More than Shaka loads at a time. */
-const RECENT = 99;
+/** More than a player loads again after a seek back of a minute. */
+const RECENT = 499;
 
 function ivs(player: IvsPlayer, take: Take): Source {
   // It also fires for the tag that each segment begins with, whose owner is another.
@@ -112,12 +112,13 @@ function hls(player: HlsPlayer, take: Take): Source {
   return { video: () => player.media, url: () => player.url, stop: () => player.off(name as never, heard as never) };
 }
 
-function shaka(player: ShakaPlayer, take: Take): Source {
-  const name = "metadataadded";
-  // Each tag comes twice, out of order, and with times that differ by a frame: as of the sound and as of the picture. The core drops
-  // and sorts; what has no number, it knows by its text and time.
+/**
+ * What comes again with nearly the same time, as when a segment is loaded anew, has the time that it had. The core knows what has no number by
+ * its text and time.
+ */
+function steady(take: Take): Take {
   const times = new Map<string, number>();
-  const again: Take = (text, time) => {
+  return (text, time) => {
     const other = times.get(text);
     const at = Math.abs(other! - time!) < TWICE_S ? other! : time!;
     times.delete(text);
@@ -125,7 +126,13 @@ function shaka(player: ShakaPlayer, take: Take): Source {
     if (times.size > RECENT) times.delete(times.keys().next().value!);
     take(text, at);
   };
-  const heard = ({ startTime, payload }: { startTime: number; payload: Frame }) => given(payload, startTime, again);
+}
+
+function shaka(player: ShakaPlayer, take: Take): Source {
+  const name = "metadataadded";
+  // Each tag comes twice, out of order, and with times that differ by a frame: as of the sound and as of the picture. The core sorts.
+  const once = steady(take);
+  const heard = ({ startTime, payload }: { startTime: number; payload: Frame }) => given(payload, startTime, once);
   player.addEventListener(name as never, heard as never);
   return {
     video: () => player.getMediaElement(),
@@ -136,7 +143,7 @@ function shaka(player: ShakaPlayer, take: Take): Source {
 
 function videojs(player: VideojsPlayer, take: Take): Source {
   const video = () => player.el()?.querySelector("video") as Video | null | undefined;
-  return { video, url: () => player.currentSrc(), ...tracks(() => player.textTracks() as ArrayLike<Track>, take) };
+  return { video, url: () => player.currentSrc(), ...tracks(() => player.textTracks() as ArrayLike<Track>, steady(take)) };
 }
 
 function native(player: Video, take: Take): Source {

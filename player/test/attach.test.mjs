@@ -493,6 +493,24 @@ test("Shaka: the two times of a tag without a number", () => {
   assert.deepEqual(foreign, [["a", 1.113], ["b", 1.2], ["a", 1.5]]);
 });
 
+test("video.js: a segment that is loaded again has other times, by less than a frame", () => {
+  const video = new Video();
+  const track = { kind: "metadata", mode: "hidden", cues: [], addCue: (cue) => track.cues.push(cue) };
+  const player = { el: () => ({ querySelector: () => video }), textTracks: () => [track], currentSrc: () => "a.m3u8" };
+  const cue = (text, startTime) => ({ startTime, value: { key: "PRIV", owner: OWNER, data: utf8(text) } });
+  const { cues } = attached("videojs", player);
+  const foreign = [];
+  cues.on("#foreign", ({ text, time }) => foreign.push([text, time]));
+  track.addCue(cue("a", 1.1));
+  video.play(1.6);
+  video.seek(1);
+  track.addCue(cue("a", 1.116));
+  track.addCue(cue("a", 1.5));
+  video.play(1.3);
+  video.play(1.6);
+  assert.deepEqual(foreign, [["a", 1.1], ["a", 1.1], ["a", 1.5]]);
+});
+
 test("importing has no effects, and is possible where there is no DOM", async () => {
   const before = Object.keys(globalThis).length;
   await import("cuegate-player");

@@ -685,7 +685,7 @@ function texts(tag) {
 // sources.ts
 var SOURCES = { ivs, hls, videojs, shaka, native };
 var TWICE_S = 0.1;
-var RECENT = 99;
+var RECENT = 499;
 function ivs(player2, take) {
   const name = "PlayerTextMetadataCue";
   const heard = ({ owner, text: text2, startTime }) => {
@@ -707,10 +707,9 @@ function hls(player2, take) {
   player2.on(name, heard);
   return { video: () => player2.media, url: () => player2.url, stop: () => player2.off(name, heard) };
 }
-function shaka(player2, take) {
-  const name = "metadataadded";
+function steady(take) {
   const times = /* @__PURE__ */ new Map();
-  const again = (text2, time) => {
+  return (text2, time) => {
     const other = times.get(text2);
     const at = Math.abs(other - time) < TWICE_S ? other : time;
     times.delete(text2);
@@ -718,7 +717,11 @@ function shaka(player2, take) {
     if (times.size > RECENT) times.delete(times.keys().next().value);
     take(text2, at);
   };
-  const heard = ({ startTime, payload }) => given(payload, startTime, again);
+}
+function shaka(player2, take) {
+  const name = "metadataadded";
+  const once = steady(take);
+  const heard = ({ startTime, payload }) => given(payload, startTime, once);
   player2.addEventListener(name, heard);
   return {
     video: () => player2.getMediaElement(),
@@ -728,7 +731,7 @@ function shaka(player2, take) {
 }
 function videojs(player2, take) {
   const video = () => player2.el()?.querySelector("video");
-  return { video, url: () => player2.currentSrc(), ...tracks(() => player2.textTracks(), take) };
+  return { video, url: () => player2.currentSrc(), ...tracks(() => player2.textTracks(), steady(take)) };
 }
 function native(player2, take) {
   return { video: () => player2, url: () => player2.currentSrc, ...tracks(() => player2.textTracks, take) };
