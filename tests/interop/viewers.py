@@ -1,0 +1,141 @@
+"""Viewers of a channel: real players in a real browser, with the library for players on each, and what is on the picture that
+they see. Nothing is asserted here."""
+
+import datetime
+import http.server
+import json
+import re
+import subprocess
+import sys
+import threading
+import urllib.parse
+import urllib.request
+
+import bundle
+from browser import Browser
+from programs import ROOT, arn, environment, fetch
+
+sys.path.insert(0, str(ROOT / "player"))
+from reference import forms  # noqa: E402
+
+KINDS = ("hls", "videojs", "shaka", "ivs")
+PAGES = ROOT / "tests" / "interop" / "javascript"
+NODE = ROOT / "target" / "node"
+# The picture, as the emulator's documentation has it.
+RATE = 25
+LOOP = 200
+
+
+def ivs():
+    """The IVS player as a module. Its package is for bundlers."""
+    command = [bundle.ESBUILD, "--bundle", "--format=esm", "--log-level=error"]
+    text = 'export { create } from "amazon-ivs-player";'
+    return subprocess.run(command, input=text, cwd=NODE, env=environment(), capture_output=True, text=True, check=True).stdout
+
+
+class Site(http.server.ThreadingHTTPServer):
+    """The pages, the players and the library."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.made = {"/ivs.js": ivs(), "/player.js": bundle.made()}
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript", ".wasm": "application/wasm"}
+
+    def do_GET(self):
+        text = self.server.made.get(self.path)
+        if text is None:
+            return super().do_GET()
+        self.send_response(200)
+        self.send_header("content-type", "text/javascript")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def translate_path(self, path):
+        self.directory = str(NODE if path.startswith("/node_modules/") else PAGES)
+        return super().translate_path(path)
+
+    def log_message(self, *arguments):
+        """Says nothing."""
+
+
+class Theatre:
+    """A page with viewers on it, side by side."""
+
+    def __init__(self):
+        self.site = Site()
+        self.browser = Browser()
+        self.browser.open(f"{self.site.url}/viewers.html")
+
+    def close(self):
+        self.browser.quit()
+        self.site.close()
+
+    def viewer(self, name, kind, emulator, channel):
+        query = urllib.parse.urlencode({"kind": kind, "url": playback(emulator, channel)})
+        self.browser.run("add(...arguments)", name, f"{self.site.url}/viewer.html?{query}")
+        return Viewer(self.browser, name, kind)
+
+
+class Viewer:
+    def __init__(self, browser, name, kind):
+        self.browser, self.name, self.kind = browser, name, kind
+
+    def __getattr__(self, question):
+        return lambda *rest: self.browser.run("return question(...arguments)", self.name, question, *rest)
+
+    def is_playing(self):
+        return self.frame() is not None and self.ready() > 2
+
+    def events(self):
+        """What it heard, but for marks of seeks."""
+        return [entry for entry in self.heard() if "seek" not in entry]
+
+    def leave(self):
+        self.browser.run("document.getElementById(arguments[0]).remove()", self.name)
+
+
+def playback(emulator, channel):
+    return f"{emulator.url}/_local/channels/{urllib.parse.quote(arn(channel), safe='')}/playback.m3u8"
+
+
+def began_us(emulator, channel):
+    """When the picture's first frame was, on the emulator's clock: a segment says which it is, and its playlist says when it began."""
+    url = playback(emulator, channel)
+    playlist = fetch(url.replace("playback.m3u8", "playback-high.m3u8"))[2]
+    dated, name = re.findall(r"DATE-TIME:(\S+)\n#EXTINF:1.000,\n(\S+)", playlist)[-1]
+    with urllib.request.urlopen(urllib.parse.urljoin(url, name)) as answer:
+        segment = int(re.search(rb'"X-SEGMENT":(\d+)', answer.read())[1])
+    moment = datetime.datetime.fromisoformat(dated)
+    return round(moment.timestamp() * 1_000_000) - segment * 1_000_000
+
+
+def stream(emulator, channel):
+    """What a viewer of all of it must hear: events by payload and place, and foreign texts, each with the frame of its moment."""
+    began = began_us(emulator, channel)
+    _, _, text = fetch(f"{emulator.url}/_local/channels/{arn(channel)}/metadata")
+    found, seen = [], set()
+    for entry in json.loads(text)["metadata"]:
+        sent = entry["metadata"]
+        frame = (entry["time_us"] - began) * RATE / 1_000_000
+        plain = forms.decoded(sent[2:]) if sent.startswith("~0") else sent
+        if not plain.startswith("{"):
+            found.append({"text": sent, "frame": frame, "form": "foreign"})
+            continue
+        payload = json.loads(plain)
+        again = payload["n"] in seen
+        seen.add(payload["n"])
+        for item in [] if again else payload["e"]:
+            form = "compressed" if sent.startswith("~0") else "plain"
+            found.append({"n": payload["n"], "item": item, "frame": frame, "form": form})
+    return found
