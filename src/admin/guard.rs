@@ -23,9 +23,9 @@ use crate::refusal::{Code, Refusal};
 use crate::telemetry::Meters;
 use crate::telemetry::warnings::Warning;
 
-/// Nothing but the listener's own files; no frame, no form target, no inline script or style.
+/// Nothing but the listener's own files, and a picture that a script puts together; no frame, no form target, no inline script or style.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; \
+    connect-src 'self'; img-src 'self' data:; media-src blob:; frame-ancestors 'none'; base-uri 'none'; \
     form-action 'none'";
 
 /// What is behind a key, where there are keys.

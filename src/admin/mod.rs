@@ -5,6 +5,7 @@
 //! the console does with channels is the producers' own routes, handed in by who builds both.
 //!
 //! - `console`: the page and its files; `views`: what it shows beside channels;
+//! - `watch`: what plays a channel in the console;
 //! - `guard`: who may speak to the admin listener through a browser, and what its answers may do;
 //! - `by`: who sent a request, for the log;
 //! - `letters`: dead letters.
@@ -16,6 +17,7 @@ mod letters;
 #[cfg(test)]
 mod tests;
 mod views;
+mod watch;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -35,6 +37,7 @@ use crate::refusal::{Code, Refusal};
 use crate::telemetry::{Meters, Snapshot, Telemetry, request_id};
 use by::By;
 pub use views::{Losses, Overview};
+pub use watch::Played;
 
 /// What the listeners ask of the gateway.
 pub trait Admin: Send + Sync + 'static {
@@ -53,6 +56,9 @@ pub trait Admin: Send + Sync + 'static {
 
     /// Why events were refused or lost. Blocks while it looks, as [`Admin::snapshot`].
     fn losses(&self) -> Losses;
+
+    /// A playlist or a segment of a channel, which is known by any of its names; `None`: there is none, as in `aws` mode.
+    fn playback(&self, channel: &str, file: &str) -> Option<Played>;
 
     /// The settings in force, without anything secret.
     fn config(&self) -> serde_json::Value;
@@ -182,6 +188,7 @@ pub fn admin_router(
         .route("/admin/overview", get(views::overview))
         .route("/admin/refusals", get(views::refusals))
         .route("/admin/config", get(views::config))
+        .route("/admin/playback/{channel}/{file}", get(watch::playback))
         .route("/admin/reload", post(reload))
         .route(
             "/admin/dead-letters",

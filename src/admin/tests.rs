@@ -59,6 +59,13 @@ impl Admin for Gateway {
         Losses::of(&snapshot, [("queue_full", 7)].into(), Vec::new())
     }
 
+    fn playback(&self, channel: &str, file: &str) -> Option<Played> {
+        (channel == "a b" && file == "playback.m3u8").then(|| Played {
+            bytes: "#EXTM3U".into(),
+            media_type: "application/vnd.apple.mpegurl",
+        })
+    }
+
     fn config(&self) -> Value {
         json!({"upstream": {"mode": "local"}})
     }

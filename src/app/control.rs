@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::local::Emulator;
 use super::reload::Reload;
 use crate::admin::{
-    AccountReadiness, Admin, DeadLetterPage, Doing, Losses, Overview, Readiness, Reloading,
+    AccountReadiness, Admin, DeadLetterPage, Doing, Losses, Overview, Played, Readiness, Reloading,
     ReplayRefusal, ReplayReport,
 };
 use crate::config::{self, UpstreamMode};
@@ -18,6 +19,8 @@ pub(super) struct Control {
     gateway: Arc<Gateway>,
     telemetry: Arc<Telemetry>,
     reload: Arc<Reload>,
+    /// In local mode.
+    emulator: Option<Emulator>,
 }
 
 impl Control {
@@ -25,11 +28,13 @@ impl Control {
         gateway: Arc<Gateway>,
         telemetry: Arc<Telemetry>,
         reload: Arc<Reload>,
+        emulator: Option<Emulator>,
     ) -> Self {
         Self {
             gateway,
             telemetry,
             reload,
+            emulator,
         }
     }
 
@@ -111,6 +116,16 @@ impl Admin for Control {
             dead_letters: self.gateway.dead_letter_count(),
             accounts: self.gateway.accounts(),
         }
+    }
+
+    fn playback(&self, channel: &str, file: &str) -> Option<Played> {
+        let emulator = self.emulator.as_ref()?;
+        let channel = self.gateway.channel(channel).ok()?;
+        let played = emulator.playback(channel.arn(), file)?;
+        Some(Played {
+            bytes: played.bytes,
+            media_type: played.media_type,
+        })
     }
 
     fn losses(&self) -> Losses {

@@ -30,6 +30,11 @@ pub(super) struct Emulator {
 }
 
 impl Emulator {
+    /// What players have of a channel.
+    pub(super) fn playback(&self, channel: &ChannelArn, file: &str) -> Option<local_ivs::Played> {
+        self.state.playback(channel.as_str(), file)
+    }
+
     /// Makes those of the channels live that it was never told of, with their accounts' keys; the
     /// answer is what it did not take, a line each. What is offline by somebody's wish stays so.
     pub(super) fn make_known(&self, channels: &[ChannelSettings]) -> Vec<String> {

@@ -201,6 +201,7 @@ async fn run(
         Arc::clone(&gateway),
         Arc::clone(&telemetry),
         Arc::clone(&reload),
+        local.as_ref().map(|local| local.emulator.clone()),
     ));
     announce::start(
         log_format,

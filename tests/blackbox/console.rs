@@ -39,10 +39,13 @@ const PATHS: &[(&str, &str)] = &[
     ("HEAD", "/"),
     ("GET", "/console.css"),
     ("GET", "/console.js"),
+    ("GET", "/hls.light.min.js"),
     ("GET", "/nowhere"),
     ("GET", "/admin/overview"),
     ("GET", "/admin/refusals"),
     ("GET", "/admin/config"),
+    ("GET", "/admin/playback/quiz/playback.m3u8"),
+    ("GET", "/admin/playback/quiz/nowhere"),
     ("GET", "/admin/channels"),
     ("GET", "/admin/channels/quiz"),
     ("GET", "/admin/channels/quiz/payloads"),
@@ -124,7 +127,7 @@ fn foreign_pages_are_refused_everywhere() {
 
 fn check_headers(answer: &Response, path: &str) {
     let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-        img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+        img-src 'self' data:; media-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
     for (name, value) in [
         ("content-security-policy", policy),
         ("x-content-type-options", "nosniff"),

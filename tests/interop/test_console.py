@@ -155,6 +155,88 @@ class Console(unittest.TestCase):
         self.assertEqual(self.browser.text(f"{foreign} .events code"), "~0 is no payload")
         self.check_quiet()
 
+    def test_a_test_event_comes_out_on_the_picture(self):
+        self.start({"quiz": 'envelope_fields = ["type", "key", "id"]\ncompress = "deflate"'})
+        self.watch("quiz")
+        self.browser.write("#data", '{"home":1,"away":0}')
+        self.browser.write("#type", "score")
+        self.browser.write("#key", "match-1")
+        self.browser.choose("#merge", "replace")
+        self.browser.click("#send")
+        self.browser.says("#chips .is-mine code", '{"home":1,"away":0}')
+        self.assertEqual(self.browser.texts("#heard .is-mine .tag"), ["typescore", "keymatch-1"])
+        self.assertEqual(self.browser.texts("#values div"), ['match-1{"home":1,"away":0}'])
+        # Somebody else's; a raw one, and one that would be markup.
+        self.publish("quiz", {"data": {MARKUP: MARKUP}, "type": "other"})
+        self.publish("quiz", {"data": MARKUP, "envelope": "raw"})
+        self.browser.says("#chips li:last-child code", MARKUP)
+        self.assertEqual(len(self.browser.all("#heard li")), 3)
+        self.assertEqual(len(self.browser.all("#heard .is-mine")), 1)
+        for tag in ("img", "script"):
+            self.assertEqual(self.browser.all(f"body {tag}"), [], tag)
+        wait_until("they leave the picture", lambda: not self.browser.all("#chips li"))
+        self.browser.click("#watch")
+        self.assertFalse(self.browser.one("#watched").is_displayed())
+        self.check_quiet()
+
+    def test_going_back_shows_the_same_events_again(self):
+        self.start({"quiz": 'envelope_fields = ["key"]'})
+        self.watch("quiz")
+        for nth in range(12):
+            self.publish("quiz", {"data": nth, "key": f"key-{nth % 3}"})
+            self.gateway.drained("quiz")
+        heard = lambda: self.browser.texts("#heard code")[::-1]
+        all_ = [str(nth) for nth in range(12)]
+        state = {f"key-{nth % 3}{nth}" for nth in (9, 10, 11)}
+        shown = lambda: (heard(), set(self.browser.texts("#values div")))
+        wait_until("all events and the state", lambda: shown() == (all_, state))
+        # By keyboard, to before the fourth: a second back with each key, and what the state was there.
+        self.browser.one("#back").send_keys(Keys.HOME)
+        wait_until("it went back", lambda: len(heard()) < 4)
+        self.assertIn("s behind the newest picture", self.browser.one("#back").get_attribute("aria-valuetext"))
+        wait_until("the same events again, and the same state", lambda: shown() == (all_, state))
+        self.browser.click("#newest")
+        self.browser.says("#behind", "3 s behind")
+        self.assertEqual(heard(), all_)
+        self.check_quiet()
+
+    def watch(self, channel):
+        self.open(f"#/channel/{channel}")
+        self.browser.click("#watch")
+        self.picture_goes_on()
+
+    def picture_goes_on(self):
+        at = lambda: self.browser.run("return document.querySelector('video').currentTime")
+        began = at()
+        wait_until("the picture goes on", lambda: at() > began + 0.5, 60)
+
+    def test_the_picture_of_a_channel_that_goes_and_comes(self):
+        operator = "operator-" + "k" * 40
+        self.start({"quiz": ""}, key_table("operator", operator, ["admin"]))
+        self.browser.open(self.url + "#/channel/quiz")
+        self.browser.write("#unlock-key", operator)
+        self.browser.keys(Keys.ENTER)
+        self.browser.says("#version", ".")
+        # Its requests show the key too. By keyboard.
+        self.browser.one("#watch").send_keys(Keys.ENTER)
+        self.picture_goes_on()
+        self.gateway.emulator.stream("quiz", "offline")
+        self.browser.says("#watch-note", "the channel is not live")
+        self.gateway.emulator.stream("quiz", "live")
+        self.picture_goes_on()
+        self.hide(True)
+        self.browser.says("#watch-note", "nobody looks")
+        self.hide(False)
+        self.picture_goes_on()
+        self.assertEqual(self.browser.recorded("violations"), [])
+        self.assertEqual(self.browser.recorded("errors"), [])
+
+    def test_the_library_that_plays_is_as_it_was_published(self):
+        published = ROOT / "target" / "node" / "node_modules" / "hls.js"
+        vendored = ROOT / "src" / "admin" / "vendor"
+        self.assertTrue((published / "dist" / "hls.light.min.js").read_bytes() == (vendored / "hls.light.min.js").read_bytes())
+        self.assertEqual((published / "LICENSE").read_text(), (vendored / "hls.js.LICENSE").read_text())
+
     def test_nothing_of_an_event_is_markup(self):
         self.start({"quiz": 'envelope_fields = ["type", "key", "id"]', "plain": 'envelope = "raw"'})
         short = "<b onclick=alert(1)>x</b>"
@@ -496,6 +578,37 @@ class Console(unittest.TestCase):
                 self.browser.says("#ask-text", "queued")
                 self.check_fits(PHONE[0])
                 self.check_contrast()
+        self.check_quiet()
+
+    def test_the_picture_in_dark_and_light_on_a_desk_and_on_a_phone(self):
+        self.start({"quiz": 'envelope_fields = ["type", "key"]\ncompress = "deflate"'})
+        self.browser.look(*DESKTOP, "light")
+        self.watch("quiz")
+        for nth, answer in enumerate("ABCAB"):
+            answers = {"data": {"question": 4, "answer": answer}, "type": "quiz.answer"}
+            score = {"data": {"home": nth, "away": 1}, "type": "score", "key": "match-1", "merge": "replace"}
+            self.publish("quiz", answers, score)
+            self.gateway.drained("quiz")
+        self.browser.click("#send")
+        self.browser.says("#chips .is-mine", "viewers")
+        self.browser.run("document.activeElement.blur(); scrollTo(0, 0);")
+        if os.environ.get("CUEGATE_SCREENSHOTS"):
+            self.browser.screenshot(SCREENSHOTS / "console-watch-light-desktop.png")
+        # All of it by keyboard, from the button that has it shown.
+        self.walk_to(lambda at: at["id"] == "watch")
+        passed = self.walk_to(lambda at: at["id"] == "heard")
+        self.assertEqual([at["id"] for at in passed], ["back", "newest", "heard"])
+        for scheme in ("light", "dark"):
+            for size in (DESKTOP, PHONE):
+                with self.subTest(scheme=scheme, size=size):
+                    self.browser.look(*size, scheme)
+                    self.publish("quiz", {"data": "long " * 150, "key": "a-rather-long-key" * 5, "type": scheme})
+                    self.browser.says("#chips li:last-child .tag", scheme)
+                    self.check_fits(size[0])
+                    self.check_contrast()
+                    # It stays within the picture.
+                    over = "return [...document.querySelectorAll('.chips li')].map((e) => e.getBoundingClientRect().right - document.querySelector('.screen').getBoundingClientRect().right)"
+                    self.assertLessEqual(max(self.browser.run(over), default=0), 0)
         self.check_quiet()
 
     def a_show(self):

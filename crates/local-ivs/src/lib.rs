@@ -91,7 +91,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use events::{EventsError, EventsTally, EventsTarget};
 pub use options::{Options, PlaybackUrl, Rates};
 pub use server::{BindError, ServeError, Server};
-pub use state::{ChannelError, ChannelReport, OperationTally, Report, State, Tally};
+pub use state::{ChannelError, ChannelReport, OperationTally, Played, Report, State, Tally};
 pub use store::DataError;
 pub use window::{Limiter, Measure};
 

@@ -17,7 +17,8 @@ export function useKey(key) {
   else sessionStorage.setItem(KEPT, key);
 }
 
-function proof() {
+/** The headers that show the key. */
+export function proof() {
   const key = sessionStorage.getItem(KEPT);
   return key === null ? {} : { authorization: `Bearer ${key}` };
 }

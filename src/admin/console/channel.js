@@ -7,6 +7,7 @@ import { lettersView } from "/letters.js";
 import { recentTable } from "/losses.js";
 import { payloadsPanel } from "/payloads.js";
 import { sendPanel } from "/send.js";
+import { watchPanel } from "/watch.js";
 
 /** Seconds of the chart. */
 const CHART = 120;
@@ -26,7 +27,8 @@ const ENDS = [
 export function channelView(name, overview) {
   const rates = new Rates();
   const payloads = payloadsPanel(name);
-  const send = sendPanel(name, payloads);
+  const watch = watchPanel(name);
+  const send = sendPanel(name, payloads, watch.mark);
   const letters = lettersView({ channel: name });
   const refusals = recentTable("Nothing of this channel was refused of late.");
   const chart = chartOf();
@@ -48,6 +50,8 @@ export function channelView(name, overview) {
 
   async function look() {
     send.setMode(overview()?.mode);
+    watch.setMode(overview()?.mode);
+    watch.look();
     draw(await call(channelPath(name)));
     if (looks++ % SLOW) return;
     const { recent } = await call("/admin/refusals");
@@ -138,6 +142,7 @@ export function channelView(name, overview) {
         h("h1", { id: "channel-title" }, name), state,
         h("div", { class: "actions" }, toggle, purge)),
       arn, done, pausedFor, error, tiles.node, chart.node),
+    watch.node,
     h("div", { class: "columns" },
       h("div", {}, payloads.node),
       h("div", {}, send.node,
@@ -145,7 +150,8 @@ export function channelView(name, overview) {
         panel("limits-title", "Limits in force", limits))),
     panel("refused-title", "Refused of late", refusals.node),
     letters.node);
-  return { node, look, start: payloads.start, stop: payloads.stop };
+  const both = (what) => () => [payloads, watch].forEach((panel) => panel[what]());
+  return { node, look, start: both("start"), stop: both("stop") };
 }
 
 function panel(id, title, content) {

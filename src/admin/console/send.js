@@ -12,7 +12,8 @@ const LATE = 5000;
 const MERGES = ["", "replace", "sum", "max", "min", "patch"];
 const PRIORITIES = ["high", "normal", "low"];
 
-export function sendPanel(channel, payloads) {
+/** `carried` is told the number of the payload that carries the event. */
+export function sendPanel(channel, payloads, carried) {
   const data = h("textarea", { id: "data", rows: 3, required: true, spellcheck: "false", autocomplete: "off", "aria-describedby": "data-help" });
   data.value = '{"hello":"viewers"}';
   const text = (id, more = {}) => h("input", { id, autocomplete: "off", spellcheck: "false", maxlength: 128, ...more });
@@ -69,6 +70,7 @@ export function sendPanel(channel, payloads) {
       if (!decoded.items.some((item) => carries(item, wanted, ofKey, merged))) return;
       payloads.unwatch(watcher);
       const took = number(arrived - sent);
+      carried(card.node.dataset.n);
       card.mark(`Your test event, after ${took} ms`);
       tellMine("good", `Delivered: the payload that carries it came out after ${took} ms.`);
     };

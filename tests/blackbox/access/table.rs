@@ -59,6 +59,7 @@ const OPERATORS: &[Row] = &[
     ("GET", "/admin/overview", "", [U, U, F, F, F, F, "200", U, U]),
     ("GET", "/admin/refusals", "", [U, U, F, F, F, F, "200", U, U]),
     ("GET", "/admin/config", "", [U, U, F, F, F, F, "200", U, U]),
+    ("GET", "/admin/playback/{channel}/{file}", "", [U, U, F, F, F, F, "200", U, U]),
     ("POST", "/admin/reload", "", [U, U, F, F, F, F, "200", U, U]),
     ("GET", "/admin/dead-letters", "", [U, U, F, F, F, F, "200", U, U]),
     ("POST", "/admin/dead-letters", "", [U, U, F, F, F, F, "200", U, U]),
@@ -98,6 +99,7 @@ fn authorization(caller: &str) -> Option<String> {
 fn look(address: SocketAddr, row: &Row, authorization: Option<&str>) -> String {
     let (method, path, body, _) = row;
     let path = path.replace("{channel}", "quiz").replace("{id}", "a");
+    let path = path.replace("{file}", "playback.m3u8");
     let mut headers = vec![("content-type", "application/json")];
     if path.ends_with("/ws") {
         headers.extend([

@@ -7,15 +7,11 @@ use super::{LocalError, PREFIX};
 use crate::arn::ChannelArn;
 use crate::context::{Body, Shared};
 use crate::playback::{self, Resource};
-use crate::state::OnAir;
-use bytes::Bytes;
+use crate::state::{Played, Unplayed};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use percent_encoding::percent_decode_str;
-
-const PLAYLIST: &str = "application/vnd.apple.mpegurl";
-const SEGMENT: &str = "video/mp2t";
 
 /// A segment never changes. Its number is used once, but for an emulator whose clock was set back.
 const OF_SEGMENTS: &str = "public, max-age=30";
@@ -54,47 +50,28 @@ fn get(shared: &Shared, path: &str) -> Result<Response<Body>, LocalError> {
             playback::MASTER
         ))
     })?;
-    let offline = || LocalError::not_found(format!("the channel {} is not live", arn.as_str()));
-    let gone = || LocalError::not_found("no playlist has this segment any more, or yet");
-    match (shared.state.on_air(&arn).ok_or_else(offline)?, resource) {
-        (OnAir::Sample(..), Resource::Master) => Ok(playlist(playback::master())),
-        (OnAir::Sample(broadcast, now_us), Resource::Media(variant)) => {
-            Ok(playlist(playback::media(&broadcast, now_us, variant)))
+    let played = shared.state.played(&arn, resource);
+    played.map(found).map_err(|why| match why {
+        Unplayed::Offline => {
+            LocalError::not_found(format!("the channel {} is not live", arn.as_str()))
         }
-        (OnAir::Sample(..), Resource::Segment(sequence)) => {
-            let content = shared.state.content(&arn, sequence).ok_or_else(gone)?;
-            let bytes = playback::segment(content.segment, &content.tags, content.packets_before);
-            Ok(segment(bytes))
+        Unplayed::Gone => LocalError::not_found("no playlist has this segment any more, or yet"),
+        Unplayed::NotYet => {
+            LocalError::not_found("the encoder's first segment is not over: try again in a second")
         }
-        (OnAir::Encoder(picture), Resource::Segment(sequence)) => {
-            Ok(segment(picture.segment(sequence).ok_or_else(gone)?))
-        }
-        (OnAir::Encoder(picture), resource) => {
-            let window = picture.window().ok_or_else(|| {
-                LocalError::not_found(
-                    "the encoder's first segment is not over: try again in a second",
-                )
-            })?;
-            Ok(playlist(match resource {
-                Resource::Media(variant) => playback::media_of(&window, variant),
-                _ => playback::master_of(&window.facts),
-            }))
-        }
-    }
+    })
 }
 
-fn playlist(text: String) -> Response<Body> {
-    found(text, PLAYLIST, OF_PLAYLISTS)
-}
-
-fn segment(bytes: impl Into<Bytes>) -> Response<Body> {
-    found(bytes, SEGMENT, OF_SEGMENTS)
-}
-
-fn found(body: impl Into<Bytes>, kind: &'static str, cache: &'static str) -> Response<Body> {
-    let mut response = Response::new(Full::new(body.into()).boxed_unsync());
+fn found(played: Played) -> Response<Body> {
+    let cache = if played.is_lasting {
+        OF_SEGMENTS
+    } else {
+        OF_PLAYLISTS
+    };
+    let mut response = Response::new(Full::new(played.bytes).boxed_unsync());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let kind = HeaderValue::from_static(played.media_type);
+    headers.insert(header::CONTENT_TYPE, kind);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     response
 }

@@ -3,8 +3,49 @@
 
 use super::State;
 use crate::arn::ChannelArn;
-use crate::playback::{Broadcast, Picture, Tag};
+use crate::playback::{self, Broadcast, Picture, Resource, Tag};
+use bytes::Bytes;
 use std::sync::Arc;
+
+/// A playlist or a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Played {
+    /// The bytes of it.
+    pub bytes: Bytes,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Whether it never changes: a segment.
+    pub is_lasting: bool,
+}
+
+impl Played {
+    fn playlist(text: String) -> Self {
+        Self {
+            bytes: text.into(),
+            media_type: "application/vnd.apple.mpegurl",
+            is_lasting: false,
+        }
+    }
+
+    fn segment(bytes: impl Into<Bytes>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            media_type: "video/mp2t",
+            is_lasting: true,
+        }
+    }
+}
+
+/// Why there is nothing to play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unplayed {
+    /// The channel is not live.
+    Offline,
+    /// No playlist has the segment any more, or yet.
+    Gone,
+    /// The encoder's first segment is not over.
+    NotYet,
+}
 
 /// What makes a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +81,41 @@ impl State {
         }
         state.playback_origin = origin;
         state.touch();
+    }
+
+    /// What players have below a channel's playback URL: `playback.m3u8`, and what that lists. `None` if the channel is not live or
+    /// that is not there.
+    #[must_use]
+    pub fn playback(&self, arn: &str, name: &str) -> Option<Played> {
+        self.played(&ChannelArn::parse(arn)?, Resource::parse(name)?)
+            .ok()
+    }
+
+    pub(crate) fn played(&self, arn: &ChannelArn, resource: Resource) -> Result<Played, Unplayed> {
+        match (self.on_air(arn).ok_or(Unplayed::Offline)?, resource) {
+            (OnAir::Sample(..), Resource::Master) => Ok(Played::playlist(playback::master())),
+            (OnAir::Sample(broadcast, now_us), Resource::Media(variant)) => {
+                let text = playback::media(&broadcast, now_us, variant);
+                Ok(Played::playlist(text))
+            }
+            (OnAir::Sample(..), Resource::Segment(sequence)) => {
+                let content = self.content(arn, sequence).ok_or(Unplayed::Gone)?;
+                let (tags, before) = (&content.tags, content.packets_before);
+                let bytes = playback::segment(content.segment, tags, before);
+                Ok(Played::segment(bytes))
+            }
+            (OnAir::Encoder(picture), Resource::Segment(sequence)) => {
+                let bytes = picture.segment(sequence).ok_or(Unplayed::Gone)?;
+                Ok(Played::segment(bytes))
+            }
+            (OnAir::Encoder(picture), resource) => {
+                let window = picture.window().ok_or(Unplayed::NotYet)?;
+                Ok(Played::playlist(match resource {
+                    Resource::Media(variant) => playback::media_of(&window, variant),
+                    _ => playback::master_of(&window.facts),
+                }))
+            }
+        }
     }
 
     /// What viewers of a channel see; `None` while it is offline, or is no channel.
