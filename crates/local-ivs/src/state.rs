@@ -46,6 +46,8 @@ use crate::options::Rates;
 use books::Books;
 pub(crate) use books::Outcome;
 pub use books::{OperationTally, Tally};
+#[cfg(test)]
+pub(crate) use broadcast::OnAir;
 pub use broadcast::Played;
 pub(crate) use broadcast::Unplayed;
 pub(crate) use channel::Page;
