@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::{AccountPolicy, Span, Time};
 
-use super::channel::Channel;
 use crate::config::{Settings, UpstreamMode};
 use crate::journal::Recovery;
 
@@ -47,14 +46,14 @@ impl Past {
         account
     }
 
-    /// So many calls of the channel are on record as open. To be told of all channels before the
-    /// first of them may call.
-    pub(super) fn leave_to(&self, channel: &Channel, open: u32) {
-        channel.inherit(self.heard, open);
+    /// When this process began, if calls of the one before may still be handled.
+    pub(super) const fn heard(&self) -> Option<Time> {
+        self.heard
     }
 
-    /// The same, where the channel's account could not be opened, of this policy. There may be room
-    /// for that account later: then it makes no calls as long as those may be handled.
+    /// So many calls are on record as open of a channel whose account, of this policy, could not be
+    /// opened. There may be room for that account later: then it makes no calls as long as those
+    /// may be handled.
     pub(super) fn leave_to_nobody(&self, policy: &AccountPolicy, open: u32) {
         if let Some(heard) = self.heard.filter(|_| open > 0) {
             let until = heard + policy.abandon + Span::SECOND + policy.grace;

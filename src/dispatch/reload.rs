@@ -53,7 +53,7 @@ impl Gateway {
                     .make(&self.shared, settings, &kept.arn, policy, label, kept.queue);
             match opened {
                 Ok(channel) => {
-                    self.shared.past.leave_to(&channel, kept.open);
+                    channel.inherit(self.shared.past.heard(), kept.open);
                     made.push((channel, kept.paused));
                 }
                 Err(full) => {

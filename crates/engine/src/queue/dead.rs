@@ -23,17 +23,17 @@ impl Queue {
     /// Whether any event became a dead letter since they were last taken.
     #[must_use]
     pub fn has_dead(&self) -> bool {
-        !self.dead.is_empty()
+        self.news.get().is_some_and(|news| !news.dead.is_empty())
     }
 
     /// The events that became dead letters since this was last asked. Nothing else bounds
     /// them: whoever drives the queue takes them every time.
     pub fn take_dead(&mut self) -> Vec<DeadLetter> {
-        std::mem::take(&mut self.dead)
+        self.tell(|news| std::mem::take(&mut news.dead))
     }
 
     pub(super) fn keep_dead(&mut self, item: &Item, reason: DeadLetterReason, n: Option<u64>) {
-        self.dead.push(DeadLetter {
+        self.news.dead.push(DeadLetter {
             content: item.content.clone(),
             due: item.place.due,
             reason,
@@ -48,7 +48,7 @@ impl Queue {
         due: Time,
         reason: DeadLetterReason,
     ) {
-        self.dead.push(DeadLetter {
+        self.news.dead.push(DeadLetter {
             content: event.content.clone(),
             due,
             reason,

@@ -201,7 +201,7 @@ impl Queue {
         };
         self.record(Change::Ended { seq, fate });
         if waiter != 0 {
-            self.ended.push(Ended { waiter, end });
+            self.news.ended.push(Ended { waiter, end });
         }
         if let Some(id) = id {
             self.note_id(id);

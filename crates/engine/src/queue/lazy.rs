@@ -26,6 +26,12 @@ impl<T> Lazy<T> {
         self.0.as_deref_mut()
     }
 
+    /// The part, if it is there: cheaper than to look into an empty one.
+    #[inline]
+    pub(super) fn get(&self) -> Option<&T> {
+        self.0.as_deref()
+    }
+
     /// Gives the memory back.
     pub(super) fn release(&mut self) {
         self.0 = None;

@@ -16,7 +16,7 @@
 //! - `scheduled`: events with an `at`, and a wall clock that is set;
 //! - `changes`, `rebuild`: what a journal keeps, and a queue made of it;
 //! - `keyframes`: the state of the channel's keys, in payloads and when they end; `carried`: what one told;
-//! - `dead`: dead letters with all they said.
+//! - `dead`: dead letters with all they said; `news`: what is to be told.
 
 mod accept;
 mod carried;
@@ -33,6 +33,7 @@ mod keyframes;
 mod lazy;
 mod ledger;
 mod listing;
+mod news;
 mod order;
 mod pack;
 mod queued_event;
@@ -70,6 +71,7 @@ use ids::Ids;
 use item::Stage;
 use keyframes::Keeping;
 use lazy::Lazy;
+use news::News;
 use order::Order;
 use pack::InFlightPayload;
 use shares::Shares;
@@ -151,8 +153,7 @@ pub struct Queue {
     next_seq: u64,
     next_n: u64,
     next_payload: u64,
-    ended: Vec<Ended>,
-    dead: Vec<DeadLetter>,
+    news: Lazy<News>,
     /// What changed since it was last taken; `None`: nothing is recorded.
     changes: Option<Vec<Change>>,
     /// The demand the scheduler knows of.
@@ -197,8 +198,7 @@ impl Queue {
             next_seq: 0,
             next_n,
             next_payload: 0,
-            ended: Vec::new(),
-            dead: Vec::new(),
+            news: Lazy::NONE,
             changes: None,
             told: None,
             told_timer: Time::NEVER,
@@ -467,7 +467,19 @@ impl Queue {
 
     /// The ends of events somebody waits for, since this was last asked.
     pub fn take_ended(&mut self) -> Vec<Ended> {
-        std::mem::take(&mut self.ended)
+        self.tell(|news| std::mem::take(&mut news.ended))
+    }
+
+    /// Passes on what there is to tell: nothing is left of it where all of it is.
+    fn tell<T: Default>(&mut self, pass_on: impl FnOnce(&mut News) -> T) -> T {
+        let Some(news) = self.news.get_mut() else {
+            return T::default();
+        };
+        let told = pass_on(news);
+        if news.is_empty() {
+            self.news.release();
+        }
+        told
     }
 }
 

@@ -65,8 +65,8 @@ impl Queue {
             bytes: self.bytes,
             stuck: self.stuck,
             is_shut,
-            ended: self.ended.len(),
-            dead: self.dead.len(),
+            ended: self.news.ended.len(),
+            dead: self.news.dead.len(),
             changes: self.changes.as_ref().map_or(0, Vec::len),
             steps: Vec::new(),
             settled: Vec::new(),
@@ -95,8 +95,10 @@ impl Queue {
         self.ledger = trial.ledger;
         self.bytes = trial.bytes;
         self.stuck = trial.stuck;
-        self.ended.truncate(trial.ended);
-        self.dead.truncate(trial.dead);
+        self.tell(|news| {
+            news.ended.truncate(trial.ended);
+            news.dead.truncate(trial.dead);
+        });
         if let Some(changes) = &mut self.changes {
             changes.truncate(trial.changes);
         }

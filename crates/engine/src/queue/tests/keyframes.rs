@@ -563,7 +563,7 @@ fn every_viewer_has_the_state_of_the_gateway() {
     let seeds = std::env::var("CUEGATE_STATE_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    for seed in seeds.map_or(0..if cfg!(debug_assertions) { 100 } else { 1000 }, |seed| {
+    for seed in seeds.map_or(0..if cfg!(debug_assertions) { 20 } else { 200 }, |seed| {
         seed..seed + 1
     }) {
         let result = std::panic::catch_unwind(|| run(seed));
