@@ -136,12 +136,11 @@ impl<'a> Fields<'a> {
         let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
         for (name, value) in all_members(object)? {
             let value = Cow::Borrowed(value);
-            match places.get(&name) {
-                Some(&place) => fields[place].1 = value,
-                None => {
-                    places.insert(name.clone(), fields.len());
-                    fields.push((name, value));
-                }
+            if let Some(&place) = places.get(&name) {
+                fields[place].1 = value;
+            } else {
+                places.insert(name.clone(), fields.len());
+                fields.push((name, value));
             }
         }
         Some(Self(fields))

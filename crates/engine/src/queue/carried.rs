@@ -17,11 +17,11 @@ pub(super) struct Carried {
 }
 
 impl Carried {
-    pub(super) fn of(tail: Tail) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn of(tail: Tail) -> Self {
+        Self {
             entries: tail.entries(),
             deletions: tail.deletions,
-        })
+        }
     }
 
     /// What a payload told that was written down before a restart.

@@ -145,7 +145,7 @@ impl Queue {
             n,
             text: Arc::clone(&text),
             plain_bytes,
-            carried: Carried::of(tail),
+            carried: Box::new(Carried::of(tail)),
         });
         Some(Payload {
             id,
@@ -215,7 +215,7 @@ impl Queue {
             text,
             plain_bytes,
         };
-        (longer, Some(Carried::of(tail)))
+        (longer, Some(Box::new(Carried::of(tail))))
     }
 
     /// A plain payload, which is sent in so many bytes, with entries behind its items.

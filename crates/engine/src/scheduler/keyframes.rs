@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::Scheduler;
 use super::bucket::Lease;
+use super::throttle::Throttle;
 use crate::call::{CallId, ChannelId, Health};
 use crate::time::{Span, Time};
 
@@ -89,7 +90,7 @@ impl Scheduler {
         } else {
             Time::ZERO
         };
-        let slowed = self.throttle.as_ref().map_or(Time::ZERO, |it| it.over());
+        let slowed = self.throttle.as_ref().map_or(Time::ZERO, Throttle::over);
         self.wishes.next.max(self.hold_until).max(half).max(slowed)
     }
 

@@ -126,9 +126,12 @@ impl Fold {
     }
 }
 
+/// A key's value, its place, and the payload that last told of it.
+type Known = (Option<Value>, (u64, usize), u64);
+
 #[derive(Default)]
 struct Player {
-    keys: BTreeMap<String, (Option<Value>, (u64, usize), u64)>,
+    keys: BTreeMap<String, Known>,
     floor: u64,
     seen: BTreeSet<u64>,
     cycle: Option<(u64, BTreeSet<u64>, Option<u64>)>,
