@@ -6,6 +6,7 @@ With CUEGATE_SCREENSHOTS=1 the screenshots of README and the book are made anew.
 import json
 import os
 import random
+import re
 import threading
 import unittest
 import urllib.parse
@@ -165,7 +166,9 @@ class Console(unittest.TestCase):
         self.browser.click("#send")
         self.browser.says("#chips .is-mine code", '{"home":1,"away":0}')
         self.assertEqual(self.browser.texts("#heard .is-mine .tag"), ["typescore", "keymatch-1"])
-        self.assertEqual(self.browser.texts("#values div"), ['match-1{"home":1,"away":0}'])
+        # It is drawn a little later.
+        state = ['match-1{"home":1,"away":0}']
+        wait_until("the state there", lambda: self.browser.texts("#values div") == state)
         # Somebody else's; a raw one, and one that would be markup.
         self.publish("quiz", {"data": {MARKUP: MARKUP}, "type": "other"})
         self.publish("quiz", {"data": MARKUP, "envelope": "raw"})
@@ -191,13 +194,18 @@ class Console(unittest.TestCase):
         shown = lambda: (heard(), set(self.browser.texts("#values div")))
         wait_until("all events and the state", lambda: shown() == (all_, state))
         # By keyboard, to before the fourth: a second back with each key, and what the state was there.
+        # A picture that stands still there waits for whoever looks at it late.
+        self.browser.run("document.querySelector('video').pause()")
         self.browser.one("#back").send_keys(Keys.HOME)
         wait_until("it went back", lambda: len(heard()) < 4)
         self.assertIn("s behind the newest picture", self.browser.one("#back").get_attribute("aria-valuetext"))
+        self.browser.run("document.querySelector('video').play()")
         wait_until("the same events again, and the same state", lambda: shown() == (all_, state))
         self.browser.click("#newest")
-        self.browser.says("#behind", "3 s behind")
-        self.assertEqual(heard(), all_)
+        # 3 s, and more on a machine that is busy.
+        is_new = lambda: re.match(r"[2-8] s behind", self.browser.text("#behind"))
+        wait_until("the newest picture", is_new)
+        wait_until("all events", lambda: heard() == all_)
         self.check_quiet()
 
     def watch(self, channel):
