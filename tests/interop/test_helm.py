@@ -1,6 +1,7 @@
 """The chart below config/helm, as Helm 4 itself takes it: linted, refused where values are wrong, rendered, and what
 comes of it held against Kubernetes' schemas, against the program, and against config/kubernetes/cuegate.yaml."""
 
+import copy
 import json
 import shlex
 import subprocess
@@ -225,7 +226,7 @@ class Chart(unittest.TestCase):
 
     def test_it_agrees_with_the_manifests(self):
         """With their configuration it is what they are."""
-        theirs = {(document["kind"], document["metadata"]["name"]): document for document in test_packaging.Kubernetes.documents}
+        theirs = {(document["kind"], document["metadata"]["name"]): document for document in copy.deepcopy(test_packaging.Kubernetes.documents)}
         config = of(theirs, "ConfigMap")["data"]["cuegate.toml"]
         drain = in_force("server", "drain_timeout_ms", config) // 1000
         ours = rendered({"config": config, "drainSeconds": drain, "serviceAccount": {"annotations": of(theirs, "ServiceAccount")["metadata"]["annotations"]}})

@@ -205,7 +205,7 @@ class Audience(unittest.TestCase):
         went = []
         for viewer in audience:
             with self.subTest(viewer=viewer.name, seed=self.seed):
-                self.eventually(viewer, "the last event", lambda: about(viewer.heard()[-1]) == about(stream[-1]))
+                self.eventually(viewer, "the last event", lambda: about(viewer.events()[-1]) == about(stream[-1]))
                 heard = viewer.heard()
                 mark = next(at for at, entry in enumerate(heard) if "seek" in entry)
                 before, again = heard[:mark], heard[mark + 1:]
@@ -226,7 +226,7 @@ class Audience(unittest.TestCase):
         stream = self.stream()
         for viewer in audience:
             with self.subTest(viewer=viewer.name, seed=self.seed):
-                self.eventually(viewer, "the last event", lambda: about(viewer.heard()[-1]) == about(stream[-1]))
+                self.eventually(viewer, "the last event", lambda: about(viewer.events()[-1]) == about(stream[-1]))
                 self.hears_the_rest(viewer, viewer.heard(), stream)
 
     def hears_the_rest(self, viewer, heard, stream, since=0):
@@ -284,7 +284,7 @@ class Matrix(Audience):
                 self.eventually(viewer, "many events", lambda: len(viewer.events()) > 500)
             stream = self.stream()
             with self.subTest(viewer=viewer.name, seed=self.seed):
-                self.eventually(viewer, "the last event", lambda: about(viewer.heard()[-1]) == about(stream[-1]))
+                self.eventually(viewer, "the last event", lambda: about(viewer.events()[-1]) == about(stream[-1]))
                 self.hears_the_rest(viewer, viewer.heard(), stream)
             viewer.leave()
 

@@ -26,6 +26,7 @@ type ChannelPath = Result<Path<String>, PathRejection>;
 
 /// The state of a channel, in the form that players read.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = StateReport)]
 pub struct ChannelState {
     /// 1.
     v: u8,
