@@ -15,7 +15,7 @@ use crate::event::Data;
 use crate::form::{Compressor, DECODED_MAX};
 use crate::policy::{ChannelPolicy, Envelope, Keyframes};
 use crate::state::{Fits, Item, State, StateChange, StateEntry, Tail};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// Bytes of a payload with one entry and nothing else, the entry aside and with the longest numbers:
 /// `{"v":1,"n":N,"e":[],"s":[],"c":[N,N,1],"r":N}`.
@@ -23,6 +23,10 @@ const OWN_OVERHEAD: usize = 36 + 7 + 42 + 21;
 
 /// Payloads that are compressed to find how many entries fit.
 const TRIALS: usize = 3;
+
+/// How long no payload of state alone goes after the API rejected one: what it lacks, a permission or
+/// the channel, does not come by asking every second.
+const AFTER_A_REJECTION: Span = Span::from_millis(10_000);
 
 /// A payload that is filled to more than this is not tried: no entry is so short.
 const LEAST_ROOM: usize = 40;
@@ -348,13 +352,15 @@ impl Queue {
                     settled.payload_max = Some(self.payload_max());
                 }
             }
-            Outcome::Throttled(_)
-            | Outcome::Offline
-            | Outcome::Failed
-            | Outcome::Refused
-            | Outcome::Rejected(
+            Outcome::Rejected(
                 Rejection::AccessDenied | Rejection::NoSuchChannel | Rejection::Validation,
-            ) => keeping.state.lost(&own.carried.deletions),
+            ) => {
+                keeping.state.lost(&own.carried.deletions);
+                keeping.next_own = self.now + AFTER_A_REJECTION;
+            }
+            Outcome::Throttled(_) | Outcome::Offline | Outcome::Failed | Outcome::Refused => {
+                keeping.state.lost(&own.carried.deletions);
+            }
         }
         settled
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::model::Random;
 use super::*;
-use crate::call::ThrottleScope;
+use crate::call::{Rejection, ThrottleScope};
 use crate::form::decode;
 use crate::policy::{Compress, EnvelopeFields, Keyframes, OnUnknown};
 use crate::queue::{Payload, Rebuild};
@@ -571,5 +571,31 @@ fn every_viewer_has_the_state_of_the_gateway() {
     }) {
         let result = std::panic::catch_unwind(|| run(seed));
         assert!(result.is_ok(), "failed: CUEGATE_STATE_SEED={seed}");
+    }
+}
+
+#[test]
+fn a_rejected_payload_of_state_is_not_sent_again_at_once() {
+    let keyframes = Keyframes {
+        on: true,
+        ..Keyframes::default()
+    };
+    let policy = ChannelPolicy {
+        keyframes,
+        ..ChannelPolicy::default()
+    };
+    let start = Time::from_micros(1);
+    let mut queue = Queue::new(Arc::new(policy), 1024, 1, Span::from_millis(200));
+    for (outcome, pause_ms) in [
+        (Outcome::Delivered, 1000),
+        (Outcome::Rejected(Rejection::AccessDenied), 10_000),
+        (Outcome::Rejected(Rejection::NoSuchChannel), 10_000),
+        (Outcome::Failed, 1000),
+    ] {
+        let now = queue.state_due().expect("a moment").max(start);
+        let payload = queue.take_state(now).expect("a payload");
+        queue.settle(now, payload.id, outcome);
+        let pause = Span::from_millis(pause_ms);
+        assert_eq!(queue.state_due(), Some(now + pause), "{outcome:?}");
     }
 }
