@@ -146,6 +146,52 @@ fn version_2_is_read() {
 }
 
 #[test]
+fn every_change_of_the_state_is_kept() {
+    let clock = Machine::new().start();
+    let key = || "k".into();
+    let holds = |merge, kind| StateChange::Holds {
+        entry: StateEntry {
+            key: key(),
+            data: r#"{"a":1.50}"#.into(),
+            kind,
+            merge,
+        },
+        n: 1_800_000_000_001,
+        at: clock.now(),
+    };
+    let merges = [
+        Merge::Replace,
+        Merge::Sum,
+        Merge::Max,
+        Merge::Min,
+        Merge::Patch,
+    ];
+    let held = merges.map(|merge| holds(merge, None));
+    let others = [
+        StateChange::Began { n: 7 },
+        holds(Merge::Sum, Some("t".into())),
+        StateChange::Ends {
+            key: key(),
+            asked: true,
+        },
+        StateChange::Ends {
+            key: key(),
+            asked: false,
+        },
+        StateChange::Gone { key: key() },
+        StateChange::Forgotten { key: key() },
+        StateChange::Off,
+    ];
+    let changes: Vec<Change> = held.into_iter().chain(others).map(Change::State).collect();
+    let block = encode(&changes, Beside::default(), &clock).expect("a block");
+    let read = entries(&block, &clock).expect("readable");
+    assert_eq!(
+        read,
+        changes.into_iter().map(Entry::Change).collect::<Vec<_>>()
+    );
+}
+
+#[test]
 fn a_later_version_is_refused() {
     let clock = Machine::new().start();
     let refused = entries(&[VERSION + 1, 0, 0], &clock);

@@ -12,8 +12,6 @@
 
 mod change;
 mod tail;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
