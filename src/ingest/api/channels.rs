@@ -192,7 +192,8 @@ pub(super) async fn purge(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let channel = context.channel(&caller, Scope::Control, &named(path)?)?;
-    let (kind, key) = purged(query.as_deref())?;
+    let (doing, everything) = ("a purge", "everything that is queued");
+    let [kind, key] = Query::filters_or_all(query.as_deref(), ["type", "key"], doing, everything)?;
     let cancelled = context
         .gateway
         .purge(&channel, kind.as_deref(), key.as_deref())
@@ -203,24 +204,6 @@ pub(super) async fn purge(
         StatusCode::OK,
         format!(r#"{{"cancelled":{cancelled}}}"#),
     ))
-}
-
-/// What a purge is for: a type, a key or both, or neither with `all=true`. A filter that was
-/// forgotten or came out empty must not become everything.
-fn purged(query: Option<&str>) -> Result<(Option<String>, Option<String>), Refusal> {
-    let mut query = Query::of(query, &["type", "key", "all"])?;
-    let (kind, key) = (query.filter("type")?, query.filter("key")?);
-    match (
-        query.take("all").as_deref(),
-        kind.is_some() || key.is_some(),
-    ) {
-        (None, true) | (Some("true"), false) => Ok((kind, key)),
-        (None, false) => Err(Refusal::malformed(
-            "a purge needs type or key, or all=true for everything that is queued",
-        )),
-        (Some("true"), true) => Err(Refusal::malformed("all does not go with type or key")),
-        (Some(_), _) => Err(Refusal::malformed("all can only be true")),
-    }
 }
 
 /// Pauses a channel: nothing is sent until it is resumed.

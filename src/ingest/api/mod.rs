@@ -95,7 +95,7 @@ fn answered(components: &mut Components) {
     openapi::add::<events::Report>(components);
     openapi::add::<events::QueuePage>(components);
     openapi::add::<ChannelReport>(components);
-    openapi::add::<state::ChannelState>(components);
+    openapi::add::<state::StateReport>(components);
     openapi::add::<state::KeyState>(components);
 }
 

@@ -26,8 +26,7 @@ type ChannelPath = Result<Path<String>, PathRejection>;
 
 /// The state of a channel, in the form that players read.
 #[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = StateReport)]
-pub struct ChannelState {
+pub struct StateReport {
     /// 1.
     v: u8,
     /// The state is that after every payload with a smaller `n`.
@@ -53,7 +52,7 @@ pub struct KeyState {
     m: &'static str,
 }
 
-impl ChannelState {
+impl StateReport {
     fn of(state: KeptState) -> Self {
         Self {
             v: 1,
@@ -96,7 +95,7 @@ pub(super) async fn get(
     let channel = context.channel(&caller, Scope::Read, &named(path)?)?;
     Query::of(query.as_deref(), &[])?;
     let state = context.gateway.state(&channel).ok_or_else(keeps_none)?;
-    Ok(json_of(&ChannelState::of(state)))
+    Ok(json_of(&StateReport::of(state)))
 }
 
 /// Deletes a key of a channel's state, or with `all=true` every key.
@@ -115,7 +114,7 @@ pub(super) async fn delete(
     RawQuery(query): RawQuery,
 ) -> Result<StatusCode, Refusal> {
     let channel = context.channel(&caller, Scope::Control, &named(path)?)?;
-    let key = deleted(query.as_deref())?;
+    let [key] = Query::filters_or_all(query.as_deref(), ["key"], "deleting state", "every key")?;
     if !context
         .gateway
         .delete_state(&channel, key.as_deref())
@@ -132,26 +131,10 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The key that is to be deleted; none: all. A key that was forgotten or came out empty must not
-/// become everything.
-fn deleted(query: Option<&str>) -> Result<Option<String>, Refusal> {
-    let mut query = Query::of(query, &["key", "all"])?;
-    let key = query.filter("key")?;
-    match (query.take("all").as_deref(), key) {
-        (None, Some(key)) => Ok(Some(key)),
-        (Some("true"), None) => Ok(None),
-        (None, None) => Err(Refusal::malformed(
-            "deleting state needs key, or all=true for every key",
-        )),
-        (Some("true"), Some(_)) => Err(Refusal::malformed("all does not go with key")),
-        (Some(_), _) => Err(Refusal::malformed("all can only be true")),
-    }
-}
-
 answers! {
     /// To a question about the state.
     StateAnswers: Answers::new()
-        .json(200, "The state.", reference::<ChannelState>())
+        .json(200, "The state.", reference::<StateReport>())
         .refused(&CHANNEL)
         .refused(&[Code::Malformed, Code::NotFound]);
     /// To a deletion.

@@ -48,6 +48,37 @@ impl<'a> Query<'a> {
         }
     }
 
+    /// The values of filters of which one is needed at least, or `all=true` and none of them: one that
+    /// was forgotten must not become everything. `doing` and `everything` are words of the refusal.
+    ///
+    /// # Errors
+    /// `malformed`.
+    pub fn filters_or_all<const N: usize>(
+        query: Option<&'a str>,
+        names: [&str; N],
+        doing: &str,
+        everything: &str,
+    ) -> Result<[Option<String>; N], Refusal> {
+        let known: Vec<&str> = names.into_iter().chain(["all"]).collect();
+        let mut query = Self::of(query, &known)?;
+        let mut filters = [const { None }; N];
+        for (filter, name) in filters.iter_mut().zip(names) {
+            *filter = query.filter(name)?;
+        }
+        let any = filters.iter().any(Option::is_some);
+        let names = names.join(" or ");
+        match (query.take("all").as_deref(), any) {
+            (None, true) | (Some("true"), false) => Ok(filters),
+            (None, false) => Err(Refusal::malformed(format!(
+                "{doing} needs {names}, or all=true for {everything}"
+            ))),
+            (Some("true"), true) => {
+                Err(Refusal::malformed(format!("all does not go with {names}")))
+            }
+            (Some(_), _) => Err(Refusal::malformed("all can only be true")),
+        }
+    }
+
     /// `limit`: how much is to be on a page.
     ///
     /// # Errors
