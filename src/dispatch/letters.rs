@@ -7,18 +7,24 @@
 //!
 //! With them is kept what the API last said about each channel that fails, because an event that
 //! dies after a restart died of it too.
+//!
+//! - `letter`: one letter, as it is written and as operators see it;
+//! - `last_errors`: what the API last said about channels.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod last_errors;
+mod letter;
 
-use engine::{Content, Data, DeadLetter, Merge, Priority};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use engine::DeadLetter;
+use serde::Serialize;
 
 use super::last_error::LastError;
-use crate::clock::{BootId, Moment};
+use crate::clock::Moment;
 use crate::journal::DeadLetterStore;
-use crate::timestamp::rfc3339;
+use last_errors::{FIRST_ERROR, LastErrors};
+pub use letter::{Letter, LetterFilter, ShownLetter};
 
 /// Most letters kept: a wrong role on a busy channel makes hundreds a second, and a person
 /// looks at the first few.
@@ -27,219 +33,15 @@ const LETTERS_MAX: usize = 10_000;
 /// Most bytes they take, as they are written.
 const BYTES_MAX: usize = 16 << 20;
 
-/// Most channels whose last error is kept over restarts; of more, the oldest error goes.
-const ERRORS_MAX: usize = 10_000;
-
-/// Where the numbers of errors begin on the shelf. No letter gets there: it would take a million a
-/// second for a hundred thousand years.
-const FIRST_ERROR: u64 = 1 << 63;
-
-/// What the API last said about a channel that fails.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Failing {
-    /// The channel's ARN.
-    channel: String,
-    error: LastError,
-}
-
-/// One dead letter, as operators see it.
-#[derive(Clone, Debug, Serialize)]
-pub struct ShownLetter {
-    id: u64,
-    channel: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alias: Option<Arc<str>>,
-    reason: String,
-    at: String,
-    at_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<LastError>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    n: Option<u64>,
-    event: LetterEvent,
-}
-
-/// One dead letter.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Letter {
-    /// Greater than those of all letters before it that are kept.
-    pub id: u64,
-    /// The channel's ARN.
-    pub channel: String,
-    /// As in `cuegate_events_dead_lettered_total`.
-    pub reason: String,
-    /// When it died, in ms since 1970, by the wall clock as it is known now.
-    pub at_ms: u64,
-    /// The same on the clock of that boot, which nobody sets. Kept, and not told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    died: Option<Died>,
-    /// What the API last said about the channel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<LastError>,
-    /// The payload it was sent in, if it was in one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub n: Option<u64>,
-    /// The event.
-    pub event: LetterEvent,
-}
-
-/// A moment of a boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Died {
-    boot: BootId,
-    /// µs since it.
-    micros: u64,
-}
-
-/// A wall clock that is set by less says nothing about moments in the past: it drifts, and it is
-/// read a little later than the others.
-const DRIFT_MS: u64 = 1000;
-
-impl Letter {
-    /// As operators see it, under the alias that its channel has now.
-    #[must_use]
-    pub fn shown(self, alias: Option<Arc<str>>) -> ShownLetter {
-        ShownLetter {
-            id: self.id,
-            channel: self.channel,
-            alias,
-            reason: self.reason,
-            at: rfc3339(i64::try_from(self.at_ms).unwrap_or(i64::MAX)),
-            at_ms: self.at_ms,
-            error: self.error,
-            n: self.n,
-            event: self.event,
-        }
-    }
-
-    /// Corrects when it died, if that was in this boot and the wall clock was set since; whether
-    /// it did.
-    fn correct(&mut self, now: &Moment) -> bool {
-        let Some((died, (boot, micros))) = self.died.zip(now.boot) else {
-            return false;
-        };
-        if died.boot != boot {
-            return false;
-        }
-        let ago = i64::try_from(micros.saturating_sub(died.micros)).unwrap_or(i64::MAX);
-        let at_ms = now.wall.micros().saturating_sub(ago) / 1000;
-        let at_ms = u64::try_from(at_ms).unwrap_or(0);
-        let moved = at_ms.abs_diff(self.at_ms) > DRIFT_MS;
-        if moved {
-            self.at_ms = at_ms;
-        }
-        moved
-    }
-}
-
-/// The event of a letter, as its producer wrote it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LetterEvent {
-    data: Box<RawValue>,
-    /// The data is a string that leaves byte for byte: it came in as an AWS client's call.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    verbatim: bool,
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    kind: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    merge: Option<String>,
-    priority: String,
-}
-
-impl LetterEvent {
-    /// None: its data is no JSON, which no accepted event's is.
-    fn of(content: &Content) -> Option<Self> {
-        let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
-        let data = match &content.data {
-            Data::Json(text) => RawValue::from_string(text.to_string()),
-            Data::Verbatim(text) => serde_json::value::to_raw_value(&**text),
-        };
-        Some(Self {
-            data: data.ok()?,
-            verbatim: matches!(content.data, Data::Verbatim(_)),
-            kind: text(&content.kind),
-            id: text(&content.id),
-            key: text(&content.key),
-            merge: content.merge.map(|merge| merge.name().to_owned()),
-            priority: content.priority.name().to_owned(),
-        })
-    }
-
-    /// What the event said.
-    pub(super) fn content(&self) -> Content {
-        let text = |text: &Option<String>| text.as_deref().map(Into::into);
-        let data = if self.verbatim {
-            let string: String = serde_json::from_str(self.data.get()).unwrap_or_default();
-            Data::Verbatim(string.into())
-        } else {
-            Data::Json(self.data.get().into())
-        };
-        Content {
-            kind: text(&self.kind),
-            id: text(&self.id),
-            key: text(&self.key),
-            merge: self.merge.as_deref().and_then(Merge::from_name),
-            priority: Priority::from_name(&self.priority).unwrap_or_default(),
-            ..Content::new(data)
-        }
-    }
-}
-
-/// Which letters are meant; what is not given does not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LetterFilter {
-    /// One letter.
-    pub id: Option<u64>,
-    /// A channel's ARN.
-    pub channel: Option<String>,
-    /// A reason.
-    pub reason: Option<String>,
-}
-
-impl LetterFilter {
-    fn fits(&self, letter: &Letter) -> bool {
-        self.id.is_none_or(|id| id == letter.id)
-            && self
-                .channel
-                .as_ref()
-                .is_none_or(|arn| *arn == letter.channel)
-            && self
-                .reason
-                .as_ref()
-                .is_none_or(|reason| *reason == letter.reason)
-    }
-}
-
+#[derive(Default)]
 struct Kept {
     /// With their bytes as they are written.
     letters: BTreeMap<u64, (Letter, usize)>,
     bytes: usize,
     next: u64,
-    /// By their numbers on the shelf.
-    failing: BTreeMap<u64, Failing>,
-    /// The same, by the channels' ARNs.
-    failing_of: HashMap<String, u64>,
-    next_error: u64,
+    errors: LastErrors,
     /// What the journal has not heard yet; none where there is no journal, which would never ask.
     changed: Option<Vec<u64>>,
-}
-
-impl Default for Kept {
-    fn default() -> Self {
-        Self {
-            letters: BTreeMap::new(),
-            bytes: 0,
-            next: 0,
-            failing: BTreeMap::new(),
-            failing_of: HashMap::new(),
-            next_error: FIRST_ERROR,
-            changed: None,
-        }
-    }
 }
 
 /// All dead letters.
@@ -254,22 +56,10 @@ impl DeadLetters {
         error: Option<&LastError>,
         now: &Moment,
     ) {
-        let at_ms = u64::try_from(now.wall.micros() / 1000).unwrap_or(0);
-        let died = now.boot.map(|(boot, micros)| Died { boot, micros });
         let mut kept = self.lock();
         for dead in dead {
-            let Some(event) = LetterEvent::of(&dead.content) else {
+            let Some(letter) = Letter::of(kept.next, channel, dead, error, now) else {
                 continue;
-            };
-            let letter = Letter {
-                id: kept.next,
-                channel: channel.to_owned(),
-                reason: dead.reason.name().to_owned(),
-                at_ms,
-                died,
-                error: error.cloned(),
-                n: dead.n,
-                event,
             };
             kept.next += 1;
             let bytes = text(&letter).len();
@@ -288,19 +78,19 @@ impl DeadLetters {
     /// none then. Whether that is something new to the journal.
     pub(super) fn note(&self, channel: &str, error: Option<&LastError>) -> bool {
         let mut kept = self.lock();
-        match error {
-            Some(error) => kept.fails(channel, error),
-            None => kept.works(channel),
+        let changed = match error {
+            Some(error) => kept.errors.fails(channel, error),
+            None => Vec::from_iter(kept.errors.works(channel)),
+        };
+        for number in &changed {
+            kept.changed(*number);
         }
+        !changed.is_empty()
     }
 
     /// What the API last said about a channel that fails.
     pub(super) fn error_of(&self, channel: &str) -> Option<LastError> {
-        let kept = self.lock();
-        let number = kept.failing_of.get(channel)?;
-        kept.failing
-            .get(number)
-            .map(|failing| failing.error.clone())
+        self.lock().errors.of(channel).cloned()
     }
 
     /// Up to `limit` letters after `after`, oldest first.
@@ -316,11 +106,7 @@ impl DeadLetters {
         letters
             .filter(|letter| filter.fits(letter))
             .take(limit)
-            .cloned()
-            .map(|letter| Letter {
-                died: None,
-                ..letter
-            })
+            .map(Letter::told)
             .collect()
     }
 
@@ -359,42 +145,6 @@ impl DeadLetters {
 }
 
 impl Kept {
-    /// Of an error that comes again only the first is written: a channel has many a minute.
-    fn fails(&mut self, channel: &str, error: &LastError) -> bool {
-        let known = self.failing_of.get(channel).copied();
-        let said = |error: &LastError| (error.code.clone(), error.status, error.message.clone());
-        if let Some(failing) = known.and_then(|number| self.failing.get(&number))
-            && said(&failing.error) == said(error)
-        {
-            return false;
-        }
-        let number = known.unwrap_or(self.next_error);
-        self.next_error = self.next_error.max(number + 1);
-        let failing = Failing {
-            channel: channel.to_owned(),
-            error: error.clone(),
-        };
-        self.put(number, failing);
-        self.changed(number);
-        while self.failing.len() > ERRORS_MAX {
-            let Some((oldest, failing)) = self.failing.pop_first() else {
-                break;
-            };
-            self.failing_of.remove(&failing.channel);
-            self.changed(oldest);
-        }
-        true
-    }
-
-    fn works(&mut self, channel: &str) -> bool {
-        let Some(number) = self.failing_of.remove(channel) else {
-            return false;
-        };
-        self.failing.remove(&number);
-        self.changed(number);
-        true
-    }
-
     /// Notes for the journal that what is under this number changed.
     fn changed(&mut self, number: u64) {
         if let Some(changed) = &mut self.changed {
@@ -402,15 +152,10 @@ impl Kept {
         }
     }
 
-    fn put(&mut self, number: u64, failing: Failing) {
-        self.failing_of.insert(failing.channel.clone(), number);
-        self.failing.insert(number, failing);
-    }
-
     /// What is on the shelf under a number, as it is written.
     fn written(&self, number: u64) -> Option<Vec<u8>> {
         if number >= FIRST_ERROR {
-            return self.failing.get(&number).map(text);
+            return self.errors.at(number).map(text);
         }
         self.letters.get(&number).map(|(letter, _)| text(letter))
     }
@@ -437,8 +182,7 @@ impl DeadLetterStore for DeadLetters {
         let mut kept = self.lock();
         for (id, text) in letters {
             let read = if id >= FIRST_ERROR {
-                kept.next_error = kept.next_error.max(id + 1);
-                serde_json::from_slice(&text).map(|failing| kept.put(id, failing))
+                serde_json::from_slice(&text).map(|failing| kept.errors.put(id, failing))
             } else {
                 kept.next = kept.next.max(id + 1);
                 serde_json::from_slice(&text).map(|letter| kept.insert(letter, text.len()))
@@ -468,9 +212,9 @@ impl DeadLetterStore for DeadLetters {
         kept.changed.iter_mut().for_each(Vec::clear);
         let letters = kept.letters.iter();
         let letters = letters.map(|(id, (letter, _))| (*id, text(letter)));
-        let failing = kept.failing.iter();
+        let errors = kept.errors.all();
         letters
-            .chain(failing.map(|(number, failing)| (*number, text(failing))))
+            .chain(errors.map(|(number, failing)| (number, text(failing))))
             .collect()
     }
 }
@@ -483,8 +227,9 @@ fn text(thing: &impl Serialize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::last_errors::ERRORS_MAX;
     use super::*;
-    use engine::DeadLetterReason;
+    use engine::{Content, Data, DeadLetterReason, Merge, Priority};
 
     use crate::clock::manual::Machine;
 
