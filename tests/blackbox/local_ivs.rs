@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod configurations;
+
 use std::fmt::Debug;
 use std::time::Duration;
 

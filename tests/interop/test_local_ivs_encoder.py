@@ -1,5 +1,7 @@
 """An encoder that streams to the emulator: ffmpeg, with the command of the book. What viewers get is its picture, with the
-metadata where it was put."""
+metadata where it was put, and a browser hears each payload while its picture is on the screen.
+
+tests/playback has the browser watch for a minute, by itself: CUEGATE_PLAYBACK=full."""
 
 import json
 import os
@@ -16,12 +18,20 @@ import urllib.parse
 import urllib.request
 
 import documents
+import frames
 import programs
+import viewers
+from frames import FAR, NEAR, Offs, after, frames_off
 from local_ivs_api import Api, quoted
 from programs import environment, fetch, wait_until
 
+FULL = os.environ.get("CUEGATE_PLAYBACK") == "full"
 # More for longer runs by hand: four a second.
 PUTS = int(os.environ.get("CUEGATE_TEST_PUTS", 24))
+# What a browser has to hear, and how many seconds apart.
+SEEN, APART_S = (100, 0.6) if FULL else (40, 0.25)
+# Frames a second.
+RATE = 25
 # Longer than any test: encoders are told to stop.
 STREAM_S = 600
 # Starting ffmpeg takes its time on a busy machine.
@@ -38,6 +48,17 @@ def command(ingest, key, seconds):
         assert old in written, (old, written)
         written = written.replace(old, new)
     return [*shlex.split(written), "-nostdin", "-loglevel", "warning"]
+
+
+def marked(source):
+    """The source of a picture with the number of each frame on it, as the emulator's own test picture has it: ten blocks at
+    the top, of which the first is white, the next eight are the number's bits, and the last makes the white ones of these nine even."""
+    number = f"mod(N,{frames.LOOP})"
+    bits = "+".join(f"mod(floor({number}/{2 ** bit}),2)" for bit in range(8))
+    block = f"if(eq(X,0),1,if(eq(X,9),mod({bits},2),mod(floor({number}/pow(2,8-X)),2)))"
+    # A pixel a block, which is cheap to compute.
+    strip = f"color=size=10x2:rate={RATE},format=gray,geq=lum='255*{block}',scale=320:32:flags=neighbor"
+    return f"{source}[picture];{strip}[strip];[picture][strip]overlay"
 
 
 def units(data, pid):
@@ -98,8 +119,12 @@ class Encoder(unittest.TestCase):
         self.arn, key = self.api.channel(name="live")
         self.key = key["value"]
 
-    def encoder(self, key):
-        process = programs.Process(command(self.ingest, key, STREAM_S), environment())
+    def encoder(self, key, source=None):
+        """With the book's picture, or another."""
+        line = command(self.ingest, key, STREAM_S)
+        if source:
+            line[line.index("-i") + 1] = source
+        process = programs.Process(line, environment())
         self.addCleanup(process.close)
         return process
 
@@ -187,6 +212,42 @@ class Encoder(unittest.TestCase):
         kinds = {stream["codec_name"]: int(stream["nb_read_packets"]) for stream in streams}
         self.assertEqual(set(kinds), {"h264", "aac", "timed_id3"})
         self.assertEqual(kinds["h264"] % 50, 0, "whole groups of pictures")
+
+    def test_a_browser_hears_each_payload_on_its_frame(self):
+        self.encoder(self.key, marked(f"testsrc2=size=320x180:rate={RATE}"))
+        wait_until("it can be played", lambda: fetch(self.playlist())[0] == 200, PATIENCE_S)
+        segments = Viewer(self.playlist("playback-high.m3u8"))
+        segments.start()
+        theatre = viewers.Theatre()
+        self.addCleanup(theatre.close)
+        viewer = theatre.watch("seen", "hls", self.playlist())
+        wait_until("it plays", viewer.is_playing, PATIENCE_S)
+        sent = [f"payload {n}" for n in range(SEEN)]
+        for text in sent:
+            self.api.call("PutMetadata", channelArn=self.arn, metadata=text)
+            time.sleep(APART_S)
+        wait_until("it heard all", lambda: len(viewer.heard()) >= SEEN, PATIENCE_S)
+        heard, shown = viewer.heard(), viewer.shown()
+        segments.is_over = True
+        segments.join()
+        self.assertEqual(([entry["text"] for entry in heard], viewer.errors()), (sent, []))
+        known = self.frames_of_payloads(segments.all())
+        plainly = Offs(after(entry["frame"], known[entry["text"]]) for entry in heard)
+        fairly = Offs(frames_off(entry, known[entry["text"]], shown) for entry in heard)
+        print(f"in the browser: {plainly}; of frames that were shown, {fairly}", flush=True)
+        if FULL:
+            self.assertLessEqual(plainly.all, NEAR)
+        else:
+            self.assertTrue(fairly.most <= NEAR and fairly.all <= FAR, f"{fairly}; {plainly}")
+
+    def frames_of_payloads(self, segments):
+        """The number of the frame that each payload's time falls on: the stream's first picture is frame 0."""
+        first = min(pts for pts, _ in units(segments[0][1], VIDEO))
+        return {
+            tag.split(b"metadata.live-video.net\0", 1)[1].decode(): (pts - first) * RATE / 90_000 % frames.LOOP
+            for _, data in segments
+            for pts, tag in units(data, ID3)[1:]
+        }
 
     def test_a_stop_ends_the_connection(self):
         encoder = self.encoder(self.key)

@@ -13,8 +13,9 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 import viewers
+from frames import FAR, NEAR, Offs, after, frames_off
 from programs import Gateway, fetch, wait_until
-from viewers import KINDS, LOOP
+from viewers import KINDS
 
 FULL = os.environ.get("CUEGATE_PLAYBACK") == "full"
 CHANNEL = "quiz"
@@ -22,8 +23,7 @@ CHANNEL = "quiz"
 PATIENCE_S = 60
 # Of what is compressed nothing is left to gain: these are all of ASCII but what JSON escapes.
 DENSE = [chr(code) for code in range(33, 127) if chr(code) not in '"\\']
-# Frames between an event's moment and the picture. The IVS player itself tells of its cues late, a few times a second.
-NEAR, FAR = 2, 10
+# The IVS player itself tells of its cues late, a few times a second. In frames.
 IVS_NEAR = 7.5
 # On a machine that is busy with other tests. There, frames are not shown: the next one that is counts. When the IVS player finds time to tell of
 # its cues is then nobody's promise.
@@ -95,11 +95,6 @@ class Show:
             going.result()
 
 
-def after(frame, other):
-    """By how many frames one comes after another, of two that are less than half a loop apart."""
-    return (frame - other + LOOP / 2) % LOOP - LOOP / 2
-
-
 def about(entry):
     """What is compared of an event: as a viewer heard it, and as the stream has it."""
     if "text" in entry:
@@ -112,29 +107,6 @@ def about(entry):
 
 def about_all(entries):
     return [about(entry) for entry in entries]
-
-
-def frames_off(entry, frame, shown):
-    """How far off the picture was from an event's frame, or from the first one after it that was on the screen."""
-    first = entry["frame"]
-    for other in reversed(shown[:entry["shown"] + 1]):
-        if other is None or after(other, frame) < -0.5 or after(first, other) < 0:
-            break
-        first = other
-    off = after(entry["frame"], frame)
-    return after(entry["frame"], first) if off > NEAR else off
-
-
-class Offs:
-    """How far off events were, in frames: half of them, 95 of 100 and all."""
-
-    def __init__(self, offs):
-        offs = sorted(map(abs, offs))
-        self.count = len(offs)
-        self.half, self.most, self.all = (offs[len(offs) * part // 100] if part < 100 else offs[-1] for part in (50, 95, 100))
-
-    def __str__(self):
-        return f"{self.count} events, half within {self.half:.1f} frames, 95 of 100 within {self.most:.1f}, all within {self.all:.1f}"
 
 
 class Audience(unittest.TestCase):

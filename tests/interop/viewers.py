@@ -23,7 +23,6 @@ PAGES = ROOT / "tests" / "interop" / "javascript"
 NODE = ROOT / "target" / "node"
 # The picture, as the emulator's documentation has it.
 RATE = 25
-LOOP = 200
 
 
 def ivs():
@@ -82,7 +81,10 @@ class Theatre:
         self.site.close()
 
     def viewer(self, name, kind, emulator, channel):
-        query = urllib.parse.urlencode({"kind": kind, "url": playback(emulator, channel)})
+        return self.watch(name, kind, playback(emulator, channel))
+
+    def watch(self, name, kind, url):
+        query = urllib.parse.urlencode({"kind": kind, "url": url})
         self.browser.run("add(...arguments)", name, f"{self.site.url}/viewer.html?{query}")
         return Viewer(self.browser, name, kind)
 
