@@ -1,9 +1,12 @@
 //! What the program costs: signed calls of `PutMetadata` at a steady rate over many live
-//! channels, and the processor time the server used for them (Linux).
+//! channels while viewers play some of them, and the processor time the server used for all
+//! of it (Linux).
 //!
-//! `cargo run --release -p local-ivs --example load -- target/release/local-ivs [CALLS_PER_SECOND] [SECONDS] [CHANNELS]`
+//! `cargo run --release -p local-ivs --example load -- target/release/local-ivs [CALLS_PER_SECOND] [SECONDS] [CHANNELS] [VIEWERS]`
 //!
-//! The calls are signed by this process, so their signing is not part of the figure.
+//! The calls are signed by this process, so their signing is not part of the figure. A viewer
+//! does what a player does: every second it reads its channel's playlist and the segments that
+//! are new in it. The goal at 155 calls a second with 20 viewers is 15 % of a core.
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -12,6 +15,8 @@ use std::error::Error;
 use std::fmt::Write;
 use std::io;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -33,6 +38,7 @@ async fn main() -> Result<()> {
         Ok(arguments.next().map_or(Ok(default), |text| text.parse())?)
     };
     let (rate, seconds, channels) = (number(155)?, number(10)?, number(5_000)?);
+    let viewers = number(20)?;
 
     let mut server = Command::new(program)
         .args(["--listen", "127.0.0.1:0"])
@@ -55,11 +61,21 @@ async fn main() -> Result<()> {
         connection.set_nodelay(true)?;
         connections.push(connection);
     }
-    let arn = |n: u32| format!("arn:aws:ivs:us-west-2:000000000000:channel/c{n:05}");
     for n in 0..channels {
         let path = format!("/_local/channels/{}/stream", arn(n));
-        let request = request(&address, &path, &[], r#"{"state":"live"}"#);
+        let request = request("POST", &address, &path, &[], r#"{"state":"live"}"#);
         expect(&mut connections[0], &request, 200).await?;
+    }
+
+    let segments = Arc::new(AtomicU64::new(0));
+    for n in 0..viewers {
+        let (address, seen) = (address.clone(), Arc::clone(&segments));
+        tokio::spawn(async move {
+            if let Err(error) = view(&address, &arn(n % channels), &seen).await {
+                eprintln!("a viewer has gone: {error}");
+                std::process::exit(1);
+            }
+        });
     }
 
     let calls = rate * seconds;
@@ -81,12 +97,49 @@ async fn main() -> Result<()> {
     let elapsed = started.elapsed().as_secs_f64();
     let used = processor_seconds(pid)? - before;
     println!(
-        "{calls} calls over {channels} channels in {elapsed:.2} s: {used:.2} s of processor time, {:.2} % of a core, {:.0} us a call",
+        "{calls} calls over {channels} channels in {elapsed:.2} s, {} segments to {viewers} viewers: {used:.2} s of processor time, {:.2} % of a core",
+        segments.load(Ordering::Relaxed),
         100.0 * used / elapsed,
-        1e6 * used / f64::from(calls),
     );
     server.kill().await?;
     Ok(())
+}
+
+fn arn(n: u32) -> String {
+    format!("arn:aws:ivs:us-west-2:000000000000:channel/c{n:05}")
+}
+
+/// Plays a channel for as long as it is asked to, and counts the segments that it got.
+async fn view(address: &str, arn: &str, segments: &AtomicU64) -> Result<()> {
+    let mut connection = TcpStream::connect(address).await?;
+    connection.set_nodelay(true)?;
+    let place = format!("/_local/channels/{}", arn.replace('/', "%2F"));
+    let mut last = String::new();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        let playlist = get(
+            &mut connection,
+            address,
+            &format!("{place}/playback-high.m3u8"),
+        )
+        .await?;
+        let playlist = String::from_utf8(playlist)?;
+        let names: Vec<&str> = playlist.lines().filter(|it| !it.starts_with('#')).collect();
+        let known = names.iter().rposition(|name| *name == last);
+        for name in &names[known.map_or(0, |at| at + 1)..] {
+            get(&mut connection, address, &format!("{place}/{name}")).await?;
+            segments.fetch_add(1, Ordering::Relaxed);
+        }
+        last = (*names.last().ok_or("an empty playlist")?).to_owned();
+    }
+}
+
+async fn get(connection: &mut TcpStream, address: &str, path: &str) -> Result<Vec<u8>> {
+    match exchange(connection, &request("GET", address, path, &[], "")).await? {
+        (200, body) => Ok(body),
+        (status, _) => Err(format!("{path}: {status}").into()),
+    }
 }
 
 /// User and system time of a process so far.
@@ -118,11 +171,17 @@ fn signed(address: &str, body: &str) -> Result<String> {
     let (instructions, _) = sign(signable, &params)?.into_parts();
     let mut headers: Vec<(&str, &str)> = instructions.headers().collect();
     headers.push(("content-type", "application/json"));
-    Ok(request(address, "/PutMetadata", &headers, body))
+    Ok(request("POST", address, "/PutMetadata", &headers, body))
 }
 
-fn request(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
-    let mut text = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\n");
+fn request(
+    method: &str,
+    address: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> String {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\n");
     for (name, value) in headers {
         let _ = write!(text, "{name}: {value}\r\n");
     }
@@ -134,32 +193,32 @@ async fn expect(connection: &mut TcpStream, request: &str, status: u16) -> Resul
     expect_one_of(connection, request, &[status]).await
 }
 
-/// Sends a request and reads its answer, head and body.
 async fn expect_one_of(connection: &mut TcpStream, request: &str, statuses: &[u16]) -> Result<()> {
-    connection.write_all(request.as_bytes()).await?;
-    let mut bytes = Vec::new();
-    let head = loop {
-        let mut buffer = [0; 4096];
-        let count = connection.read(&mut buffer).await?;
-        if count == 0 {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        }
-        bytes.extend_from_slice(&buffer[..count]);
-        let text = String::from_utf8_lossy(&bytes);
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "))
-                .map_or(Ok(0), str::parse)?;
-            if body.len() >= length {
-                break head.to_owned();
-            }
-        }
-    };
-    let status: u16 = head.split(' ').nth(1).ok_or("no status")?.parse()?;
+    let (status, body) = exchange(connection, request).await?;
     if statuses.contains(&status) {
         Ok(())
     } else {
-        Err(format!("{status}: {}", String::from_utf8_lossy(&bytes)).into())
+        Err(format!("{status}: {}", String::from_utf8_lossy(&body)).into())
     }
+}
+
+/// Sends a request and reads its answer: status and body.
+async fn exchange(connection: &mut TcpStream, request: &str) -> Result<(u16, Vec<u8>)> {
+    connection.write_all(request.as_bytes()).await?;
+    let mut reader = BufReader::new(connection);
+    let (mut status, mut length, mut line) = (None, 0, String::new());
+    while line != "\r\n" {
+        line.clear();
+        if reader.read_line(&mut line).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        if status.is_none() {
+            status = line.split(' ').nth(1).map(str::parse).transpose()?;
+        } else if let Some(told) = line.strip_prefix("content-length: ") {
+            length = told.trim_end().parse()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).await?;
+    Ok((status.ok_or("no status")?, body))
 }
