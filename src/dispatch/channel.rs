@@ -15,6 +15,7 @@ use super::aggregate::Counted;
 use super::last_error::LastError;
 use super::notices::Noticed;
 use super::origins::Origins;
+use super::receipts::{self, Receipts};
 use super::recent::Delivered;
 use super::shared::Shared;
 use crate::arn::ChannelArn;
@@ -59,6 +60,8 @@ pub(super) struct State {
     /// The losses that were counted for the log.
     lost: Lost,
     pub payloads: Option<Payloads>,
+    /// How its events with an id end, while somebody asks.
+    pub receipts: Option<Box<Receipts>>,
     pub last_error: Option<Box<LastError>>,
     /// Since when an operator has it paused.
     /// A copy of what the account's engine owns; only [`Channel::set_paused`] writes it.
@@ -179,6 +182,7 @@ impl Channel {
             totalled: (0, 0),
             lost: Lost::default(),
             payloads: None,
+            receipts: None,
             last_error: last_error.map(Box::new),
             paused: None,
             pause_changed: false,
@@ -491,6 +495,8 @@ impl Drop for Locked<'_> {
             state.origins = None;
         }
         self.shared.waiters.tell(&state.queue.take_ended());
+        let queue = &mut state.queue;
+        receipts::pass_on(&mut state.receipts, queue, self.shared, self.channel.id);
         if state.queue.wake() {
             self.channel.wake();
         }

@@ -263,7 +263,7 @@ impl Queues {
             at_ms: self.shared.clock.epoch_ms(),
             text: Arc::clone(text),
         });
-        self.shared.recent.add(channel, &delivered);
+        self.shared.recent.add(channel, [&delivered]);
         if let Some(listeners) = payloads {
             // Nobody listening is not an error.
             let _ = listeners.send(delivered);

@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 
 use super::channel::Channel;
 use super::past::Past;
+use super::receipts::{EndsFollower, Gap, NumberedReceipt};
 use super::recent::Delivered;
 use super::registry::Registry;
 use super::report::{AccountReport, ChannelReport};
@@ -164,6 +165,17 @@ impl Gateway {
     #[must_use]
     pub fn recent_payloads(&self, channel: &Channel) -> Vec<Arc<Delivered>> {
         self.shared.recent.of(channel.id)
+    }
+
+    /// Follows the ends of a channel's events that have an id: from the receipt after `last` on as far as
+    /// they are kept. Also: those that are kept, oldest first, and what is lost.
+    #[must_use]
+    pub fn ends(
+        &self,
+        channel: &Arc<Channel>,
+        last: Option<u64>,
+    ) -> (EndsFollower, Vec<Arc<NumberedReceipt>>, Gap) {
+        EndsFollower::new(&self.shared, channel, last)
     }
 
     /// How a channel stands.

@@ -10,7 +10,8 @@ use super::aggregate::Aggregates;
 use super::last_error::LastError;
 use super::letters::DeadLetters;
 use super::past::Past;
-use super::recent::Recent;
+use super::receipts::NumberedReceipt;
+use super::recent::{Delivered, Recent};
 use super::waiters::Waiters;
 use crate::clock::Clock;
 use crate::journal::Journal;
@@ -45,7 +46,9 @@ pub(super) struct Shared {
     pub waiters: Arc<Waiters>,
     pub letters: Arc<DeadLetters>,
     /// What was delivered of late.
-    pub recent: Recent,
+    pub recent: Recent<Delivered>,
+    /// How events with an id ended of late, of channels that are asked for it.
+    pub receipts: Recent<NumberedReceipt>,
     /// What metrics say of channels.
     pub aggregates: Aggregates,
     /// Everything queued, over all channels.
@@ -78,6 +81,7 @@ impl Shared {
             waiters: Arc::default(),
             letters,
             recent: Recent::default(),
+            receipts: Recent::default(),
             aggregates: Aggregates::default(),
             queued_events: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),

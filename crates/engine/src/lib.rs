@@ -35,7 +35,7 @@ pub use policy::{
 pub use queue::{
     Admission, Cancelled, Change, DeadLetter, DeadLetterReason, Depth, End, Ended, EventState,
     Fate, Ledger, Listed, NoRank, Outline, Page, Payload, PayloadId, Queue, QueuedEvent, Rank,
-    Rebuild, Refusal, Replaced, Scheduled, Settled, Spot, Unusable,
+    Rebuild, Receipt, Refusal, Replaced, Scheduled, Settled, Spot, Unusable,
 };
 pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus, LeaseLeft};
 pub use state::{StateChange, StateEntry};

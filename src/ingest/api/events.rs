@@ -84,10 +84,7 @@ impl Report {
             }
             EventState::Ended(Fate { end, n, at }) => {
                 report.state = word(end);
-                report.reason = match end {
-                    End::DeadLettered(reason) => Some(reason.name()),
-                    _ => None,
-                };
+                report.reason = reason(end);
                 report.n = n;
                 report.at = at.and_then(rfc3339);
             }
@@ -96,7 +93,16 @@ impl Report {
     }
 }
 
-const fn word(end: End) -> &'static str {
+/// Why an event is a dead letter.
+pub(super) const fn reason(end: End) -> Option<&'static str> {
+    match end {
+        End::DeadLettered(reason) => Some(reason.name()),
+        _ => None,
+    }
+}
+
+/// An end, as it is called.
+pub(super) const fn word(end: End) -> &'static str {
     match end {
         End::Delivered => "delivered",
         End::Merged => "merged",
@@ -108,7 +114,7 @@ const fn word(end: End) -> &'static str {
 }
 
 /// A moment as RFC 3339 has it, in milliseconds; none: it is beyond the year 9999.
-fn rfc3339(wall: Wall) -> Option<String> {
+pub(super) fn rfc3339(wall: Wall) -> Option<String> {
     let nanos = i128::from(wall.micros().div_euclid(1000)) * 1_000_000;
     let moment = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?;
     moment.format(&Rfc3339).ok()

@@ -3,8 +3,10 @@
 
 pub mod channels;
 pub mod console;
+mod ends;
 pub mod eventbridge;
 mod events;
+mod follow;
 pub mod json;
 pub mod openapi;
 pub mod payloads;
@@ -81,6 +83,7 @@ fn routes() -> OpenApiRouter<Arc<ApiContext>> {
         .routes(documented(routes!(channels::resume)))
         .routes(documented(routes!(state::get, state::delete)))
         .routes(documented(routes!(payloads::payloads)))
+        .routes(documented(routes!(ends::ends)))
         .routes(documented(routes!(websocket::channel)))
         .routes(documented(routes!(publish::publish_anywhere)))
         .routes(documented(routes!(websocket::anywhere)))
@@ -94,6 +97,7 @@ fn answered(components: &mut Components) {
     openapi::add::<channels::Page>(components);
     openapi::add::<events::Report>(components);
     openapi::add::<events::QueuePage>(components);
+    openapi::add::<ends::Shown<'_>>(components);
     openapi::add::<ChannelReport>(components);
     openapi::add::<state::StateReport>(components);
     openapi::add::<state::KeyState>(components);

@@ -3,35 +3,26 @@
 //! `id` is the payload's number. A reader that comes back with `Last-Event-ID` gets what was
 //! delivered since first, as far as it is kept.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 
+use super::follow::{Follower, Sent, last_event_id};
 use super::json::json_of;
 use super::openapi::answers::{Answers, CHANNEL, answers};
 use super::openapi::{self, params};
 use crate::config::Scope;
 use crate::dispatch::Delivered;
 use crate::ingest::context::named;
-use crate::ingest::context::{ApiContext, Authenticated, Life};
-use crate::ingest::limits::SSE_KEEP_ALIVE;
+use crate::ingest::context::{ApiContext, Authenticated};
 use crate::ingest::session::Session;
 use crate::refusal::{Code, Refusal};
-
-/// What a reader of server-sent events says when it comes back.
-const LAST_EVENT_ID: &str = "last-event-id";
 
 /// Follows the payloads of a channel as they are delivered.
 #[utoipa::path(
@@ -49,26 +40,10 @@ pub(super) async fn payloads(
     // Subscribed before the answer: whatever is delivered after the client has it is shown.
     let received = context.gateway.payloads(&channel);
     // Looked up after that: what is delivered between the two comes twice, and is shown once.
-    let missed = missed(&headers, context.gateway.recent_payloads(&channel));
-    let mut follower = Follower {
-        context,
-        received,
-        session,
-        shown: missed.iter().map(|payload| payload.n).collect(),
-        first: missed.iter().map(|payload| event(payload)).collect(),
-    };
-    // A first comment takes the headers through proxies that wait for a body.
-    follower.first.push_front(Bytes::from_static(b":\n\n"));
-    let events = stream::unfold(follower, |mut follower| async {
-        let bytes = follower.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(bytes), follower))
-    });
-    let mut response = Response::new(Body::from_stream(events));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    let mut missed = context.gateway.recent_payloads(&channel);
+    let last = last_event_id(&headers).unwrap_or(u64::MAX);
+    missed.retain(|payload| payload.n > last);
+    Ok(Follower::new(context, session, received, None, &missed).response())
 }
 
 /// `GET /admin/channels/{channel}/payloads/recent`: the last that were delivered, oldest first.
@@ -104,52 +79,13 @@ struct Shown<'a> {
     text: &'a str,
 }
 
-/// The payloads of late that a reader has not had: those after the one it names.
-fn missed(headers: &HeaderMap, recent: Vec<Arc<Delivered>>) -> Vec<Arc<Delivered>> {
-    let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
-    match last.and_then(|id| id.trim().parse::<u64>().ok()) {
-        Some(last) => {
-            let after = recent.into_iter();
-            after.filter(|payload| payload.n > last).collect()
-        }
-        // A reader that is new, or brings an id that is none of ours.
-        None => Vec::new(),
+impl Sent for Delivered {
+    fn number(&self) -> u64 {
+        self.n
     }
-}
 
-/// One who follows a channel's payloads.
-struct Follower {
-    context: Arc<ApiContext>,
-    received: Receiver<Arc<Delivered>>,
-    session: Session,
-    /// What is written before anything that comes.
-    first: VecDeque<Bytes>,
-    /// The numbers of payloads among that.
-    shown: Vec<u64>,
-}
-
-impl Follower {
-    /// What is written next; none at the end of the process, or when the reader may read no more.
-    async fn next(&mut self) -> Option<Bytes> {
-        if let Some(bytes) = self.first.pop_front() {
-            return Some(bytes);
-        }
-        loop {
-            return tokio::select! {
-                biased;
-                _ = self.session.until_denied() => None,
-                delivered = self.received.recv() => match delivered {
-                    Ok(delivered) if self.shown.contains(&delivered.n) => continue,
-                    Ok(delivered) => Some(event(&delivered)),
-                    Err(RecvError::Lagged(missed)) => {
-                        Some(format!("event: lagged\ndata: {{\"missed\":{missed}}}\n\n").into())
-                    }
-                    Err(RecvError::Closed) => None,
-                },
-                () = tokio::time::sleep(SSE_KEEP_ALIVE) => Some(Bytes::from_static(b":\n\n")),
-                () = self.context.reaches(Life::Stopping) => None,
-            };
-        }
+    fn event(&self) -> Bytes {
+        event(self)
     }
 }
 

@@ -45,6 +45,7 @@ const PRODUCERS: &[Row] = &[
     ("GET", "/v1/channels/{channel}/state", "", [U, U, F, F, "404 not_found", F, F, U, U]),
     ("DELETE", "/v1/channels/{channel}/state?all=true", "", [U, U, F, F, F, "404 not_found", F, U, U]),
     ("GET", "/v1/channels/{channel}/payloads", "", [U, U, F, F, "200", F, F, U, U]),
+    ("GET", "/v1/channels/{channel}/ends", "", [U, U, F, F, "200", F, F, U, U]),
     ("GET", "/v1/channels/{channel}/ws", "", [U, U, F, "101", F, F, F, U, U]),
     ("GET", "/v1/ws", "", [U, U, "101", "101", F, F, F, U, U]),
     ("GET", "/openapi.json", "", ["200"; 9]),
@@ -110,7 +111,7 @@ fn look(address: SocketAddr, row: &Row, authorization: Option<&str>) -> String {
         ]);
     }
     headers.extend(authorization.map(|value| ("authorization", value)));
-    if !path.ends_with("/payloads") {
+    if !path.ends_with("/payloads") && !path.ends_with("/ends") {
         return outcome(&http::send(
             address,
             method,

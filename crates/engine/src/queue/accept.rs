@@ -197,6 +197,7 @@ impl Queue {
             waiter: event.waiter,
             end,
             n: None,
+            into: None,
         });
         if let Some(id) = &event.content.id {
             let at = Some(self.now.wall(self.wall_origin));
@@ -286,6 +287,7 @@ impl Queue {
             waiter: earlier.2,
             end: End::Merged,
             n: None,
+            into: event.content.id.as_ref(),
         });
         let until = self.remember(event.content.id.as_ref(), seq, index, arriving.now);
         self.record_queued(index, Some(until));

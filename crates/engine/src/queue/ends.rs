@@ -130,12 +130,16 @@ impl Queue {
         self.note_removed(index, &item, unblocked);
         self.bytes -= item.content.bytes();
         self.give_back(item.producer, item.content.bytes());
+        if let Some(id) = &item.content.id {
+            self.note_receipt(id, End::Cancelled, None, None);
+        }
         self.record_end(&Ending {
             id: None,
             seq: item.id_seq,
             waiter: item.waiter,
             end: End::Cancelled,
             n: None,
+            into: None,
         });
     }
 
@@ -160,6 +164,7 @@ impl Queue {
             waiter: item.waiter,
             end,
             n,
+            into: None,
         };
         self.record_end(&ending);
     }
@@ -189,6 +194,7 @@ impl Queue {
             waiter,
             end,
             n,
+            into,
         } = ending;
         self.ledger.end(end);
         let fate = match id {
@@ -204,6 +210,7 @@ impl Queue {
             self.news.ended.push(Ended { waiter, end });
         }
         if let Some(id) = id {
+            self.note_receipt(id, end, n, into);
             self.note_id(id);
             if let Some(settled) = self.ids.ended(self.now, id, seq, fate) {
                 self.settle_id(settled);
@@ -221,4 +228,6 @@ pub(super) struct Ending<'e> {
     pub end: End,
     /// The `n` of the payload it is in.
     pub n: Option<u64>,
+    /// The id of the event that took it in.
+    pub into: Option<&'e Arc<str>>,
 }

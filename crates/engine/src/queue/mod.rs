@@ -16,7 +16,7 @@
 //! - `scheduled`: events with an `at`, and a wall clock that is set;
 //! - `changes`, `rebuild`: what a journal keeps, and a queue made of it;
 //! - `keyframes`: the state of the channel's keys, in payloads and when they end; `carried`: what one told;
-//! - `dead`: dead letters with all they said; `news`: what is to be told.
+//! - `dead`: dead letters with all they said; `receipts`: the ends of events with an id; `news`: what is to be told.
 
 mod accept;
 mod carried;
@@ -38,6 +38,7 @@ mod order;
 mod pack;
 mod queued_event;
 mod rebuild;
+mod receipts;
 mod replace;
 mod scheduled;
 mod shares;
@@ -62,6 +63,7 @@ pub use listing::{Listed, NoRank, Outline, Page, Rank, Spot};
 pub use pack::{Payload, PayloadId, Settled};
 pub use queued_event::QueuedEvent;
 pub use rebuild::{Rebuild, Unusable};
+pub use receipts::Receipt;
 pub use replace::Replaced;
 pub use scheduled::Scheduled;
 pub use state::EventState;
@@ -162,6 +164,8 @@ pub struct Queue {
     told_timer: Time,
     /// With several calls in flight, everything left may belong to keys in flight.
     stuck: bool,
+    /// Somebody asks how events with an id end.
+    gives_receipts: bool,
 }
 
 impl Queue {
@@ -203,6 +207,7 @@ impl Queue {
             told: None,
             told_timer: Time::NEVER,
             stuck: false,
+            gives_receipts: false,
         };
         queue.follow_keyframes();
         queue

@@ -2,14 +2,15 @@
 
 use std::sync::LazyLock;
 
-use super::Ended;
 use super::dead::DeadLetter;
 use super::lazy::Empty;
+use super::{Ended, Receipt};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct News {
     pub ended: Vec<Ended>,
     pub dead: Vec<DeadLetter>,
+    pub receipts: Vec<Receipt>,
 }
 
 impl Empty for News {
@@ -23,6 +24,6 @@ impl Empty for News {
 
 impl News {
     pub(super) fn is_empty(&self) -> bool {
-        self.ended.is_empty() && self.dead.is_empty()
+        self.ended.is_empty() && self.dead.is_empty() && self.receipts.is_empty()
     }
 }

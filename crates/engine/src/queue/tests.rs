@@ -15,6 +15,7 @@ mod model;
 mod ordering;
 mod payloads;
 mod policies;
+mod receipts;
 mod recovery;
 mod reference;
 mod settling;

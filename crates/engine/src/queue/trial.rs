@@ -20,9 +20,10 @@ pub(super) struct Trial {
     stuck: bool,
     /// At the beginning no event was let through to an offline stream.
     pub(super) is_shut: bool,
-    /// Ends, dead letters and changes that nobody had taken at the beginning.
+    /// Ends, dead letters, receipts and changes that nobody had taken at the beginning.
     ended: usize,
     dead: usize,
+    receipts: usize,
     changes: usize,
     steps: Vec<Step>,
     /// Ids whose events ended meanwhile.
@@ -67,6 +68,7 @@ impl Queue {
             is_shut,
             ended: self.news.ended.len(),
             dead: self.news.dead.len(),
+            receipts: self.news.receipts.len(),
             changes: self.changes.as_ref().map_or(0, Vec::len),
             steps: Vec::new(),
             settled: Vec::new(),
@@ -98,6 +100,7 @@ impl Queue {
         self.tell(|news| {
             news.ended.truncate(trial.ended);
             news.dead.truncate(trial.dead);
+            news.receipts.truncate(trial.receipts);
         });
         if let Some(changes) = &mut self.changes {
             changes.truncate(trial.changes);

@@ -82,6 +82,8 @@ params! {
     ];
     /// What a reader of server-sent events says when it comes back.
     Resuming: [header("Last-Event-ID", Required::False, json!({"type": "string"}), "The last `id` it had: what was delivered since comes first, as far as it is kept.")];
+    /// The same, of ends.
+    ResumingEnds: [header("Last-Event-ID", Required::False, json!({"type": "string"}), "The last `id` it had: the ends since come first, as far as they are kept.")];
     /// What AWS's clients send.
     Invocation: [header("amz-sdk-invocation-id", Required::False, json!({"type": "string"}), "The id of the call, which its retries keep: a duplicate is queued once.")];
 }
