@@ -496,7 +496,8 @@ impl Drop for Locked<'_> {
         }
         self.shared.waiters.tell(&state.queue.take_ended());
         let queue = &mut state.queue;
-        receipts::pass_on(&mut state.receipts, queue, self.shared, self.channel.id);
+        let (clock, recent) = (&self.shared.clock, &self.shared.receipts);
+        receipts::pass_on(&mut state.receipts, queue, clock, recent, self.channel.id);
         if state.queue.wake() {
             self.channel.wake();
         }

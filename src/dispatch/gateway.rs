@@ -9,8 +9,9 @@ use tokio::sync::Semaphore;
 use tokio::sync::broadcast;
 
 use super::channel::Channel;
+use super::ends::EndsFollower;
 use super::past::Past;
-use super::receipts::{EndsFollower, Gap, NumberedReceipt};
+use super::receipts::{Gap, NumberedReceipt};
 use super::recent::Delivered;
 use super::registry::Registry;
 use super::report::{AccountReport, ChannelReport};

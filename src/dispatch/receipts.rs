@@ -8,9 +8,8 @@ use std::sync::Arc;
 use engine::{ChannelId, Queue, Receipt, Span, Time};
 use tokio::sync::broadcast;
 
-use super::channel::Channel;
-use super::recent::Bounded;
-use super::shared::Shared;
+use super::recent::{Bounded, Recent};
+use crate::clock::Clock;
 
 /// Receipts that a follower may fall behind before it misses some: several full payloads, and
 /// most batches.
@@ -66,10 +65,10 @@ pub(super) struct Receipts {
 }
 
 impl Receipts {
-    fn new(shared: &Shared) -> Self {
+    pub(super) fn new(clock: &Clock) -> Self {
         // In µs, so that the numbers of a channel grow over a restart and over times when none are
         // collected, as long as fewer than a million events a second end.
-        let first = shared.clock.number_ms().saturating_mul(1000);
+        let first = clock.number_ms().saturating_mul(1000);
         Self {
             followers: None,
             left: Time::ZERO,
@@ -79,7 +78,7 @@ impl Receipts {
     }
 
     /// Everything from now on.
-    fn follow(&mut self) -> broadcast::Receiver<Arc<NumberedReceipt>> {
+    pub(super) fn follow(&mut self) -> broadcast::Receiver<Arc<NumberedReceipt>> {
         let followers = &mut self.followers;
         followers
             .get_or_insert_with(|| broadcast::channel(BACKLOG).0)
@@ -87,7 +86,7 @@ impl Receipts {
     }
 
     /// One of those who follow is about to leave.
-    fn leave(&mut self, now: Time) {
+    pub(super) fn leave(&mut self, now: Time) {
         let followers = self.followers.as_ref();
         if followers.is_some_and(|followers| followers.receiver_count() <= 1) {
             self.followers = None;
@@ -96,7 +95,7 @@ impl Receipts {
     }
 
     /// What one who had `last` has missed, of these that are kept, and what is lost.
-    fn since(
+    pub(super) fn since(
         &self,
         last: u64,
         mut kept: Vec<Arc<NumberedReceipt>>,
@@ -112,25 +111,31 @@ impl Receipts {
         }
     }
 
-    /// Passes on what the queue has collected; whether it is worth collecting more.
-    fn pass_on(&mut self, shared: &Shared, channel: ChannelId, receipts: Vec<Receipt>) -> bool {
-        if self.followers.is_none() && shared.clock.now().since(self.left) > KEPT_FOR {
-            return false;
-        }
+    /// Passes on what the queue has collected.
+    fn pass_on(
+        &mut self,
+        recent: &Recent<NumberedReceipt>,
+        channel: ChannelId,
+        receipts: Vec<Receipt>,
+    ) {
         let mut numbered = Vec::with_capacity(receipts.len());
         for receipt in receipts {
             let number = self.next;
             self.next += 1;
             numbered.push(Arc::new(NumberedReceipt { number, receipt }));
         }
-        shared.receipts.add(channel, &numbered);
+        recent.add(channel, &numbered);
         for receipt in numbered {
             if let Some(followers) = &self.followers {
                 // Whoever left meanwhile is not an error.
                 let _ = followers.send(receipt);
             }
         }
-        true
+    }
+
+    /// Nobody follows, and nobody is expected back.
+    fn is_over(&self, now: Time) -> bool {
+        self.followers.is_none() && now.since(self.left) > KEPT_FOR
     }
 }
 
@@ -138,64 +143,22 @@ impl Receipts {
 pub(super) fn pass_on(
     receipts: &mut Option<Box<Receipts>>,
     queue: &mut Queue,
-    shared: &Shared,
+    clock: &Clock,
+    recent: &Recent<NumberedReceipt>,
     channel: ChannelId,
 ) {
     let Some(own) = receipts else {
         return;
     };
     let collected = queue.take_receipts();
-    if !collected.is_empty() && !own.pass_on(shared, channel, collected) {
+    if collected.is_empty() {
+        return;
+    }
+    if own.is_over(clock.now()) {
         queue.give_receipts(false);
         *receipts = None;
-        shared.receipts.clear(channel);
-    }
-}
-
-/// One who follows the ends of a channel's events.
-pub struct EndsFollower {
-    /// What ends from now on.
-    pub received: broadcast::Receiver<Arc<NumberedReceipt>>,
-    shared: Arc<Shared>,
-    channel: Arc<Channel>,
-}
-
-impl EndsFollower {
-    /// Follows a channel, from the receipt after `last` on as far as they are kept. Also: those that are
-    /// kept, oldest first, and what is lost.
-    pub(super) fn new(
-        shared: &Arc<Shared>,
-        channel: &Arc<Channel>,
-        last: Option<u64>,
-    ) -> (Self, Vec<Arc<NumberedReceipt>>, Gap) {
-        // Under the lock under which receipts are passed on: nothing comes twice or is left out.
-        let (received, kept, gap) = channel.with(shared, |state| {
-            let receipts = state
-                .receipts
-                .get_or_insert_with(|| Box::new(Receipts::new(shared)));
-            state.queue.give_receipts(true);
-            let (kept, gap) = match last {
-                Some(last) => receipts.since(last, shared.receipts.of(channel.id)),
-                None => (Vec::new(), Gap::None),
-            };
-            (receipts.follow(), kept, gap)
-        });
-        let follower = Self {
-            received,
-            shared: Arc::clone(shared),
-            channel: Arc::clone(channel),
-        };
-        (follower, kept, gap)
-    }
-}
-
-impl Drop for EndsFollower {
-    fn drop(&mut self) {
-        let now = self.shared.clock.now();
-        self.channel.look(&self.shared, |state| {
-            if let Some(receipts) = &mut state.receipts {
-                receipts.leave(now);
-            }
-        });
+        recent.clear(channel);
+    } else {
+        own.pass_on(recent, channel, collected);
     }
 }
