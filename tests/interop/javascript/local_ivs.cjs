@@ -3,6 +3,7 @@
 "use strict";
 
 const assert = require("node:assert/strict");
+const { generateKeyPairSync } = require("node:crypto");
 const ivs = require("@aws-sdk/client-ivs");
 
 const clientOf = (maxAttempts, more = {}) =>
@@ -27,6 +28,50 @@ async function refused(operation, input, name, status) {
     assert.match(error.$metadata.requestId, /^[0-9a-f-]{36}$/);
     return true;
   });
+}
+
+// What was sent, by its operation.
+const called = new Set();
+client.middlewareStack.add(
+  (next, { commandName }) => (input) => {
+    called.add(commandName);
+    return next(input);
+  },
+  { step: "initialize" },
+);
+
+// Those that nothing else here needs.
+async function keysPairsAndRecordings() {
+  const { channel, streamKey } = await call("CreateChannel");
+  const { streamKeys } = await call("ListStreamKeys", { channelArn: channel.arn });
+  assert.deepEqual(streamKeys.map((key) => key.arn), [streamKey.arn]);
+  const got = await call("BatchGetStreamKey", { arns: [streamKey.arn] });
+  assert.deepEqual(got.streamKeys, [streamKey]);
+  await call("DeleteStreamKey", { arn: streamKey.arn });
+  const { streamKey: second } = await call("CreateStreamKey", { channelArn: channel.arn });
+  assert.notEqual(second.value, streamKey.value);
+  await local("ingest", { streamKey: second.value });
+  const { streams } = await call("ListStreams", { filterBy: { health: "HEALTHY" } });
+  assert.ok(streams.some((stream) => stream.channelArn === channel.arn));
+  await call("StopStream", { channelArn: channel.arn });
+
+  const { publicKey } = generateKeyPairSync("ec", { namedCurve: "secp384r1" });
+  const publicKeyMaterial = publicKey.export({ type: "spki", format: "pem" });
+  const { keyPair } = await call("ImportPlaybackKeyPair", { publicKeyMaterial, name: "js" });
+  assert.deepEqual((await call("GetPlaybackKeyPair", { arn: keyPair.arn })).keyPair, keyPair);
+  await refused("ImportPlaybackKeyPair", { publicKeyMaterial }, "ConflictException", 409);
+  assert.equal((await call("ListPlaybackKeyPairs")).keyPairs.length, 1);
+  await call("DeletePlaybackKeyPair", { arn: keyPair.arn });
+  await refused("GetPlaybackKeyPair", { arn: keyPair.arn }, "ResourceNotFoundException", 404);
+
+  const destinationConfiguration = { s3: { bucketName: "recordings" } };
+  const { recordingConfiguration: made } = await call("CreateRecordingConfiguration", { destinationConfiguration });
+  const read = async () => (await call("GetRecordingConfiguration", { arn: made.arn })).recordingConfiguration;
+  while ((await read()).state === "CREATING");
+  assert.deepEqual((await read()).destinationConfiguration, destinationConfiguration);
+  assert.equal((await call("ListRecordingConfigurations")).recordingConfigurations.length, 1);
+  await call("DeleteRecordingConfiguration", { arn: made.arn });
+  await refused("GetRecordingConfiguration", { arn: made.arn }, "ResourceNotFoundException", 404);
 }
 
 async function local(path, body) {
@@ -128,6 +173,11 @@ async function main() {
     await call(`Delete${kind}`, its);
     await refused(`Get${kind}`, its, "ResourceNotFoundException", 404);
   }
+
+  await keysPairsAndRecordings();
+  const all = Object.keys(ivs).filter((name) => name.endsWith("Command") && name !== "$Command");
+  assert.ok(all.length >= 41);
+  assert.deepEqual(all.filter((name) => !called.has(name)), [], "operations that nothing here calls");
 
   // A clock that is an hour wrong is corrected by the first refusal, whose text can be read.
   const early = clientOf(1, { systemClockOffset: 3_600_000 });
