@@ -36,9 +36,9 @@ def commands():
     return [command for command in documents.commands(documents.read(PAGE)) if command.startswith("helm ")]
 
 
-def rendered(values, name="cuegate", namespace="cuegate"):
+def rendered(values, name="cuegate", namespace="cuegate", chart=CHART):
     """Kind and name to each document that a release of these values has."""
-    with helm.Chart.load(CHART) as chart:
+    with helm.Chart.load(chart) as chart:
         chart.validate_schema(values)
         files = chart.render(values, name=name, namespace=namespace)
     documents = [document for path, text in files.items() if path.endswith(".yaml") for document in yaml.safe_load_all(text)]

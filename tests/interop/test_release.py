@@ -15,6 +15,7 @@ import unittest
 from pathlib import Path
 
 import programs
+import test_helm
 import test_packaging
 from programs import ROOT, environment
 
@@ -117,6 +118,18 @@ class Release(unittest.TestCase):
             self.assertEqual(said["version"], programs_version())
             ended = subprocess.run([*start, "check-config", "/nowhere"], env=environment(), capture_output=True, text=True)
             self.assertEqual(ended.returncode, 2, ended.stderr)
+
+    def test_the_chart(self):
+        """Helm takes it, and makes of it what it makes of the directory."""
+        (archive,) = self.to.glob("cuegate-*.tgz")
+        self.assertEqual(archive.name, f"cuegate-{programs_version()}.tgz")
+        with tarfile.open(archive) as opened:
+            members = opened.getmembers()
+        self.assertEqual({(member.uid, member.gid, member.mtime) for member in members}, {(0, 0, int(MADE["SOURCE_DATE_EPOCH"]))})
+        self.assertEqual([member.name for member in members if "/examples" in member.name], [])
+        values = {"config": test_helm.LOCAL}
+        rendered = lambda path: test_helm.rendered(values, chart=path)
+        self.assertEqual(rendered(archive), rendered(test_helm.CHART))
 
     def test_the_tarball(self):
         with tarfile.open(self.one(".tar.gz")) as archive:
