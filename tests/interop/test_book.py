@@ -74,6 +74,17 @@ class Book(unittest.TestCase):
         self.assertEqual(words, sorted(words, key=lambda word: word.strip("`").lower()))
 
 
+class Upgrades(unittest.TestCase):
+    def test_the_page_has_the_versions_of_the_journal(self):
+        """The newest row is what this program writes, and every older version is one that it reads."""
+        code = (ROOT / "src" / "journal" / "record.rs").read_text()
+        (writes,) = re.findall(r"^const VERSION: u8 = (\d+);", code, re.MULTILINE)
+        page = (SOURCE / "operations.md").read_text()
+        program, written, read = re.findall(r"^\| (\d+\.\d+\.\d+) \| (\d+) \| ([\d, ]+) \|$", page, re.MULTILINE)[-1]
+        self.assertEqual(program, tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"])
+        self.assertEqual((written, read.split(", ")), (writes, [str(version) for version in range(1, int(writes) + 1)]))
+
+
 class Contributing(unittest.TestCase):
     def recipes(self):
         """Name, number of files and text of each."""

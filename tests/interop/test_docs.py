@@ -18,10 +18,12 @@ from written import CARGO_RUN, Written
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 EMULATOR = SOURCE / "emulator.md"
+QUIZ = SOURCE / "quiz.md"
 CUEGATE = "target/release/cuegate"
+OPERATORS = ("channels", "status", "pause", "purge", "resume", "dead-letters")
 
 # The beginning of a command, and the test that runs it. The page about the emulator has its own
-# commands, in an order of their own.
+# commands, in an order of their own, and the chapter on a quiz is test_afternoon.py's.
 RUNNERS = {
     CARGO_RUN: "test_a_day_with_the_gateway",
     "curl ": "test_a_day_with_the_gateway",
@@ -29,6 +31,7 @@ RUNNERS = {
     "aws ": "test_a_day_with_the_gateway",
     f"{CUEGATE} send": "test_a_day_with_the_gateway",
     f"{CUEGATE} top": "test_a_day_with_the_gateway",
+    **{f"{CUEGATE} {name}": "test_a_day_with_the_gateway" for name in OPERATORS},
     f"{CUEGATE} check-config": "test_a_day_with_the_gateway",
     f"{CUEGATE} doctor": "test_a_day_with_the_gateway",
     "CUEGATE__CHANNELS__ALLOW_UNLISTED=true cargo run": "test_sizing",
@@ -49,7 +52,7 @@ LANGUAGES = {"sh", "json", "toml", "js", "jsx", "python", "hcl", "text", "rust"}
 KINDS = {"data", "Statement", "e", "accepted", "ack", "msg", "source"}
 
 
-def written(but=(EMULATOR,)):
+def written(but=(EMULATOR, QUIZ)):
     """Every command in its order, but for those that the README has too, and a gateway is started once."""
     known = set(documents.commands(README.read_text()))
     pages = [page for page in [*documents.pages(), CONTRIBUTING] if page not in but]

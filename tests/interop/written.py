@@ -44,7 +44,8 @@ class Written(unittest.TestCase):
     def environment(self):
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         return environment(
-            PATH=path, CUEGATE_URL=f"http://{self.addresses.producers}", CUEGATE__JOURNAL__DIR=self.journal,
+            PATH=path, CUEGATE_URL=f"http://{self.addresses.producers}", CUEGATE_ADMIN_URL=f"http://{self.addresses.admin}",
+            CUEGATE__JOURNAL__DIR=self.journal,
             **self.addresses.variables(),
         )
 
