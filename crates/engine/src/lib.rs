@@ -9,6 +9,7 @@
 //! - `queue`: one per channel: accepts, merges, orders, expires, packs, settles.
 //! - `scheduler`: one per account and region: whose turn it is, and when.
 //! - `account`: drives the scheduler and the timers of its channels' queues.
+//! - `ownership`: which of several nodes makes an account's calls, and when another takes over.
 
 mod account;
 mod call;
@@ -16,6 +17,7 @@ mod envelope;
 mod event;
 mod form;
 mod merge;
+mod ownership;
 mod policy;
 mod queue;
 mod scheduler;
@@ -28,6 +30,9 @@ pub use call::{
 };
 pub use event::{Content, Data, Event, Merge, Priority, Producer};
 pub use form::{Undecodable, decode};
+pub use ownership::{
+    Action, Answer, Epoch, NodeId, Ownership, OwnershipRules, OwnershipState, Reading,
+};
 pub use policy::{
     AccountPolicy, ChannelPolicy, Compress, Envelope, EnvelopeFields, Keyframes, Offline,
     OnUnknown, Overflow, Pacing,
