@@ -96,7 +96,7 @@ impl Committer {
         });
         let now = Instant::now();
         let mut committer = Self {
-            epoch: Epoch::LOCKED,
+            epoch: log.epoch(),
             max_bytes: options.max_bytes,
             shelf,
             gate,
@@ -161,6 +161,9 @@ impl Committer {
             }
             self.gate.wrote(number);
             self.look_after();
+            if self.gate.is_fenced() {
+                return;
+            }
             if let Some(clean) = closing {
                 return self.finish(clean);
             }
@@ -239,7 +242,11 @@ impl Committer {
     }
 
     /// Tries until the log takes everything again; false: the end has come first.
-    fn recover(&mut self, error: &dyn std::fmt::Display) -> bool {
+    fn recover(&mut self, error: &CommitError) -> bool {
+        if matches!(error, CommitError::Fenced) {
+            self.fenced();
+            return false;
+        }
         // With room for the ends of what was accepted, nobody has to hear of a full disk.
         if self.log.give_back() && self.repair().is_ok() {
             tracing::warn!(%error, dir = %self.log.place(), "the journal could not be written; it was written anew, with the room set aside for that");
@@ -261,6 +268,7 @@ impl Committer {
                     tracing::info!("the journal can be written again");
                     return true;
                 }
+                Err(_) if self.gate.is_fenced() => return false,
                 Err(error) if self.gate.is_closing() => {
                     tracing::error!(%error, "the journal could not be written to the end: what changed since the first error is lost with the process");
                     return false;
@@ -283,8 +291,21 @@ impl Committer {
     fn repair(&mut self) -> Result<(), OpenError> {
         match self.log.repair() {
             Ok(Repair::Rewrite) => self.renew(),
-            Err(error) => Err(self.refused(&error)),
+            Ok(Repair::Resent) => Ok(()),
+            Err(error) => {
+                if matches!(error, CommitError::Fenced) {
+                    self.fenced();
+                }
+                Err(self.refused(&error))
+            }
         }
+    }
+
+    /// Another owner has the log. What is in memory is its business now.
+    fn fenced(&self) {
+        tracing::error!(journal = %self.log.place(), "another node has taken this account and region; nothing more is written or sent here");
+        self.gate.rests();
+        self.gate.fence();
     }
 
     /// Writes the whole journal anew, from the queues as they are.

@@ -44,6 +44,8 @@ struct Progress {
     failing: bool,
     /// Calls do not wait, because the log says that its records do not tell of them.
     calls_go: bool,
+    /// Another owner has the log: nothing more will be written.
+    fenced: bool,
 }
 
 /// What the thread that writes is at.
@@ -238,6 +240,25 @@ impl GroupCommit {
         self.failing.store(true, Ordering::Relaxed);
         self.progress
             .send_modify(|progress| progress.failing = true);
+    }
+
+    /// Another owner has the log: whoever waits is told, and no call leaves any more.
+    pub(super) fn fence(&self) {
+        self.failing.store(true, Ordering::Relaxed);
+        self.progress.send_modify(|progress| {
+            progress.failing = true;
+            progress.fenced = true;
+        });
+    }
+
+    pub(super) fn is_fenced(&self) -> bool {
+        self.progress.borrow().fenced
+    }
+
+    /// Returns when another owner has the log.
+    pub(super) async fn fenced(&self) {
+        // The sender is ours: it is not gone before we are.
+        let _ = self.progress.subscribe().wait_for(|it| it.fenced).await;
     }
 
     /// Whoever waits is told; the group stays to be written.

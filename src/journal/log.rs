@@ -95,6 +95,9 @@ pub(super) struct Verdict {
 pub(super) enum CommitError {
     #[error("{0}")]
     Failed(String),
+    /// Another owner has the log: nothing was written, and nothing ever will be.
+    #[error("another node has taken this account and region")]
+    Fenced,
 }
 
 /// How a log goes on after a commit that failed.
@@ -102,6 +105,8 @@ pub(super) enum CommitError {
 pub(super) enum Repair {
     /// From memory: what it holds can no longer be relied on, or takes nothing more.
     Rewrite,
+    /// The group was written after all.
+    Resent,
 }
 
 /// What can be read.
@@ -114,9 +119,14 @@ pub(super) trait Contents {
 }
 
 /// A place that keeps groups.
-pub(super) trait Log: Contents + Send {
+pub(super) trait Log: Send {
     /// Where it is, for people.
     fn place(&self) -> String;
+
+    /// Of its owner, in every group.
+    fn epoch(&self) -> Epoch {
+        Epoch::LOCKED
+    }
 
     /// Writes a group. When this returns, it survives what the mode promises. On an error nobody
     /// knows whether it is in, and [`Log::repair`] must succeed before the next.

@@ -13,6 +13,7 @@
 //! - `record`: changes as bytes;
 //! - `log`: what is asked of a storage;
 //! - `disk`: the storage on this machine, in fjall;
+//! - `database`: the storage that nodes share, in PostgreSQL;
 //! - `recovery`: what a log holds, as queues that can be built again;
 //! - `group_commit`: groups and tickets: who waits for which commit;
 //! - `source`: what is kept, and what is asked of it;
@@ -20,6 +21,7 @@
 //! - `error`: why a journal cannot be opened.
 
 mod committer;
+mod database;
 pub(crate) mod disk;
 mod error;
 mod group_commit;
@@ -34,9 +36,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use database::Shared;
 pub use disk::{Inspection, inspect, salvage, space_used};
 pub use error::OpenError;
 pub use group_commit::{Failing, Room, Ticket};
+pub use log::Epoch;
 pub use record::{Beside, Pause};
 pub use recovery::{RecoveredChannel, Recovery};
 pub use source::{DeadLetterStore, Drained, Source};
@@ -111,6 +115,23 @@ impl Journal {
             JournalMode::Fsync => Durability::Machine,
         };
         let (log, recovery) = disk::open(&options.dir, options.max_bytes, durability, clock)?;
+        Self::begin(Box::new(log), recovery, options, clock, shelf, supervisor)
+    }
+
+    /// Opens the journal of a lease that was taken, in the database that nodes share, and reads what
+    /// it holds. The mode and the directory of the options do not count. It waits for the database: not
+    /// to be called on a runtime's own thread.
+    ///
+    /// # Errors
+    /// [`OpenError::Storage`]: the database cannot be reached or used, or lacks a part of the log.
+    pub fn open_shared(
+        shared: &Shared,
+        options: &Options,
+        clock: &Arc<Clock>,
+        shelf: Arc<dyn DeadLetterStore>,
+        supervisor: &Supervisor,
+    ) -> Result<(Self, Recovery), OpenError> {
+        let (log, recovery) = database::open(shared, options.max_bytes, clock)?;
         Self::begin(Box::new(log), recovery, options, clock, shelf, supervisor)
     }
 
@@ -190,6 +211,15 @@ impl Journal {
     pub async fn recorded(&self, ticket: Ticket) {
         if let Some(gate) = &self.gate {
             gate.recorded(ticket).await;
+        }
+    }
+
+    /// Returns when another node has taken the account and region from this one: nothing that is not
+    /// acknowledged yet ever will be, and no call leaves any more.
+    pub async fn fenced(&self) {
+        match &self.gate {
+            Some(gate) => gate.fenced().await,
+            None => std::future::pending().await,
         }
     }
 

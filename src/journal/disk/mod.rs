@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub use inspect::{Inspection, inspect, salvage};
 
 use super::error::OpenError;
-use super::log::{Block, CommitError, Contents, Group, Held, Log, Phase, Repair, Verdict, Whole};
+use super::log::{Block, CommitError, Group, Log, Phase, Repair, Verdict, Whole};
 use super::recovery::{self, Recovery};
 use crate::clock::Clock;
 use directory::Directory;
@@ -121,16 +121,6 @@ fn reopen(
         );
     }
     Ok((store, recovery))
-}
-
-impl Contents for DiskLog {
-    fn read(&self, each: &mut dyn FnMut(&str, u64, &[u8])) -> Result<Held, OpenError> {
-        self.store.read(each)
-    }
-
-    fn damaged(&self, what: &dyn Display) -> OpenError {
-        self.store.damaged(what)
-    }
 }
 
 impl Log for DiskLog {
