@@ -121,8 +121,8 @@ pub async fn take(
         let next = "UPDATE cuegate_lease
             SET epoch = epoch + 1, node = $4, nonce = $5, address = $6, taken = clock_timestamp()
             WHERE cluster = $1 AND account = $2 AND region = $3 AND epoch = $7 RETURNING epoch";
-        let [a, b, c, d, e, f] = common;
-        let parameters = [a, b, c, d, e, f, (&seen as _, Type::INT8)];
+        let mut parameters = common.to_vec();
+        parameters.push((&seen as _, Type::INT8));
         session.run(next, &parameters, PATIENCE).await?
     };
     match answer.rows.first() {

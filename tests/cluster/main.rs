@@ -300,9 +300,9 @@ async fn a_take_waits_for_a_commit_that_is_under_way() {
         .await
         .expect("taken");
     cluster.freeze_standby();
-    let owned = key.clone();
+    let its = key.clone();
     let first =
-        tokio::spawn(async move { rows::append(&mut owner, &owned, 1, &entry(1), SOON).await });
+        tokio::spawn(async move { rows::append(&mut owner, &its, 1, &entry(1), SOON).await });
     let mut other = session(&cluster).await;
     to_one_waiting(&mut other, "abs").await;
     let early = cluster::take(&mut taker, &key, 1, &holder("2")).await;
@@ -316,8 +316,8 @@ async fn a_take_waits_for_a_commit_that_is_under_way() {
         first.await.expect("ran").expect("appended"),
         Appended::Durable
     );
-    let taken = cluster::take(&mut taker, &key, 1, &holder("2")).await;
-    assert_eq!(taken.expect("taken"), Taken::Ours(2));
+    let late = cluster::take(&mut taker, &key, 1, &holder("2")).await;
+    assert_eq!(late.expect("taken"), Taken::Ours(2));
     assert_eq!(seqs(&mut taker, &key).await, [(1, 1)]);
 }
 
@@ -335,11 +335,9 @@ async fn a_commit_whose_wait_is_cancelled_is_not_confirmed() {
     for (seq, what) in [(1, "pg_cancel_backend"), (2, "pg_terminate_backend")] {
         let mut owner = session(&cluster).await;
         cluster.freeze_standby();
-        let owned = key.clone();
+        let its = key.clone();
         let append =
-            tokio::spawn(
-                async move { rows::append(&mut owner, &owned, 1, &entry(seq), SOON).await },
-            );
+            tokio::spawn(async move { rows::append(&mut owner, &its, 1, &entry(seq), SOON).await });
         to_one_waiting(&mut other, what).await;
         match append.await.expect("ran") {
             Ok(Appended::Unconfirmed) => {}

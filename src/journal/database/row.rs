@@ -110,8 +110,8 @@ impl Replay {
     /// Of a log of which nothing was read but its letters.
     pub(super) fn new(place: String, letters: Vec<(u64, Vec<u8>)>) -> Self {
         Self {
-            place,
             letters,
+            place,
             ..Self::default()
         }
     }

@@ -2,8 +2,8 @@
 
 use aws_sdk_ivs::Client;
 use aws_sdk_ivs::types::{
-    BatchStartViewerSessionRevocationViewerSession, FailoverSlateConfiguration,
-    FailoverSlateConfigurationState, MediaTailorPlaybackConfiguration,
+    BatchStartViewerSessionRevocationError, BatchStartViewerSessionRevocationViewerSession,
+    FailoverSlateConfiguration, FailoverSlateConfigurationState, MediaTailorPlaybackConfiguration,
 };
 
 use super::{client, code, told};
@@ -179,6 +179,10 @@ async fn viewer_sessions() {
         .send()
         .await
         .unwrap();
-    let refused: Vec<_> = ended.errors().iter().map(|it| it.channel_arn()).collect();
+    let refused: Vec<_> = ended
+        .errors()
+        .iter()
+        .map(BatchStartViewerSessionRevocationError::channel_arn)
+        .collect();
     assert_eq!(refused, [nobody.as_str()]);
 }

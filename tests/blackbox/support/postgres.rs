@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::ports;
 
 /// Starting takes tenths of a second on a quiet machine.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Debian's `nobody`: the server refuses to run as root.
 const NOBODY: u32 = 65_534;
