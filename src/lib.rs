@@ -23,3 +23,4 @@ pub mod refusal;
 pub mod telemetry;
 pub mod timestamp;
 pub mod upstream;
+pub mod viewers;

@@ -94,6 +94,10 @@ impl Start<'_> {
             ("journal", self.journal()),
             ("keys", check::callers(settings)),
         ];
+        if let Some(address) = settings.state.listen {
+            let who = "without keys: whoever has the URL has the state";
+            lines.push(("state", format!("http://{address}, {who}")));
+        }
         if let Some(endpoint) = &settings.tracing.otlp_endpoint {
             lines.push(("traces", format!("to {endpoint}")));
         }

@@ -36,12 +36,14 @@ use crate::admin;
 use crate::clock::Clock;
 use crate::config::{self, Settings, UpstreamMode};
 use crate::dispatch::{AccountReport, DeadLetters, Gateway, Parts};
-use crate::ingest::{self, Security};
+use crate::ingest::listener::permits::Permits;
+use crate::ingest::{self, Security, limits};
 use crate::journal::{self, Journal, Recovery};
 use crate::lifecycle::{Death, Supervisor};
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::LogFormat;
 use crate::upstream::{AccountOptions, Credentials, Upstream, UpstreamOptions};
+use crate::viewers;
 
 use control::Control;
 use local::LocalIvs;
@@ -160,6 +162,10 @@ async fn run(
     let producers = bind("server.listen", settings.server.listen).await?;
     let operators = bind("metrics.listen", settings.metrics.listen).await?;
     let administrators = bind("admin.listen", settings.admin.listen).await?;
+    let viewers = match settings.state.listen {
+        Some(address) => Some(bind("state.listen", address).await?),
+        None => None,
+    };
     let local = LocalIvs::start(&settings, &closing, supervisor).await?;
     let mut signals = Signals::new()?;
     let clock = Arc::new(Clock::new());
@@ -231,17 +237,18 @@ async fn run(
         life,
     };
     // Metrics have a series of each of the producers' routes from the first scrape on.
-    let doors = [
+    let mut open = vec![
         doors.producers(producers, closing),
         doors.metrics(operators),
         doors.admin(administrators),
     ];
+    open.extend(viewers.map(|listener| doors.viewers(listener)));
 
     signals.until_stop(&reload).await;
     let clean = drain(&gateway, &journal, &mut signals).await;
     end_streams.send_replace(ingest::Life::Stopping);
     close.send_replace(true);
-    let _ = tokio::time::timeout(CLOSE_GRACE, join_all(doors)).await;
+    let _ = tokio::time::timeout(CLOSE_GRACE, join_all(open)).await;
     gateway.stop();
     journal.close(clean);
     background.iter().for_each(JoinHandle::abort);
@@ -296,14 +303,34 @@ impl Doors<'_> {
         router: Router,
     ) -> JoinHandle<()> {
         let options = ingest::listener::Options {
-            places: ingest::listener::permits::Permits::shared(
-                ingest::limits::OPERATORS_CONNECTIONS_MAX,
-            ),
+            places: Permits::shared(limits::OPERATORS_CONNECTIONS_MAX),
             when_full: "as many operators' connections are open as there may be",
-            h2_streams: ingest::limits::OPERATORS_H2_STREAMS_MAX,
+            h2_streams: limits::OPERATORS_H2_STREAMS_MAX,
             tls: None,
             meters: None,
         };
+        self.open(name, listener, router, options)
+    }
+
+    fn viewers(&self, listener: TcpListener) -> JoinHandle<()> {
+        let options = ingest::listener::Options {
+            places: Permits::kept(limits::VIEWERS_CONNECTIONS_MAX),
+            when_full: "as many connections are open to the state as there may be",
+            h2_streams: limits::H2_STREAMS_MAX,
+            tls: None,
+            meters: None,
+        };
+        let router = viewers::router(Arc::clone(self.gateway));
+        self.open("the viewers' door", listener, router, options)
+    }
+
+    fn open(
+        &self,
+        name: &'static str,
+        listener: TcpListener,
+        router: Router,
+        options: ingest::listener::Options,
+    ) -> JoinHandle<()> {
         let life = self.life.clone();
         self.supervisor.spawn(
             name,

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use super::keys::{
     ACCOUNT, API_KEY, AdminSettings, CHANNEL_POLICY, ChannelTable, EventBridgeSettings,
     JournalSettings, JwtSettings, LimitSettings, LocalIvsSettings, MetricsSettings, PACKING,
-    PutMetadataSettings, QuotaSettings, RATES, SCHEDULING, ServerSettings, TracingSettings,
-    TuningSettings, UnlistedSettings, UpstreamSettings,
+    PutMetadataSettings, QuotaSettings, RATES, SCHEDULING, ServerSettings, StateSettings,
+    TracingSettings, TuningSettings, UnlistedSettings, UpstreamSettings, WINDOW,
 };
 use super::reader::Table;
 use super::setting::{About, Effect, Setting};
@@ -164,6 +164,13 @@ pub(super) const PLAIN: &[&dyn Part] = &[
         get_mut: |settings| Arc::make_mut(&mut settings.channel_defaults),
     },
     part!("tuning", TuningSettings::KEYS, tuning: TuningSettings),
+    part!("state", StateSettings::KEYS, state: StateSettings),
+    &Fields::<ChannelPolicy> {
+        section: "state",
+        settings: WINDOW,
+        get: |settings| &settings.channel_defaults,
+        get_mut: |settings| Arc::make_mut(&mut settings.channel_defaults),
+    },
 ];
 
 /// A section as documentation has it.

@@ -57,9 +57,11 @@ impl fmt::Display for Report {
             UpstreamMode::Aws => "aws: the real API",
         };
         writeln!(f, "mode      {mode}")?;
+        let state = s.state.listen;
+        let state = state.map_or(String::new(), |address| format!(", state {address}"));
         writeln!(
             f,
-            "listen    producers {}, metrics {}, admin {}",
+            "listen    producers {}, metrics {}, admin {}{state}",
             s.server.listen, s.metrics.listen, s.admin.listen
         )?;
         writeln!(f, "keys      {}", callers(s))?;

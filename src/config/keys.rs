@@ -227,6 +227,12 @@ pub(super) const CHANNEL_POLICY: &[&dyn Setting<ChannelPolicy>] = settings_of! {
     /// A quiet channel sends a payload with nothing but state this often. 0: never; entries only go where
     /// payloads of events have room.
     "state_idle_ms" => keyframes.idle: millis(0, 3_600_000), Live;
+    /// true: the state is also told at [state] listen, so that whoever joins late has it at once. Whoever has
+    /// the URL has the state. With keyframes alone.
+    "state_http" => keyframes.http: Boolean, Live;
+    /// What was sent in this time is not told there: pictures are behind, and it would be a spoiler.
+    // No stream is further behind than a minute.
+    "state_delay_ms" => keyframes.delay: millis(0, 60_000), Live;
     /// A cue that is 10 s late has missed its moment.
     // A day at most, so that a queue empties itself.
     "ttl_ms" => ttl_ms: number(1, DAY_MS), Live;
@@ -439,3 +445,20 @@ section! {
             millis(1000, 60_000), Restart;
     }
 }
+
+section! {
+    /// `[state]`: where viewers who join late get the state.
+    StateSettings {
+        /// Read-only and without keys, for a CDN in front: GET /v1/channels/{channel}/state of the channels with
+        /// state_http. Empty: off.
+        "listen" => listen: Option<SocketAddr> = None, Optional(ADDRESS), Restart;
+    }
+}
+
+/// `[state]`: how much is told there.
+pub(super) const WINDOW: &[&dyn Setting<ChannelPolicy>] = settings_of! {
+    ChannelPolicy { .. }
+    /// For how long payloads are told there: longer than pictures are behind and a player asks again.
+    // The longest times of a CDN and of live streams are far below; it bounds memory.
+    "window_ms" => keyframes.window: millis(1000, 600_000), Live;
+};

@@ -70,6 +70,11 @@ pub(super) fn policy_faults(
             "keyframes",
             "true needs a journal, because players take no number of a payload twice: set journal.mode to \"os\"",
         ),
+        (
+            policy.keyframes.http && !keeps,
+            "state_http",
+            "true works only with keyframes = true: change one or the other",
+        ),
     ];
     let there = faults.into_iter().filter(|(is_fault, ..)| *is_fault);
     there.map(|(_, key, what)| (key, what)).collect()

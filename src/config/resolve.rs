@@ -84,6 +84,8 @@ fn check_addresses(reader: &mut Reader<'_>, settings: &Settings) {
         ("admin", settings.admin.listen),
         ("local_ivs", settings.local_ivs.listen),
     ];
+    let state = settings.state.listen.map(|address| ("state", address));
+    let doors: Vec<_> = doors.into_iter().chain(state).collect();
     for (i, (section, address)) in doors.iter().enumerate() {
         let earlier = doors[..i]
             .iter()

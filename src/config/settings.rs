@@ -10,7 +10,7 @@ use engine::{AccountPolicy, ChannelPolicy};
 use super::keys::{
     AdminSettings, EventBridgeSettings, JournalSettings, JwtSettings, LimitSettings,
     LocalIvsSettings, MetricsSettings, PutMetadataSettings, QuotaSettings, ServerSettings,
-    TracingSettings, TuningSettings, UnlistedSettings, UpstreamSettings,
+    StateSettings, TracingSettings, TuningSettings, UnlistedSettings, UpstreamSettings,
 };
 use super::tables::{AccountSettings, ApiKeySettings, ChannelSettings};
 use super::types::JwtAlgorithm;
@@ -56,6 +56,8 @@ pub struct Settings {
     pub tracing: TracingSettings,
     /// What a start waits for.
     pub tuning: TuningSettings,
+    /// Where viewers who join late get the state.
+    pub state: StateSettings,
 }
 
 impl Settings {
@@ -81,6 +83,7 @@ impl Settings {
             eventbridge: EventBridgeSettings::default(),
             tracing: TracingSettings::default(),
             tuning: TuningSettings::default(),
+            state: StateSettings::default(),
         }
     }
 

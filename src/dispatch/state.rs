@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::StateEntry;
+use engine::{PublicState, StateEntry};
 
 use super::channel::Channel;
 use super::gateway::Gateway;
@@ -26,6 +26,13 @@ impl Gateway {
             let n = state.queue.state_n();
             Some(KeptState { n, entries })
         })
+    }
+
+    /// What viewers are told of the state over HTTP.
+    #[must_use]
+    pub fn public_state(&self, channel: &Arc<Channel>) -> PublicState {
+        let now = self.now();
+        channel.with(&self.shared, |state| state.queue.public_state(now))
     }
 
     /// Deletes a key of the state, or, without one, all of it. False: the channel keeps no state.

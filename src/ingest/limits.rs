@@ -88,6 +88,8 @@ pub const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 pub const OPERATORS_CONNECTIONS_MAX: usize = 64;
 /// Streams of one HTTP/2 connection to one of them: a scrape of 100 channels has 300 KB.
 pub const OPERATORS_H2_STREAMS_MAX: u32 = 8;
+/// Connections to the listener of the state: a CDN has a few dozen from each of its places.
+pub const VIEWERS_CONNECTIONS_MAX: usize = 1000;
 /// Connections being told that there is no room; any more are dropped unanswered.
 pub const TURNED_AWAY_MAX: usize = 64;
 /// Descriptors kept for the calls of an account: one for each that may be in flight, which is also

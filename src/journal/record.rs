@@ -7,8 +7,8 @@
 //! gain variants at its end. Whatever changes is another [`VERSION`], so that an older program
 //! refuses a block by its version, and not as a damaged one.
 //!
-//! In version 2 nothing said how many calls were open. In version 1 there was no header, and every
-//! moment was on the wall clock.
+//! In version 3 nothing said what was told over HTTP, in version 2 nothing said how many calls were
+//! open, and in version 1 there was no header, so that every moment was on the wall clock.
 
 use std::collections::HashSet;
 
@@ -25,12 +25,15 @@ use when::{Header, offset};
 mod when;
 
 /// The first byte of every block.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
-/// What older programs wrote: without [`Record::Open`].
+/// What older programs wrote: without [`StateRecord::Told`].
+const WITHOUT_TOLD: u8 = 3;
+
+/// What still older programs wrote: without [`Record::Open`].
 const WITHOUT_OPEN: u8 = 2;
 
-/// What still older programs wrote.
+/// What the first program wrote.
 const WALL_TIMES: u8 = 1;
 
 /// What a block holds.
@@ -134,6 +137,14 @@ enum StateRecord<'a> {
     Forgotten {
         key: &'a str,
     },
+    /// Since version 4.
+    Told {
+        n: u64,
+        text: &'a str,
+        at: i64,
+    },
+    /// Since version 4.
+    Untold,
 }
 
 impl<'a> StateRecord<'a> {
@@ -152,6 +163,12 @@ impl<'a> StateRecord<'a> {
             StateChange::Ends { key, asked } => Self::Ends { key, asked: *asked },
             StateChange::Gone { key } => Self::Gone { key },
             StateChange::Forgotten { key } => Self::Forgotten { key },
+            StateChange::Told { n, text, at } => Self::Told {
+                n: *n,
+                text,
+                at: from(*at),
+            },
+            StateChange::Untold => Self::Untold,
         }
     }
 
@@ -182,6 +199,12 @@ impl<'a> StateRecord<'a> {
             },
             Self::Gone { key } => StateChange::Gone { key: key.into() },
             Self::Forgotten { key } => StateChange::Forgotten { key: key.into() },
+            Self::Told { n, text, at } => StateChange::Told {
+                n,
+                text: text.into(),
+                at: time(at),
+            },
+            Self::Untold => StateChange::Untold,
         })
     }
 }
@@ -430,7 +453,7 @@ pub(crate) fn decode(
 ) -> Result<(), Unreadable> {
     let (&version, rest) = block.split_first().ok_or(Unreadable::Empty)?;
     match version {
-        VERSION | WITHOUT_OPEN => {
+        VERSION | WITHOUT_TOLD | WITHOUT_OPEN => {
             let (header, rest) = postcard::take_from_bytes::<Header>(rest)?;
             let age = reading.age(header);
             let time = |offset: i64| reading.time(age, offset);

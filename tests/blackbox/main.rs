@@ -43,4 +43,5 @@ mod restart;
 mod slow;
 mod status;
 mod stream;
+mod viewers;
 mod websocket;

@@ -43,5 +43,5 @@ pub use queue::{
     Rebuild, Receipt, Refusal, Replaced, Scheduled, Settled, Spot, Unusable,
 };
 pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus, LeaseLeft};
-pub use state::{StateChange, StateEntry};
+pub use state::{PublicState, StateChange, StateEntry, ToldState};
 pub use time::{Span, Time, Wall};

@@ -80,6 +80,12 @@ pub struct Keyframes {
     pub max_bytes: usize,
     /// The time between two payloads of their own; 0: there are none.
     pub idle: Span,
+    /// Whether the state is told over HTTP.
+    pub http: bool,
+    /// What is newer is not told there.
+    pub delay: Span,
+    /// For how long the payloads are told there.
+    pub window: Span,
 }
 
 impl Keyframes {
@@ -100,6 +106,9 @@ impl Default for Keyframes {
             max_keys: 1000,
             max_bytes: 262_144,
             idle: Span::from_millis(1000),
+            http: false,
+            delay: Span::from_millis(5000),
+            window: Span::from_millis(30_000),
         }
     }
 }

@@ -72,6 +72,18 @@ fn values_out_of_bounds_and_of_the_wrong_type() {
             "6: channel_defaults.keyframes: true needs a journal",
         ),
         (
+            "[channel_defaults]\nstate_http = true",
+            "4: channel_defaults.state_http: true works only with keyframes = true: change one or the other",
+        ),
+        (
+            "[state]\nwindow_ms = 999",
+            "4: state.window_ms: 999 is not in 1000 ..= 600000",
+        ),
+        (
+            "[state]\nlisten = \"127.0.0.1:8081\"",
+            "4: state.listen: 127.0.0.1:8081 is admin.listen already: choose another port",
+        ),
+        (
             "[channel_defaults]\nstate_max_bytes = 100",
             "4: channel_defaults.state_max_bytes: 100 is not in 1024 ..= 67108864",
         ),

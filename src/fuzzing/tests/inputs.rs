@@ -406,6 +406,9 @@ fn state_change() -> impl Strategy<Value = StateChange> {
         1 => (key(), any::<bool>()).prop_map(|(key, asked)| StateChange::Ends { key, asked }),
         1 => key().prop_map(|key| StateChange::Gone { key }),
         1 => key().prop_map(|key| StateChange::Forgotten { key }),
+        1 => (number(), "[ -~]{0,30}", time())
+            .prop_map(|(n, text, at)| StateChange::Told { n, text: text.as_str().into(), at }),
+        1 => Just(StateChange::Untold),
     ]
 }
 

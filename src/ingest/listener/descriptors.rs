@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use crate::config::{Settings, UpstreamMode};
 use crate::ingest::limits::{
     DESCRIPTORS_OF_CALLS, DESCRIPTORS_OF_JOURNAL, DESCRIPTORS_OF_REST, DESCRIPTORS_SHARE,
-    OPERATORS_CONNECTIONS_MAX, TURNED_AWAY_MAX,
+    OPERATORS_CONNECTIONS_MAX, TURNED_AWAY_MAX, VIEWERS_CONNECTIONS_MAX,
 };
 
 /// Raises the limit to the highest that this process may give itself.
@@ -92,7 +92,8 @@ fn reserve(settings: &Settings) -> usize {
     };
     let calls = accounts * ends * DESCRIPTORS_OF_CALLS;
     let operators = 2 * OPERATORS_CONNECTIONS_MAX;
-    calls + operators + TURNED_AWAY_MAX + DESCRIPTORS_OF_JOURNAL + DESCRIPTORS_OF_REST
+    let viewers = settings.state.listen.map_or(0, |_| VIEWERS_CONNECTIONS_MAX);
+    calls + operators + viewers + TURNED_AWAY_MAX + DESCRIPTORS_OF_JOURNAL + DESCRIPTORS_OF_REST
 }
 
 #[cfg(test)]

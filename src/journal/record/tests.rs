@@ -180,6 +180,12 @@ fn every_change_of_the_state_is_kept() {
         },
         StateChange::Gone { key: key() },
         StateChange::Forgotten { key: key() },
+        StateChange::Told {
+            n: 1_800_000_000_002,
+            text: r#"{"v":1}"#.into(),
+            at: clock.now(),
+        },
+        StateChange::Untold,
         StateChange::Off,
     ];
     let changes: Vec<Change> = held.into_iter().chain(others).map(Change::State).collect();
@@ -196,7 +202,7 @@ fn a_later_version_is_refused() {
     let clock = Machine::new().start();
     let refused = entries(&[VERSION + 1, 0, 0], &clock);
     assert!(
-        matches!(refused, Err(Unreadable::Version(4))),
+        matches!(refused, Err(Unreadable::Version(5))),
         "{refused:?}"
     );
     assert!(matches!(entries(&[], &clock), Err(Unreadable::Empty)));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Queue;
 use super::ledger::Fate;
 use super::queued_event::QueuedEvent;
-use crate::state::{State, StateChange};
+use crate::state::StateChange;
 use crate::time::Time;
 
 /// What must be kept so that a queue can be built again.
@@ -65,8 +65,9 @@ impl Queue {
     /// Records every [`Change`] from now on, until it is taken. Off in a new queue.
     pub fn keep_changes(&mut self) {
         if self.changes.is_none() {
-            let state = self.keeping.as_ref().map(|keeping| &keeping.state);
-            let changes = state.map(State::snapshot).unwrap_or_default();
+            let keeping = self.keeping.as_ref();
+            let changes = keeping.map(|keeping| keeping.snapshot());
+            let changes = changes.unwrap_or_default();
             self.changes = Some(changes.into_iter().map(Change::State).collect());
         }
     }
@@ -118,14 +119,8 @@ impl Queue {
             until,
             fate,
         }));
-        let state = self.keeping.as_ref().map(|keeping| &keeping.state);
-        changes.extend(
-            state
-                .map(State::snapshot)
-                .into_iter()
-                .flatten()
-                .map(Change::State),
-        );
+        let state = self.keeping.as_ref().map(|keeping| keeping.snapshot());
+        changes.extend(state.into_iter().flatten().map(Change::State));
         changes
     }
 

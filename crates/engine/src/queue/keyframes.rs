@@ -14,7 +14,7 @@ use crate::call::{Outcome, Rejection};
 use crate::event::Data;
 use crate::form::{Compressor, DECODED_MAX};
 use crate::policy::{ChannelPolicy, Envelope, Keyframes};
-use crate::state::{Fits, Item, State, StateChange, StateEntry, Tail};
+use crate::state::{Fits, Item, PublicState, State, StateChange, StateEntry, Tail, Window};
 use crate::time::{Span, Time};
 
 /// Bytes of a payload with one entry and nothing else, the entry aside and with the longest numbers:
@@ -45,6 +45,8 @@ struct Own {
 #[derive(Clone, Debug)]
 pub(super) struct Keeping {
     pub state: State,
+    /// What is told over HTTP, where that is wanted.
+    window: Option<Box<Window>>,
     /// Payloads of their own that are out.
     own: Vec<Own>,
     /// When the next one may go.
@@ -54,9 +56,10 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    pub(super) fn new(state: State) -> Box<Self> {
+    pub(super) fn new(state: State, window: Option<Box<Window>>) -> Box<Self> {
         Box::new(Self {
             state,
+            window,
             own: Vec::new(),
             next_own: Time::ZERO,
             told: false,
@@ -65,6 +68,31 @@ impl Keeping {
 
     pub(super) fn is_idle(&self) -> bool {
         self.state.is_empty() && self.own.is_empty()
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn footprint(&self) -> usize {
+        let window = self.window.as_ref();
+        self.state.footprint() + window.map_or(0, |window| window.footprint())
+    }
+
+    /// The changes that make it.
+    pub(super) fn snapshot(&self) -> Vec<StateChange> {
+        let window = self.window.as_ref().map(|window| window.snapshot());
+        let mut changes = window.unwrap_or_default();
+        changes.extend(self.state.snapshot());
+        changes
+    }
+
+    /// Tells of payloads over HTTP or not, as the rules say; one that was not told of for a while begins
+    /// anew. The answer is what a journal has to hear.
+    fn follow_http(&mut self, now: Time, rules: &Keyframes) -> Option<StateChange> {
+        match (&self.window, rules.http) {
+            (None, true) => self.window = Some(Box::new(Window::begin(now, &self.state))),
+            (Some(_), false) => self.window = None,
+            _ => return None,
+        }
+        Some(StateChange::Untold)
     }
 }
 
@@ -90,6 +118,20 @@ impl Queue {
     pub fn state_keys(&self) -> usize {
         let keeping = self.keeping.as_ref();
         keeping.map_or(0, |keeping| keeping.state.len())
+    }
+
+    /// What is told of the state over HTTP.
+    pub fn public_state(&mut self, now: Time) -> PublicState {
+        self.advance(now);
+        let (out, rules) = (self.state_n(), self.policy.keyframes());
+        let (Some(keeping), Some(rules)) = (&mut self.keeping, rules) else {
+            return PublicState::Off;
+        };
+        let Some(window) = &mut keeping.window else {
+            return PublicState::Off;
+        };
+        window.pass(self.now, out, &rules);
+        window.public(self.now, out, &keeping.state, &rules)
     }
 
     /// A key is to be deleted: the next payload with room tells it. False: the channel keeps no state.
@@ -303,6 +345,9 @@ impl Queue {
         });
         let carried = out.carried.as_deref();
         let deletions = carried.map_or(&[][..], |carried| &carried.deletions);
+        if rules.http {
+            keeping.state.tell(out.n, &out.text, self.now);
+        }
         keeping
             .state
             .payload(out.n, deletions, items, self.now, &rules);
@@ -332,6 +377,9 @@ impl Queue {
                 if let Some(rules) = self.policy.keyframes() {
                     let (deletions, items) = (&own.carried.deletions, std::iter::empty());
                     let state = &mut keeping.state;
+                    if rules.http {
+                        state.tell(own.n, &own.text, self.now);
+                    }
                     state.payload(own.n, deletions, items, self.now, &rules);
                 }
                 if outcome == Outcome::Unknown {
@@ -370,7 +418,7 @@ impl Queue {
         let n = self.next_n;
         match (self.policy.keyframes(), &mut self.keeping) {
             (Some(rules), Some(keeping)) => keeping.state.expire(self.now, &rules),
-            (Some(_), None) => self.keeping = Some(Keeping::new(State::begin(n))),
+            (Some(_), None) => self.keeping = Some(Keeping::new(State::begin(n), None)),
             (None, Some(_)) => {
                 self.keeping = None;
                 self.record(Change::State(StateChange::Off));
@@ -378,6 +426,11 @@ impl Queue {
             (None, None) => {}
         }
         self.record_state();
+        if let (Some(rules), Some(keeping)) = (self.policy.keyframes(), &mut self.keeping)
+            && let Some(change) = keeping.follow_http(self.now, &rules)
+        {
+            self.record(Change::State(change));
+        }
     }
 
     /// Lets time pass for the state.
@@ -408,11 +461,18 @@ impl Queue {
     }
 
     fn record_state(&mut self) {
+        let (out, rules) = (self.state_n(), self.policy.keyframes());
         let Some(keeping) = &mut self.keeping else {
             return;
         };
         let log = keeping.state.take_log();
         self.ledger.state_evicted += keeping.state.take_evicted();
+        if let (Some(window), Some(rules)) = (&mut keeping.window, rules) {
+            for change in &log {
+                window.hear(change);
+            }
+            window.pass(self.now, out, &rules);
+        }
         for change in log {
             self.record(Change::State(change));
         }

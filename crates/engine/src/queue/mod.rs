@@ -417,7 +417,7 @@ impl Queue {
     #[must_use]
     pub fn footprint(&self) -> usize {
         let state = self.keeping.as_ref();
-        let state = state.map_or(0, |keeping| keeping.state.footprint());
+        let state = state.map_or(0, |keeping| keeping.footprint());
         self.bytes + self.order.items.len() * ITEM_BYTES + self.ids.bytes() + state
     }
 

@@ -24,7 +24,7 @@ use super::{NUMBERS, Queue};
 use crate::event::Data;
 use crate::form;
 use crate::policy::{ChannelPolicy, OnUnknown};
-use crate::state::{State, StateChange};
+use crate::state::{State, StateChange, Window};
 use crate::time::{Span, Time, Wall};
 
 /// A day in ms: no event lives longer.
@@ -43,6 +43,8 @@ pub struct Rebuild {
     remembered: u64,
     /// Of the keys, if it was kept.
     state: Option<State>,
+    /// What was told of it over HTTP.
+    window: Window,
     /// Greater than every number seen.
     next_seq: u64,
     next_n: u64,
@@ -105,8 +107,7 @@ impl Rebuild {
             }
             Change::Dissolved { n } => self.dissolved(n),
             Change::Remembered { id, until, fate } => self.remember(&id, until, fate),
-            Change::State(StateChange::Off) => self.state = None,
-            Change::State(change) => self.state.get_or_insert_default().restore(change),
+            Change::State(change) => self.state_changed(change),
         }
         Ok(())
     }
@@ -136,6 +137,15 @@ impl Rebuild {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
+    }
+
+    fn state_changed(&mut self, change: StateChange) {
+        self.window.hear(&change);
+        if change == StateChange::Off {
+            self.state = None;
+        } else {
+            self.state.get_or_insert_default().restore(change);
+        }
     }
 
     fn saw(&mut self, seq: u64) -> bool {
@@ -265,7 +275,8 @@ impl Queue {
     ) -> Self {
         let next_n = next_n.max(rebuild.next_n).min(NUMBERS);
         let mut queue = Self::new(policy, payload_max, next_n, interval);
-        queue.keeping = rebuild.state.map(Keeping::new);
+        let window = rebuild.window.recovered(now).map(Box::new);
+        queue.keeping = rebuild.state.map(|state| Keeping::new(state, window));
         queue.keep_changes();
         queue.take_changes();
         queue.now = now;

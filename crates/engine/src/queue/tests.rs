@@ -15,6 +15,7 @@ mod model;
 mod ordering;
 mod payloads;
 mod policies;
+mod public_state;
 mod receipts;
 mod recovery;
 mod reference;

@@ -41,6 +41,18 @@ pub enum StateChange {
         /// The key.
         key: Arc<str>,
     },
+    /// A payload reached the stream, or may have. Recorded before what it changed, where the state is told
+    /// over HTTP.
+    Told {
+        /// Its number.
+        n: u64,
+        /// The metadata.
+        text: Arc<str>,
+        /// When its call ended.
+        at: Time,
+    },
+    /// Of no payload before is anything told over HTTP any more.
+    Untold,
 }
 
 impl State {
@@ -91,6 +103,7 @@ impl State {
                 self.add_deletion(&key);
             }
             StateChange::Forgotten { key } => self.forget_deletion(&key),
+            StateChange::Told { .. } | StateChange::Untold => {}
         }
         // It is kept already.
         self.log.clear();

@@ -5,13 +5,15 @@
 //! it, and says what the next one may carry.
 //!
 //! - `change`: what a journal keeps of it;
-//! - `tail`: which entries go next, and how they are written.
+//! - `tail`: which entries go next, and how they are written;
+//! - `window`: the payloads of the last while, and the state before them, to be told over HTTP.
 //!
 //! A value changes when a payload ends. A deletion takes effect with the payload that first carries
 //! it, so that the state is at any time what the payloads told.
 
 mod change;
 mod tail;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use crate::time::Time;
 
 pub use change::StateChange;
 pub(crate) use tail::{Fits, Tail};
+pub(crate) use window::Window;
+pub use window::{PublicState, ToldState};
 
 /// Most bytes of one value.
 const VALUE_MAX: usize = 65_536;
@@ -212,6 +216,15 @@ impl State {
             self.item(n, item, now);
         }
         self.keep_bounds(rules);
+    }
+
+    /// The payload `n` ended and reached the stream, or may have; what it changes comes next.
+    pub(crate) fn tell(&mut self, n: u64, text: &Arc<str>, at: Time) {
+        self.log.push(StateChange::Told {
+            n,
+            text: Arc::clone(text),
+            at,
+        });
     }
 
     /// What a payload carried did not reach the stream: deletions are told again, and viewers miss a

@@ -7,8 +7,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{Cycle, Kept, State};
+use super::{Cycle, Kept, State, StateEntry};
 use crate::envelope::{escaped_size, write_escaped};
+use crate::event::Merge;
 
 /// Entries that are passed over because they do not fit: what filling a payload costs must not
 /// depend on how many keys there are.
@@ -219,19 +220,31 @@ fn whole(key: &str, kept: &Kept, most: usize) -> Option<String> {
     if kept.data.len() + key.len() > most {
         return None;
     }
-    let text = entry(key, |text| {
+    let text = with_value(key, &kept.data, kept.kind.as_deref(), kept.merge);
+    (text.len() <= most).then_some(text)
+}
+
+impl StateEntry {
+    /// The entry as payloads and the state over HTTP have it: `{"k":key,"d":value,"t":type,"m":merge}`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        with_value(&self.key, &self.data, self.kind.as_deref(), self.merge)
+    }
+}
+
+fn with_value(key: &str, data: &str, kind: Option<&str>, merge: Merge) -> String {
+    entry(key, |text| {
         text.push_str(r#","d":"#);
-        text.push_str(&kept.data);
-        if let Some(kind) = &kept.kind {
+        text.push_str(data);
+        if let Some(kind) = kind {
             text.push_str(r#","t":""#);
             write_escaped(kind, text);
             text.push('"');
         }
         text.push_str(r#","m":""#);
-        text.push_str(kept.merge.name());
+        text.push_str(merge.name());
         text.push('"');
-    });
-    (text.len() <= most).then_some(text)
+    })
 }
 
 fn entry(key: &str, rest: impl FnOnce(&mut String)) -> String {

@@ -38,7 +38,7 @@ fn queue(policy: ChannelPolicy) -> Queue {
     queue
 }
 
-fn parsed(text: &str) -> Value {
+pub(super) fn parsed(text: &str) -> Value {
     let plain = decode(text);
     let plain = plain.as_deref().unwrap_or(text);
     serde_json::from_str(plain).unwrap_or_else(|error| panic!("{error}: {plain}"))
@@ -103,11 +103,11 @@ fn of_item(item: &Value) -> Option<(&str, &str, &Value)> {
 }
 
 /// The fold of what reached the stream.
-#[derive(Default)]
-struct Fold(BTreeMap<String, Value>);
+#[derive(Clone, Default)]
+pub(super) struct Fold(pub BTreeMap<String, Value>);
 
 impl Fold {
-    fn payload(&mut self, text: &str) {
+    pub fn payload(&mut self, text: &str) {
         let payload = parsed(text);
         for entry in payload["s"].as_array().into_iter().flatten() {
             if entry.get("x").is_some() {
@@ -238,7 +238,7 @@ fn state(queue: &Queue) -> BTreeMap<String, Value> {
         .collect()
 }
 
-fn event_of(random: &mut Random, keys: u64) -> Event {
+pub(super) fn event_of(random: &mut Random, keys: u64) -> Event {
     let number = random.below(20).to_string();
     let object = format!(r#"{{"a":{},"b":{}}}"#, random.below(9), random.below(9));
     let merge = random.pick(&[
@@ -309,6 +309,7 @@ impl Run {
                     0
                 }),
                 idle: Span::from_millis(100),
+                ..Keyframes::default()
             },
             compress: random.pick(&[Compress::Off, Compress::Deflate]),
             on_unknown: random.pick(&[OnUnknown::Retry, OnUnknown::Drop]),
