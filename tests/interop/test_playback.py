@@ -1,5 +1,6 @@
 """The library for players on real players, in a real browser, on what the gateway sent and the emulator plays: hls.js, video.js,
-Shaka Player and the Amazon IVS player hear every event once, in order and on its frame.
+Shaka Player and the Amazon IVS player hear every event once, in order and on its frame, with the state of its key; who goes back has
+the state of that time, and who joins late the whole state.
 
 tests/playback runs the whole matrix, by itself: CUEGATE_PLAYBACK=full."""
 
@@ -14,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import viewers
 from frames import FAR, NEAR, Offs, after, frames_off
-from programs import Gateway, fetch, wait_until
+from programs import Gateway, fetch, free_port, wait_until
 from viewers import KINDS
 
 FULL = os.environ.get("CUEGATE_PLAYBACK") == "full"
@@ -32,6 +33,10 @@ IVS_HALF, IVS_MOST = 12, 75
 JUMP = 13
 IVS_NEAR, IVS_FAR = 12, 50
 BACK_S = 2
+# Values that fill a few dozen payloads: keyframes alone take as many to tell all of the state.
+LARGE_KEYS, LARGE = 40, 400
+# What is newer is not told over HTTP, and how soon after its first frame a viewer has the whole state from there.
+DELAY_S, WHOLE_S = 2, 3
 
 
 class Show:
@@ -51,6 +56,7 @@ class Show:
             1: [self.event("".join(self.random.choices(DENSE, k=300)))],
             2: [{"data": f"somebody else's, {next(self.sent)}", "envelope": "raw"}],
             3: [self.event({"home": step, "away": 0}, key="score", merge="replace")],
+            4: [self.event(step, key="votes", merge="sum"), self.event({f"round {step % 5}": step}, key="rounds", merge="patch")],
         }.get(step % 8) or [self.event({"step": step})]
 
     def post(self, batch):
@@ -64,16 +70,22 @@ class Show:
     def resend(self):
         """A payload whose answer was lost, so that it is in the stream twice."""
         faults = f"{self.gateway.emulator.url}/_local/faults"
-        before = len(self.gateway.emulator.taken(CHANNEL))
+        taken = lambda: sum('"twice"' in viewers.plain(sent) for sent in self.gateway.emulator.taken(CHANNEL))
+        before = taken()
         fetch(faults, "POST", json.dumps({"kind": "reply_lost"}))
         with ThreadPoolExecutor() as pool:
             posting = pool.submit(self.post, [self.event("twice")])
             try:
-                wait_until("the call is taken", lambda: len(self.gateway.emulator.taken(CHANNEL)) > before)
+                wait_until("the call is taken", lambda: taken() > before)
             finally:
                 fetch(faults, "DELETE")
             posting.result()
-        wait_until("it is taken again", lambda: len(self.gateway.emulator.taken(CHANNEL)) > before + 1)
+        wait_until("it is taken again", lambda: taken() > before + 1)
+
+    def fill_state(self):
+        """Keys whose values are long and cannot be compressed."""
+        text = lambda: "".join(self.random.choices(DENSE, k=LARGE))
+        self.post([self.event(text(), key=f"large {nth}", merge="replace") for nth in range(LARGE_KEYS)])
 
     @contextlib.contextmanager
     def going_on(self):
@@ -112,14 +124,17 @@ def about_all(entries):
 class Audience(unittest.TestCase):
     def setUp(self):
         self.seed = int(os.environ.get("CUEGATE_TEST_SEED", random.getrandbits(32)))
-        self.gateway = Gateway({CHANNEL: 'envelope_fields = ["type", "key", "id"]\ncompress = "deflate"'})
+        address = f"127.0.0.1:{free_port()}"
+        self.state_url = f"http://{address}/v1/channels/{CHANNEL}/state"
+        rules = f'envelope_fields = ["type", "key", "id"]\ncompress = "deflate"\nkeyframes = true\nstate_http = true\nstate_delay_ms = {1_000 * DELAY_S}'
+        self.gateway = Gateway({CHANNEL: rules}, f'[state]\nlisten = "{address}"\n')
         self.addCleanup(self.gateway.close)
         self.theatre = viewers.Theatre()
         self.addCleanup(self.theatre.close)
         self.show = Show(self.gateway, self.seed)
 
-    def join(self, kinds, prefix=""):
-        found = [self.theatre.viewer(prefix + kind, kind, self.gateway.emulator, CHANNEL) for kind in kinds]
+    def join(self, kinds, prefix="", state_url=None):
+        found = [self.theatre.viewer(prefix + kind, kind, self.gateway.emulator, CHANNEL, state_url) for kind in kinds]
         for viewer in found:
             self.eventually(viewer, "it plays", viewer.is_playing)
         return found
@@ -147,9 +162,24 @@ class Audience(unittest.TestCase):
         self.same(heard, stream)
         if on_frames:
             self.on_their_frames(viewer, heard, stream)
-        score = [entry["item"]["d"] for entry in stream if entry.get("item", {}).get("k") == "score"][-1]
-        self.assertEqual(viewer.state(), {"score": score})
+        self.states_are_right(heard, stream)
+        self.has_the_state(viewer)
         self.assertEqual(viewer.errors(), [])
+
+    def states_are_right(self, heard, stream, unless=lambda entry: False):
+        """With each event came the state of its key."""
+        pairs = zip(heard, stream, strict=True)
+        wrong = [(entry, known["state"]) for entry, known in pairs if "item" in known and not unless(entry) and entry["state"] != known["state"]]
+        self.assertEqual(wrong[:3], [])
+
+    def has_the_state(self, viewer):
+        """It is the gateway's, and it is known to be."""
+        status, _, text = fetch(f"{self.gateway.url}/v1/channels/{CHANNEL}/state")
+        self.assertEqual(status, 200, text)
+        state = {entry["k"]: entry["d"] for entry in json.loads(text)["s"]}
+        self.assertIn("votes", state)
+        self.eventually(viewer, "the whole state", viewer.complete)
+        self.assertEqual(viewer.state(), state)
 
     def on_their_frames(self, viewer, heard, stream):
         shown = viewer.shown()
@@ -182,17 +212,20 @@ class Audience(unittest.TestCase):
                 mark = next(at for at, entry in enumerate(heard) if "seek" in entry)
                 before, again = heard[:mark], heard[mark + 1:]
                 self.same(before, stream[:len(before)])
+                self.states_are_right(before, stream[:len(before)])
                 if len(before) > self.hears_the_rest(viewer, again, stream, heard[mark]["shown"]):
                     went.append(viewer)
         # Where a busy machine is late, a player goes to the end of the live stream by itself.
         self.assertGreaterEqual(len(went), len(audience) if FULL else 1)
 
     def late_ones(self, kinds):
-        """Who joins in the middle, while the show goes on, hears all from there on."""
+        """Who joins in the middle, while the show goes on, hears all from there on, and has the whole state: soon where it asks for it,
+        and else with the keyframes."""
+        self.show.fill_state()
         with self.show.going_on():
             taken = len(self.gateway.emulator.taken(CHANNEL))
             wait_until("the show goes on", lambda: len(self.gateway.emulator.taken(CHANNEL)) > taken + 10)
-            audience = self.join(kinds, "late-")
+            audience = self.join(kinds, "late-", self.state_url) + self.join(kinds[:1], "later-")
             for viewer in audience:
                 self.eventually(viewer, "the first events", lambda: len(viewer.events()) > 20)
         stream = self.stream()
@@ -200,12 +233,18 @@ class Audience(unittest.TestCase):
             with self.subTest(viewer=viewer.name, seed=self.seed):
                 self.eventually(viewer, "the last event", lambda: about(viewer.events()[-1]) == about(stream[-1]))
                 self.hears_the_rest(viewer, viewer.heard(), stream)
+                self.has_the_state(viewer)
+                print(f"{viewer.name}: the whole state after {viewer.whole():.1f} s", flush=True)
+                if viewer.name.startswith("late-"):
+                    self.assertLess(viewer.whole(), DELAY_S + WHOLE_S)
 
     def hears_the_rest(self, viewer, heard, stream, since=0):
         """All that comes after its picture began, which had shown so many frames before. Returns how many events came before."""
         first = about_all(stream).index(about(heard[0]))
         missed, rest = stream[:first], stream[first:]
         self.same(heard, rest)
+        # Who joined late does not know all at first, and knows that.
+        self.states_are_right(heard, rest, unless=lambda entry: not since and not entry["known"])
         began = rest[0]["frame"] + after(self.picture_began(viewer.shown(), since, heard[0]), rest[0]["frame"])
         if missed:
             self.assertGreater(began, missed[-1]["frame"] - NEAR, viewer.shown()[since:since + 60])

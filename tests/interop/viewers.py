@@ -15,8 +15,9 @@ import bundle
 from browser import Browser
 from programs import ROOT, arn, environment, fetch
 
-sys.path.insert(0, str(ROOT / "player"))
-from reference import forms  # noqa: E402
+sys.path.append(str(ROOT / "player" / "reference"))
+import forms  # noqa: E402
+import model  # noqa: E402
 
 KINDS = ("hls", "videojs", "shaka", "ivs")
 PAGES = ROOT / "tests" / "interop" / "javascript"
@@ -80,11 +81,11 @@ class Theatre:
         self.browser.quit()
         self.site.close()
 
-    def viewer(self, name, kind, emulator, channel):
-        return self.watch(name, kind, playback(emulator, channel))
+    def viewer(self, name, kind, emulator, channel, state_url=None):
+        return self.watch(name, kind, playback(emulator, channel), state_url)
 
-    def watch(self, name, kind, url):
-        query = urllib.parse.urlencode({"kind": kind, "url": url})
+    def watch(self, name, kind, url, state_url=None):
+        query = urllib.parse.urlencode({"kind": kind, "url": url} | ({"stateUrl": state_url} if state_url else {}))
         self.browser.run("add(...arguments)", name, f"{self.site.url}/viewer.html?{query}")
         return Viewer(self.browser, name, kind)
 
@@ -122,22 +123,33 @@ def began_us(emulator, channel):
     return round(moment.timestamp() * 1_000_000) - segment * 1_000_000
 
 
+def plain(sent):
+    """The text of a payload, whatever its form."""
+    return forms.decoded(sent[2:]) if sent.startswith("~0") else sent
+
+
 def stream(emulator, channel):
-    """What a viewer of all of it must hear: events by payload and place, and foreign texts, each with the frame of its moment."""
+    """What a viewer of all of it must hear: events by payload and place, each with the state of its key, and foreign texts, each
+    with the frame of its moment."""
     began = began_us(emulator, channel)
     _, _, text = fetch(f"{emulator.url}/_local/channels/{arn(channel)}/metadata")
-    found, seen = [], set()
+    found, seen, state = [], set(), model.State()
     for entry in json.loads(text)["metadata"]:
         sent = entry["metadata"]
         frame = (entry["time_us"] - began) * RATE / 1_000_000
-        plain = forms.decoded(sent[2:]) if sent.startswith("~0") else sent
-        if not plain.startswith("{"):
+        text = plain(sent)
+        if not text.startswith("{"):
             found.append({"text": sent, "frame": frame, "form": "foreign"})
             continue
-        payload = json.loads(plain)
+        payload, read = json.loads(text), model.plain(text)
         again = payload["n"] in seen
         seen.add(payload["n"])
-        for item in [] if again else payload["e"]:
+        if again:
+            continue
+        state.entries(read)
+        for place, item in enumerate(payload["e"]):
+            state.item(read["n"], place, read["e"][place])
             form = "compressed" if sent.startswith("~0") else "plain"
-            found.append({"n": payload["n"], "item": item, "frame": frame, "form": form})
+            value = state.values().get(item.get("k"))
+            found.append({"n": payload["n"], "item": item, "frame": frame, "form": form, "state": value})
     return found

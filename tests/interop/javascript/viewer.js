@@ -1,5 +1,5 @@
 // A viewer: one player, the library on it, and a list of all that it heard with the frame of the picture at that moment.
-// ?kind=hls&url=…: which player plays what.
+// ?kind=hls&url=…: which player plays what. With &stateUrl=…, the library asks there for the state.
 
 import { attach } from "/player.js";
 
@@ -70,7 +70,7 @@ const PLAYERS = {
 
 const errors = [];
 const heard = [];
-const options = { onerror: (error) => errors.push(String(error)) };
+const options = { onerror: (error) => errors.push(String(error)), stateUrl: asked.get("stateUrl") ?? undefined };
 const canvas = document.createElement("canvas");
 Object.assign(canvas, { width: 320, height: 1 });
 const strip = canvas.getContext("2d", { willReadFrequently: true });
@@ -87,7 +87,11 @@ function frame() {
 const viewer = await PLAYERS[asked.get("kind")]();
 const position = viewer.position ?? (() => video.currentTime);
 const note = (entry) => heard.push({ ...entry, frame: frame(), at: position(), shown: shown.length });
-viewer.cues.on("*", ({ n, type, key, data, id, time, late, state }) => note({ n, type, key, data, id, time, late, state }));
+viewer.cues.on("*", ({ n, type, key, data, id, time, late, state }) =>
+  note({ n, type, key, data, id, time, late, state, known: key !== undefined && viewer.cues.known(key) }));
+// Seconds from the first frame until the whole state was known.
+let began, whole = null;
+viewer.cues.on("#complete", () => (whole ??= (performance.now() - (began ?? performance.now())) / 1000));
 viewer.cues.on("#foreign", ({ text, time, late }) => note({ text, time, late }));
 video.play().catch(() => {});
 
@@ -96,6 +100,7 @@ const shown = [];
 video.requestVideoFrameCallback(function next() {
   video.requestVideoFrameCallback(next);
   shown.push(frame());
+  began ??= performance.now();
 });
 
 window.viewer = {
@@ -117,5 +122,7 @@ window.viewer = {
   quality: (nth) => viewer.quality(nth),
   qualities: () => viewer.qualities(),
   height: () => video.videoHeight,
+  complete: () => viewer.cues.complete,
+  whole: () => whole,
   state: () => Object.fromEntries(viewer.cues.keys().map((key) => [key, viewer.cues.state(key)])),
 };
