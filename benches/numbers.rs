@@ -14,6 +14,7 @@ mod support {
     pub mod observed;
     pub mod process;
     pub mod report;
+    pub mod viewers;
 }
 
 use std::fmt::Write as _;
@@ -63,7 +64,7 @@ fn main() {
         .build()
         .expect("a runtime");
     let mut report = Report::default();
-    let benches: [(&str, Bench); 12] = [
+    let benches: [(&str, Bench); 13] = [
         ("http", http),
         ("telemetry", telemetry),
         ("keys-cost", |runtime, report| {
@@ -85,6 +86,9 @@ fn main() {
         }),
         ("journal-recovery", |runtime, report| {
             support::journal::recovery(runtime, report, ARN);
+        }),
+        ("viewers", |runtime, report| {
+            support::viewers::state(runtime, report, ARN);
         }),
     ];
     for (name, bench) in benches {

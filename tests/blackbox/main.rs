@@ -21,6 +21,7 @@ mod data;
 mod end_to_end;
 mod events;
 mod export;
+mod folded;
 mod gzip;
 mod http2;
 mod journal;
