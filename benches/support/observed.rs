@@ -44,6 +44,7 @@ pub fn serve(config: &str, observed: bool) {
                 journal: Arc::new(Journal::off()),
                 letters: Arc::default(),
                 upstream: Upstream::new(options),
+                emulator: None,
                 meters: Arc::clone(&meters),
                 supervisor: Supervisor::default(),
             },

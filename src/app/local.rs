@@ -10,8 +10,9 @@ use tokio::task::JoinHandle;
 use super::{Error, closed};
 use crate::arn::ChannelArn;
 use crate::config::{ChannelSettings, Settings, UpstreamMode};
+use crate::dispatch::LocalUpstream;
 use crate::lifecycle::Supervisor;
-use crate::upstream::{AccountOptions, Credentials};
+use crate::upstream::{AccountOptions, Credentials, Upstream};
 
 /// The emulator in this process.
 pub(super) struct LocalIvs {
@@ -37,7 +38,7 @@ impl Emulator {
 
     /// Makes those of the channels live that it was never told of, with their accounts' keys; the
     /// answer is what it did not take, a line each. What is offline by somebody's wish stays so.
-    pub(super) fn make_known(&self, channels: &[ChannelSettings]) -> Vec<String> {
+    fn take(&self, channels: &[ChannelSettings]) -> Vec<String> {
         for account in accounts_of(channels) {
             self.keys.add(key(account), "test", account);
         }
@@ -59,7 +60,19 @@ impl Emulator {
     }
 }
 
+impl LocalUpstream for Emulator {
+    fn make_known(&self, upstream: &Upstream, channels: &[ChannelSettings]) -> Vec<String> {
+        upstream.add_accounts(accounts(channels));
+        self.take(channels)
+    }
+}
+
 impl LocalIvs {
+    /// The emulator as the gateway needs it.
+    pub(super) fn for_gateway(&self) -> Arc<dyn LocalUpstream> {
+        Arc::new(self.emulator.clone())
+    }
+
     /// Starts it in local mode, with every listed channel live.
     pub(super) async fn start(
         settings: &Settings,

@@ -190,6 +190,7 @@ async fn run(
             journal: Arc::clone(&journal),
             letters,
             upstream,
+            emulator: local.as_ref().map(LocalIvs::for_gateway),
             meters: Arc::clone(telemetry.meters()),
             supervisor: supervisor.clone(),
         },
@@ -200,7 +201,6 @@ async fn run(
         Arc::clone(&telemetry),
         source,
         security.clone(),
-        local.as_ref().map(|local| local.emulator.clone()),
         supervisor.clone(),
     ));
     let control = Arc::new(Control::new(

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Source;
-use super::local::{self, Emulator};
 use super::security::environment;
 use crate::access::{Access, Stamped};
 use crate::admin::ReloadReport;
@@ -38,8 +37,6 @@ pub(super) struct Reload {
     telemetry: Arc<Telemetry>,
     source: Source,
     security: Security,
-    /// In local mode.
-    emulator: Option<Emulator>,
     supervisor: Supervisor,
     /// The addresses that were bound at the start, whatever a file says since.
     bound: [(&'static str, SocketAddr); 2],
@@ -53,7 +50,6 @@ impl Reload {
         telemetry: Arc<Telemetry>,
         source: Source,
         security: Security,
-        emulator: Option<Emulator>,
         supervisor: Supervisor,
     ) -> Self {
         let settings = gateway.settings();
@@ -67,7 +63,6 @@ impl Reload {
             telemetry,
             source,
             security,
-            emulator,
             supervisor,
             reloading: Mutex::new(()),
         }
@@ -205,7 +200,7 @@ impl Reload {
     }
 
     fn put_in_force(&self, reload: config::Reload) -> ReloadReport {
-        let mut failed = self.make_known(&reload.in_force);
+        let mut failed = self.gateway.make_known(&reload.in_force.channels);
         let not_opened = self.gateway.apply(Arc::new(reload.in_force));
         failed.extend(not_opened.iter().map(ToString::to_string));
         let added = |channel: &NotOpened| format!("channel {} added", channel.name);
@@ -217,16 +212,6 @@ impl Reload {
             needs_restart: reload.needs_restart,
             failed,
         }
-    }
-
-    /// In local mode the emulator must know a channel before its first event is sent; the answer
-    /// is what it did not take.
-    fn make_known(&self, new: &Settings) -> Vec<String> {
-        let Some(emulator) = &self.emulator else {
-            return Vec::new();
-        };
-        self.gateway.add_accounts(local::accounts(&new.channels));
-        emulator.make_known(&new.channels)
     }
 }
 

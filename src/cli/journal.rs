@@ -19,7 +19,7 @@ pub enum Journal {
         /// The journal's directory.
         dir: PathBuf,
     },
-    /// A line for each channel with events in it.
+    /// A line for each channel with events in it, and for each that was made by API.
     List {
         /// The journal's directory.
         dir: PathBuf,
@@ -27,6 +27,10 @@ pub enum Journal {
     /// Its events as NDJSON, in the form that `POST /v1/events` takes. Of a damaged journal,
     /// those that can be read.
     Export {
+        /// The channels made by API instead, each as `{"alias":…,"settings":…}`, where the settings are what
+        /// `PUT /v1/channels/{alias}` takes.
+        #[arg(long)]
+        channels: bool,
         /// The journal's directory.
         dir: PathBuf,
     },
@@ -63,17 +67,17 @@ pub fn run(command: &Journal, out: &mut impl Write) -> Result<(), Error> {
     match command {
         Journal::Check { dir } => check(&open(dir, &clock)?, out),
         Journal::List { dir } => list(&open(dir, &clock)?, &clock, out),
-        Journal::Export { dir } => match open(dir, &clock) {
+        Journal::Export { dir, channels } => match open(dir, &clock) {
             Err(why @ (OpenError::Damaged { .. } | OpenError::Storage { .. })) => {
                 let mut some = journal::salvage(dir, &clock)?;
-                export(&some, &clock, out)?;
+                export(&some, *channels, &clock, out)?;
                 let why = why.what();
                 if !some.damage.contains(&why) {
                     some.damage.insert(0, why);
                 }
                 Err(Error::Partial(some.damage))
             }
-            all => export(&all?, &clock, out),
+            all => export(&all?, *channels, &clock, out),
         },
     }
 }
@@ -94,6 +98,11 @@ fn check(journal: &Inspection, out: &mut impl Write) -> Result<(), Error> {
             .count(),
         journal.bytes
     )?;
+    let made = channels.iter().filter(|kept| kept.definition.is_some());
+    match made.count() {
+        0 => {}
+        made => writeln!(out, "{made} channels made by API")?,
+    }
     if journal.dropped > 0 {
         writeln!(
             out,
@@ -114,16 +123,18 @@ fn check(journal: &Inspection, out: &mut impl Write) -> Result<(), Error> {
 fn list(journal: &Inspection, clock: &Clock, out: &mut impl Write) -> Result<(), Error> {
     writeln!(out, "{:>8} {:>12}  CHANNEL", "EVENTS", "OLDEST_MS")?;
     let now = clock.now();
-    for channel in with_events(journal) {
+    for channel in &journal.recovery.channels {
         let events = channel.queue.events();
+        if events.is_empty() && channel.definition.is_none() {
+            continue;
+        }
         let oldest = events.iter().map(|kept| kept.due).min().unwrap_or(now);
         let age = now.since(oldest).micros() / 1000;
-        writeln!(
-            out,
-            "{:>8} {age:>12}  {}",
-            events.len(),
-            channel.arn.as_str()
-        )?;
+        write!(out, "{:>8} {age:>12}  {}", events.len(), channel.arn)?;
+        match &channel.definition {
+            Some(definition) => writeln!(out, "  made by API as {}", definition.alias)?,
+            None => writeln!(out)?,
+        }
     }
     Ok(())
 }
@@ -133,7 +144,20 @@ fn with_events(journal: &Inspection) -> impl Iterator<Item = &RecoveredChannel> 
     channels.filter(|channel| !channel.queue.is_empty())
 }
 
-fn export(journal: &Inspection, clock: &Clock, out: &mut impl Write) -> Result<(), Error> {
+fn export(
+    journal: &Inspection,
+    channels: bool,
+    clock: &Clock,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    if channels {
+        for definition in journal.recovery.definitions() {
+            let alias = serde_json::Value::from(&*definition.alias);
+            let settings = &definition.settings;
+            writeln!(out, r#"{{"alias":{alias},"settings":{settings}}}"#)?;
+        }
+        return Ok(out.flush()?);
+    }
     for channel in with_events(journal) {
         for kept in channel.queue.events() {
             // What is over by now would be refused.

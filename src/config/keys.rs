@@ -171,8 +171,11 @@ section! {
     LimitSettings {
         /// Queued events in all channels together; beyond it the answer is `overloaded`.
         "queue_total_bytes" => queue_total_bytes: usize = 512 << 20, number(1024, TIB), Live;
-        /// Listed and unlisted; bounds the memory that ARNs nobody listed can take.
+        /// Listed, made by API and unlisted; bounds the memory that ARNs nobody listed can take.
         "channels_max" => channels_max: usize = 100_000, number(1, MILLION), Live;
+        /// Of the channels made by API, the first so many have a label of their own in metrics, the others
+        /// are `_other`. Those of the file always have theirs.
+        "channels_labelled" => channels_labelled: usize = 1000, number(0, MILLION), Live;
         /// How far ahead an event's `at` may lie: a day.
         "at_max_ahead_ms" => at_max_ahead: Duration = Duration::from_hours(24),
             millis(0, 366 * DAY_MS), Live;

@@ -6,6 +6,7 @@
 //! - `reader`: values out of TOML and variables; collects every fault.
 //! - `resolve`: every section, and what settings mean together; with `lists` (`[[channel]]`,
 //!   `[[account]]`, `[[api_key]]`) and `values` (what texts look like).
+//! - `definition`: a channel that is made by API, as a table of the file.
 //! - Derived: [`check`] (what `check-config` prints), [`mod@reload`] (what a reload changes),
 //!   [`mod@shown`] (what operators may see), `describe` (what `serve --help` adds).
 //! - `strays`: variables that nobody reads.
@@ -16,6 +17,7 @@
 
 mod catalog;
 pub mod check;
+mod definition;
 mod describe;
 pub mod error;
 pub mod glob;
@@ -43,6 +45,7 @@ use toml::de::DeTable;
 
 pub use catalog::{SectionAbout, sections};
 pub use check::check_config;
+pub use definition::{Misdefined, define};
 pub use describe::help;
 pub use error::{Error, Errors};
 pub use keys::*;

@@ -5,16 +5,18 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use engine::{ChannelCondition, ChannelId, ChannelOutlook, Health, Ledger, Payload, Queue, Time};
 use tokio::sync::broadcast;
 
 use super::account;
 use super::aggregate::Counted;
+use super::definitions::{ListedBy, Listing};
 use super::last_error::LastError;
 use super::notices::Noticed;
 use super::origins::Origins;
+use super::own_definition::OwnDefinition;
 use super::receipts::{self, Receipts};
 use super::recent::Delivered;
 use super::shared::Shared;
@@ -37,8 +39,8 @@ pub struct Channel {
     pub(super) id: ChannelId,
     pub(super) arn: ChannelArn,
     pub(super) account: Arc<Account>,
-    /// Its name in the configuration.
-    alias: RwLock<Option<Arc<str>>>,
+    /// How it is listed, if it is.
+    listing: RwLock<Option<Listing>>,
     /// Metrics may say something else of it than at the last scrape.
     stirred: AtomicBool,
     /// The account's task has been told and has not looked yet.
@@ -68,6 +70,8 @@ pub(super) struct State {
     paused: Option<Time>,
     /// The journal has not heard yet that it was paused or resumed.
     pause_changed: bool,
+    /// What it is by API.
+    pub definition: OwnDefinition,
     /// Its calls that may still be handled, as the account's engine last said.
     open: u32,
     /// The same, as the journal last heard.
@@ -144,7 +148,10 @@ impl State {
 
     /// Whether nothing of it need be kept.
     fn is_idle(&self) -> bool {
-        self.queue.is_idle() && self.paused.is_none() && self.open == 0
+        self.queue.is_idle()
+            && self.paused.is_none()
+            && self.open == 0
+            && self.definition.get().is_none()
     }
 
     /// What the journal hears of a pause.
@@ -186,6 +193,7 @@ impl Channel {
             last_error: last_error.map(Box::new),
             paused: None,
             pause_changed: false,
+            definition: OwnDefinition::default(),
             open: 0,
             open_heard: 0,
             denied: false,
@@ -198,7 +206,7 @@ impl Channel {
             id,
             arn,
             account,
-            alias: RwLock::default(),
+            listing: RwLock::default(),
             stirred: AtomicBool::new(true),
             woken: AtomicBool::new(false),
             joined: AtomicBool::new(false),
@@ -212,13 +220,20 @@ impl Channel {
         &self.arn
     }
 
-    /// Its name in the configuration, if it is listed.
+    /// Its alias, if it is listed.
     #[must_use]
     pub fn alias(&self) -> Option<Arc<str>> {
-        self.alias
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let listing = self.listing();
+        listing.as_ref().map(|listing| Arc::clone(&listing.alias))
+    }
+
+    /// Where it is listed, if it is.
+    pub(super) fn listed_by(&self) -> Option<ListedBy> {
+        self.listing().as_ref().map(|listing| listing.by)
+    }
+
+    fn listing(&self) -> RwLockReadGuard<'_, Option<Listing>> {
+        self.listing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its number in this process.
@@ -227,13 +242,14 @@ impl Channel {
         self.id
     }
 
-    /// Gives it another name, which is its label in metrics too.
-    pub(super) fn set_alias(&self, shared: &Shared, alias: Option<&Arc<str>>) {
+    /// Gives it another name, which may be its label in metrics too.
+    pub(super) fn set_listing(&self, shared: &Shared, listing: Option<&Listing>) {
         let mut state = self.lock_state();
         let State { queue, counted, .. } = &mut *state;
-        shared.aggregates.relabel(counted, queue, alias);
+        let label = listing.and_then(Listing::label);
+        shared.aggregates.relabel(counted, queue, label);
         drop(state);
-        *self.alias.write().unwrap_or_else(PoisonError::into_inner) = alias.cloned();
+        *self.listing.write().unwrap_or_else(PoisonError::into_inner) = listing.cloned();
         self.stirs(true);
     }
 
@@ -403,6 +419,7 @@ impl Source for Channel {
             beside: Beside {
                 pause: std::mem::take(&mut state.pause_changed).then(|| state.pause()),
                 open: state.tell_open(),
+                defined: state.definition.news(),
             },
             is_idle: state.is_idle(),
             n_next: state.queue.next_n(),
@@ -419,6 +436,7 @@ impl Source for Channel {
             beside: Beside {
                 pause: state.paused.map(Pause::Since),
                 open: Some(state.open).filter(|open| *open > 0),
+                defined: state.definition.told(),
             },
             is_idle: state.is_idle(),
             alive: state.queue.footprint(),

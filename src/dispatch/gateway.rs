@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::broadcast;
 
 use super::channel::Channel;
+use super::definitions::Definitions;
 use super::ends::EndsFollower;
 use super::past::Past;
 use super::receipts::{Gap, NumberedReceipt};
@@ -22,16 +23,18 @@ use super::unavailable::Unavailable;
 use super::waiters::Waiter;
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{ChannelSettings, Settings};
 use crate::journal::{Recovery, Room, Ticket};
 use crate::telemetry::Snapshot;
-use crate::upstream::{AccountOptions, Upstream};
+use crate::upstream::Upstream;
 
 /// The gateway as its edges see it.
 pub struct Gateway {
     pub(super) shared: Arc<Shared>,
     pub(super) registry: Registry,
     pub(super) settings: RwLock<Arc<Settings>>,
+    /// Which channels are listed, and where that is said. Whoever changes that, or the settings, holds it.
+    pub(super) definitions: tokio::sync::Mutex<Definitions>,
     /// Held while dead letters are replayed.
     pub(super) replaying: Mutex<()>,
     /// Where ids are forgotten when memory is short.
@@ -48,10 +51,11 @@ impl Gateway {
     #[must_use]
     pub fn start(settings: Arc<Settings>, parts: Parts, recovery: Recovery) -> Arc<Self> {
         let past = Past::new(parts.clock.now(), &recovery, &settings);
-        let gateway = Self {
+        let mut gateway = Self {
             shared: Arc::new(Shared::new(parts, past)),
             registry: Registry::default(),
             settings: RwLock::new(Arc::clone(&settings)),
+            definitions: tokio::sync::Mutex::default(),
             replaying: Mutex::default(),
             remembered: Mutex::default(),
             listing: Semaphore::const_new(1),
@@ -61,14 +65,20 @@ impl Gateway {
         gateway
             .shared
             .set_timeouts(settings.upstream.call_timeout, abandon);
-        gateway.open_all(settings, recovery);
+        let mut definitions = Definitions::default();
+        gateway.open_all(&mut definitions, settings, recovery);
+        *gateway.definitions.get_mut() = definitions;
         gateway.correct_letters();
         Arc::new(gateway)
     }
 
-    /// Accounts that are called in a way of their own from now on, beside those of the start.
-    pub fn add_accounts(&self, accounts: Vec<AccountOptions>) {
-        self.shared.upstream.add_accounts(accounts);
+    /// In local mode the emulator must know a channel before its first event is sent; the answer is what it
+    /// did not take, a line each.
+    pub fn make_known(&self, channels: &[ChannelSettings]) -> Vec<String> {
+        let emulator = self.shared.emulator.as_ref();
+        emulator.map_or_else(Vec::new, |emulator| {
+            emulator.make_known(&self.shared.upstream, channels)
+        })
     }
 
     /// The settings in force.

@@ -6,7 +6,8 @@
 //! one lock of one channel; nothing is held across an await.
 //!
 //! - [`gateway`]: what the edges call, and `offer`: with events;
-//! - `reload`: the channels of the settings; `wall_clock`: when it was set;
+//! - `definitions`: which channels are listed, by the file or by API; `reload`: they are opened; `define`: they
+//!   are made and removed by API; `own_definition`: what one is by API; `wall_clock`: when it was set;
 //! - `channel`: one channel: its queue behind its lock, and what waits on it;
 //! - `account`: one account and region; `driver`: its task and timers; `call`: one call;
 //! - `past`: what the process before this one left;
@@ -28,6 +29,8 @@ mod aggregate;
 mod call;
 mod channel;
 mod credentials;
+mod define;
+mod definitions;
 mod driver;
 mod ends;
 mod gateway;
@@ -37,6 +40,7 @@ mod listing;
 mod notices;
 mod offer;
 mod origins;
+mod own_definition;
 mod past;
 mod receipts;
 mod recent;
@@ -56,6 +60,8 @@ mod waiters;
 mod wall_clock;
 
 pub use channel::Channel;
+pub use define::{Defining, NotDefined, Outcome};
+pub use definitions::NotOpened;
 pub use ends::EndsFollower;
 pub use gateway::Gateway;
 pub use last_error::LastError;
@@ -65,10 +71,9 @@ pub use notices::Notice;
 pub use offer::Standing;
 pub use receipts::{Gap, NumberedReceipt};
 pub use recent::Delivered;
-pub use reload::NotOpened;
 pub use replay::{NotReplayed, Replayed};
 pub use report::{AccountReport, ChannelReport};
-pub use shared::Parts;
+pub use shared::{LocalUpstream, Parts};
 pub use state::KeptState;
 pub use unavailable::Unavailable;
 pub use waiters::{Ends, Waiter};

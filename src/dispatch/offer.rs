@@ -196,15 +196,19 @@ impl Gateway {
         remembered.make_room(&self.shared, &self.registry, limit)
     }
 
-    pub(super) fn check_room(&self) -> Result<(), Unavailable> {
+    pub(super) fn check_journal_room(&self) -> Result<(), Unavailable> {
         match self.shared.journal.room() {
-            Room::Enough => {}
+            Room::Enough => Ok(()),
             Room::Full => {
                 let bound = "journal.max_bytes, or the room on its disk,";
-                return Err(Unavailable::Overloaded(bound));
+                Err(Unavailable::Overloaded(bound))
             }
-            Room::Failing => return Err(Unavailable::JournalFails),
+            Room::Failing => Err(Unavailable::JournalFails),
         }
+    }
+
+    pub(super) fn check_room(&self) -> Result<(), Unavailable> {
+        self.check_journal_room()?;
         if self.has_queue_room() {
             Ok(())
         } else {

@@ -1,17 +1,18 @@
 //! Which channels and accounts there are, and how they are found.
 //!
-//! Listed channels stay; unlisted ones come with their first event and go when they are idle
+//! Listed channels stay, whether the file lists them or the API made them; unlisted ones come with their first event and go when they are idle
 //! and the room is needed. Both are bounded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use dashmap::DashMap;
 use engine::{ChannelId, ChannelPolicy, Queue, Rebuild, Span, Time};
 use tokio::task::JoinHandle;
 
 use super::channel::{Account, Channel};
+use super::definitions::Listing;
 use super::driver::Driver;
 use super::report::AccountReport;
 use super::shared::Shared;
@@ -163,7 +164,9 @@ impl Registry {
                 return true;
             }
             let idle = channel.look(shared, |state| {
-                state.queue.is_idle() && state.paused().is_none()
+                state.queue.is_idle()
+                    && state.paused().is_none()
+                    && state.definition.get().is_none()
             });
             // A channel that comes again has fresh tokens, so the account must agree.
             if !idle || !channel.account.engine().forget(now, channel.id) {
@@ -181,19 +184,36 @@ impl Registry {
     }
 
     /// Gives the listed channels their names; the others lose theirs.
-    pub(super) fn set_aliases(&self, shared: &Shared, aliases: HashMap<Arc<str>, Arc<Channel>>) {
-        let names: HashMap<ChannelId, &Arc<str>> = aliases
+    pub(super) fn set_listed(&self, shared: &Shared, listed: &[(Listing, Arc<Channel>)]) {
+        let listings: HashMap<ChannelId, &Listing> = listed
             .iter()
-            .map(|(alias, channel)| (channel.id, alias))
+            .map(|(listing, channel)| (channel.id, listing))
             .collect();
         // One that stays is never without: whoever may use the channel by it may at any moment.
         for channel in &self.by_arn {
-            channel.set_alias(shared, names.get(&channel.id).copied());
+            channel.set_listing(shared, listings.get(&channel.id).copied());
         }
-        *self
-            .by_alias
+        let aliases = listed.iter();
+        *self.aliases() = aliases
+            .map(|(listing, channel)| (Arc::clone(&listing.alias), Arc::clone(channel)))
+            .collect();
+    }
+
+    /// Gives one channel its name; the others keep theirs.
+    pub(super) fn list(&self, shared: &Shared, listing: Listing, channel: &Arc<Channel>) {
+        channel.set_listing(shared, Some(&listing));
+        self.aliases().insert(listing.alias, Arc::clone(channel));
+    }
+
+    /// No channel has that alias any more. The channel's own note of it stays.
+    pub(super) fn unlist(&self, alias: &str) {
+        self.aliases().remove(alias);
+    }
+
+    fn aliases(&self) -> RwLockWriteGuard<'_, HashMap<Arc<str>, Arc<Channel>>> {
+        self.by_alias
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = aliases;
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every channel, in no order.

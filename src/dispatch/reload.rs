@@ -1,59 +1,74 @@
-//! The channels of the journal and of the settings: opened at the start, and as a reload says.
+//! The channels of the journal, of the settings and of the API: opened at the start, and as a reload says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 use engine::Time;
 
-use super::channel::Channel;
+use super::channel::{Channel, State};
+use super::definitions::{Definitions, Everything, Listed, Listing, NotOpened};
 use super::gateway::Gateway;
 use crate::arn::ChannelArn;
 use crate::config::{ChannelSettings, Settings};
 use crate::journal::Recovery;
 
-/// Listed channels that could not be opened and are told by name, for the same reason.
-const CHANNELS_TOLD: usize = 20;
-
-/// Paused channels that are told by name at a start: more would push everything else out of
-/// sight.
-const PAUSES_TOLD: usize = 20;
-
-/// A listed channel that could not be opened: it is unknown until another reload.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("channel {name} could not be opened: the bound is reached of {bound}")]
-pub struct NotOpened {
-    /// Its name in the configuration.
-    pub name: Arc<str>,
-    /// What there are too many of.
-    bound: &'static str,
-}
+/// Channels that are told by name of each kind, as those that are paused at a start: more would push
+/// everything else out of sight.
+const TOLD: usize = 20;
 
 impl Gateway {
     /// Opens the channels of the journal and the listed ones, and tells which could not be opened and
     /// which are paused.
-    pub(super) fn open_all(&self, settings: Arc<Settings>, recovery: Recovery) {
-        let paused = self.take_back(&settings, recovery);
-        for failed in self.apply(settings).iter().take(CHANNELS_TOLD) {
+    pub(super) fn open_all(
+        &self,
+        definitions: &mut Definitions,
+        settings: Arc<Settings>,
+        recovery: Recovery,
+    ) {
+        let paused = self.take_back(definitions, &settings, recovery);
+        for failed in self.put_in_force(definitions, settings).iter().take(TOLD) {
             tracing::error!("{failed}");
+        }
+        if definitions.len() > 0 {
+            tracing::info!(channels = definitions.len(), "channels made by API");
         }
         self.tell_paused(&paused);
     }
 
     /// Opens the channels of the journal, whether they are listed (still) or not: what was
     /// accepted is delivered. The answer is which are paused, and since when.
-    fn take_back(&self, settings: &Settings, recovery: Recovery) -> Vec<(Arc<Channel>, Time)> {
+    fn take_back(
+        &self,
+        definitions: &mut Definitions,
+        settings: &Settings,
+        recovery: Recovery,
+    ) -> Vec<(Arc<Channel>, Time)> {
+        let made_by_api = recovery.channels.iter().filter_map(|kept| {
+            let definition = Arc::clone(kept.definition.as_ref()?);
+            Some((kept.arn.clone(), definition))
+        });
+        let moved = definitions.recover(made_by_api);
+        definitions.set_file(&settings.channels);
+        let all = definitions.everything(settings);
+        self.make_all_known(&all);
+        let listed = by_arn(&all.listed);
         let mut made = Vec::new();
-        let listed = listed(settings);
         for kept in recovery.channels {
             let listed = listed.get(&kept.arn);
-            let policy = listed.map_or(&settings.channel_defaults, |listed| &listed.policy);
-            let label = listed.map(|listed| &listed.name);
+            let policy = listed.map_or(&settings.channel_defaults, |it| &it.channel.policy);
+            let label = listed.and_then(|listed| listed.listing.label());
             let opened =
                 self.registry
                     .make(&self.shared, settings, &kept.arn, policy, label, kept.queue);
             match opened {
                 Ok(channel) => {
                     channel.inherit(self.shared.past.heard(), kept.open);
+                    channel.with(&self.shared, |state| {
+                        state.definition.recall(kept.definition);
+                        if moved.contains(&kept.arn) {
+                            state.definition.set(None);
+                        }
+                    });
                     made.push((channel, kept.paused));
                 }
                 Err(full) => {
@@ -65,6 +80,16 @@ impl Gateway {
             }
         }
         self.wake_all(made)
+    }
+
+    /// In local mode the emulator must know the channels made by API before their first event is sent.
+    /// Those of the file it knows.
+    fn make_all_known(&self, all: &Everything) {
+        let made = all.listed.iter().filter(|it| it.definition.is_some());
+        let made: Vec<ChannelSettings> = made.map(|it| it.channel.clone()).collect();
+        for failed in self.make_known(&made).iter().take(TOLD) {
+            tracing::error!("{failed}");
+        }
     }
 
     /// Lets the channels of the journal call, now that their accounts know of all calls of before.
@@ -86,7 +111,18 @@ impl Gateway {
 
     /// Puts changed settings in force. Queues and tokens stay as they are. The answer is which of
     /// the listed channels could not be opened: those without are as before.
+    ///
+    /// # Panics
+    /// On a thread of the runtime, because it waits for channels that are made by API at the same moment.
     pub fn apply(&self, settings: Arc<Settings>) -> Vec<NotOpened> {
+        self.put_in_force(&mut self.definitions.blocking_lock(), settings)
+    }
+
+    fn put_in_force(
+        &self,
+        definitions: &mut Definitions,
+        settings: Arc<Settings>,
+    ) -> Vec<NotOpened> {
         self.shared.set_timeouts(
             settings.upstream.call_timeout,
             settings.account_defaults.abandon,
@@ -96,13 +132,22 @@ impl Gateway {
             let policy = settings.account_policy(&account.id, &account.region);
             account.set_policy(now, policy, settings.quota.payload_max_bytes);
         }
-        let failed = self.open_listed(&settings);
+        definitions.set_file(&settings.channels);
+        let all = definitions.everything(&settings);
+        self.make_all_known(&all);
+        let Everything {
+            listed,
+            mut failed,
+            shadowed,
+        } = all;
+        tell_shadowed(&shadowed);
+        failed.extend(self.open_listed(&settings, &listed));
         self.registry
             .set_listed_accounts(&settings, &self.shared.meters);
-        let listed = listed(&settings);
+        let listed = by_arn(&listed);
         for channel in self.registry.channels() {
             let listed = listed.get(&channel.arn);
-            let policy = listed.map_or(&settings.channel_defaults, |listed| &listed.policy);
+            let policy = listed.map_or(&settings.channel_defaults, |it| &it.channel.policy);
             let policy = Arc::clone(policy);
             let payload_max = channel.account.payload_max();
             channel.with(&self.shared, |state| {
@@ -117,48 +162,53 @@ impl Gateway {
     }
 
     /// Opens the listed channels and gives them their names.
-    fn open_listed(&self, settings: &Settings) -> Vec<NotOpened> {
-        let known = settings.channels.iter().filter_map(|listed| {
-            let channel = self.registry.by_arn(&listed.arn)?;
-            Some((Arc::clone(&listed.name), channel))
-        });
-        let mut aliases: HashMap<_, _> = known.collect();
-        if aliases.len() < settings.channels.len() {
+    fn open_listed(&self, settings: &Settings, listed: &[Listed]) -> Vec<NotOpened> {
+        let known = |it: &Listed| {
+            let channel = self.registry.by_arn(&it.channel.arn)?;
+            Some((it.listing.clone(), channel))
+        };
+        let mut open: Vec<(Listing, Arc<Channel>)> = listed.iter().filter_map(known).collect();
+        if open.len() < listed.len() {
             // Those that are listed no longer go first: they may have to make room.
-            self.registry.set_aliases(&self.shared, aliases.clone());
+            self.registry.set_listed(&self.shared, &open);
         }
+        let are_open = open.iter().map(|(_, channel)| channel.arn.clone());
+        let are_open: HashSet<ChannelArn> = are_open.collect();
         let mut failed = Vec::new();
-        for listed in &settings.channels {
-            if aliases.contains_key(&listed.name) {
+        for it in listed {
+            let (arn, policy) = (&it.channel.arn, &it.channel.policy);
+            if are_open.contains(arn) {
                 continue;
             }
-            let opened = self.registry.open(
-                &self.shared,
-                settings,
-                &listed.arn,
-                &listed.policy,
-                Some(&listed.name),
-            );
+            let label = it.listing.label();
+            let opened = self
+                .registry
+                .open(&self.shared, settings, arn, policy, label);
             match opened {
-                Ok(channel) => drop(aliases.insert(Arc::clone(&listed.name), channel)),
-                Err(full) => failed.push(NotOpened {
-                    name: Arc::clone(&listed.name),
-                    bound: full.0,
-                }),
+                Ok(channel) => {
+                    if let Some(definition) = &it.definition {
+                        let define = |state: &mut State| {
+                            state.definition.set(Some(Arc::clone(definition)));
+                        };
+                        channel.change(&self.shared, define);
+                    }
+                    open.push((it.listing.clone(), channel));
+                }
+                Err(full) => failed.push(NotOpened::full(&it.listing.alias, full.0)),
             }
         }
-        self.registry.set_aliases(&self.shared, aliases);
+        self.registry.set_listed(&self.shared, &open);
         failed
     }
 
     /// Tells which channels are paused since before the start.
     fn tell_paused(&self, paused: &[(Arc<Channel>, Time)]) {
         let now = self.now();
-        for (channel, since) in paused.iter().take(PAUSES_TOLD) {
+        for (channel, since) in paused.iter().take(TOLD) {
             let for_s = now.since(*since).as_duration().as_secs();
             tracing::warn!(channel = %channel.name(), for_s, "the channel is paused since before the start; resume it when it may send");
         }
-        if paused.len() > PAUSES_TOLD {
+        if paused.len() > TOLD {
             let channels = paused.len();
             tracing::warn!(
                 channels,
@@ -169,7 +219,20 @@ impl Gateway {
 }
 
 /// The listed channels, by their ARNs: a show can list 100,000.
-fn listed(settings: &Settings) -> HashMap<&ChannelArn, &ChannelSettings> {
-    let listed = settings.channels.iter();
-    listed.map(|listed| (&listed.arn, listed)).collect()
+fn by_arn(listed: &[Listed]) -> HashMap<&ChannelArn, &Listed> {
+    listed.iter().map(|it| (&it.channel.arn, it)).collect()
+}
+
+/// Tells which channels made by API give way to the configuration file.
+fn tell_shadowed(shadowed: &[Arc<str>]) {
+    for channel in shadowed.iter().take(TOLD) {
+        tracing::warn!(%channel, "the channel was made by API, and the configuration file lists its alias or its ARN: the file wins for as long as it does");
+    }
+    if shadowed.len() > TOLD {
+        let channels = shadowed.len();
+        tracing::warn!(
+            channels,
+            "so many channels made by API give way to the configuration file"
+        );
+    }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use engine::{DeadLetterReason, Ledger, Time};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::channel::{Account, Channel};
+use super::definitions::ListedBy;
 use super::last_error::LastError;
 use super::shared::Shared;
 use crate::config::Settings;
@@ -21,6 +23,12 @@ pub struct ChannelReport {
     pub channel: Arc<str>,
     /// The ARN.
     pub arn: String,
+    /// Where it is listed: `file` (the configuration), `api`, or `unlisted`.
+    pub source: &'static str,
+    /// What it was made of, if the API made it: the ARN and the settings that differ from the defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub definition: Option<Box<RawValue>>,
     /// The channel's state.
     #[schema(value_type = ChannelState)]
     pub state: &'static str,
@@ -114,12 +122,20 @@ impl ChannelReport {
         let now = shared.clock.now();
         let status = channel.account.channel_status(now, channel.id);
         let rules = settings.account_policy(&channel.account.id, &channel.account.region);
+        let by = channel.listed_by();
         channel.with(shared, |state| {
             let depth = state.queue.depth(now);
             let policy = state.queue.policy();
             Self {
                 channel: channel.name(),
                 arn: channel.arn.to_string(),
+                source: source(by),
+                definition: match (by, state.definition.get()) {
+                    (Some(ListedBy::Api), Some(it)) => {
+                        RawValue::from_string((*it.settings).to_owned()).ok()
+                    }
+                    _ => None,
+                },
                 state: state.shown(status.health).label(),
                 paused_ms: state.paused().map(|since| now.since(since).millis_ceil()),
                 queued: depth.events,
@@ -143,6 +159,15 @@ impl ChannelReport {
                 totals: Totals::of(state.queue.ledger()),
             }
         })
+    }
+}
+
+/// Where a channel is listed, as it is called.
+const fn source(by: Option<ListedBy>) -> &'static str {
+    match by {
+        Some(ListedBy::File) => "file",
+        Some(ListedBy::Api) => "api",
+        None => "unlisted",
     }
 }
 

@@ -14,10 +14,18 @@ use super::receipts::NumberedReceipt;
 use super::recent::{Delivered, Recent};
 use super::waiters::Waiters;
 use crate::clock::Clock;
+use crate::config::ChannelSettings;
 use crate::journal::Journal;
 use crate::lifecycle::Supervisor;
 use crate::telemetry::Meters;
 use crate::upstream::Upstream;
+
+/// The emulator of local mode, as the gateway needs it.
+pub trait LocalUpstream: Send + Sync {
+    /// Takes channels that it was never told of as live ones, and lets `upstream` sign for their accounts; the
+    /// answer is what it did not take, a line each.
+    fn make_known(&self, upstream: &Upstream, channels: &[ChannelSettings]) -> Vec<String>;
+}
 
 /// What a gateway is built from.
 pub struct Parts {
@@ -29,6 +37,8 @@ pub struct Parts {
     pub letters: Arc<DeadLetters>,
     /// The API.
     pub upstream: Upstream,
+    /// The emulator, in local mode.
+    pub emulator: Option<Arc<dyn LocalUpstream>>,
     /// What is counted where it happens.
     pub meters: Arc<Meters>,
     /// Who looks after its tasks.
@@ -41,6 +51,7 @@ pub(super) struct Shared {
     /// What the process before left to this one.
     pub past: Past,
     pub upstream: Upstream,
+    pub emulator: Option<Arc<dyn LocalUpstream>>,
     pub meters: Arc<Meters>,
     pub supervisor: Supervisor,
     pub waiters: Arc<Waiters>,
@@ -68,6 +79,7 @@ impl Shared {
             journal,
             letters,
             upstream,
+            emulator,
             meters,
             supervisor,
         } = parts;
@@ -76,6 +88,7 @@ impl Shared {
             journal,
             past,
             upstream,
+            emulator,
             meters,
             supervisor,
             waiters: Arc::default(),

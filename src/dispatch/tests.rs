@@ -35,6 +35,7 @@ fn start(machine: &Machine, lines: &str) -> Arc<Gateway> {
         journal: Arc::new(Journal::off()),
         letters: Arc::default(),
         upstream: Upstream::new(nowhere),
+        emulator: None,
         meters: Arc::clone(Telemetry::new("local").meters()),
         supervisor: Supervisor::default(),
     };

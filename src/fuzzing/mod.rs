@@ -251,7 +251,7 @@ pub(super) fn journal_block(block: &[u8]) {
         let mut queue = Queue::rebuild(policy, 1024, 1, interval, now, origin, rebuild);
         let _ = queue.demand(now);
         let _ = queue.take(now);
-        if let Some(snapshot) = record::encode(&queue.snapshot(), Beside::default(), &clock) {
+        if let Some(snapshot) = record::encode(&queue.snapshot(), &Beside::default(), &clock) {
             let again = record::decode(&snapshot, &reading, drop);
             assert!(again.is_ok(), "{again:?}");
         }

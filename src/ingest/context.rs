@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use tokio::sync::watch;
 
-use crate::access::{Access, BodyBudget, Caller, Denied};
+use crate::access::{Access, BodyBudget, Caller, Denied, Keyring};
 use crate::config::{ChannelSettings, Scope, Settings, did_you_mean};
 use crate::ingest::limits::{NEAR_COMPARED_MAX, NEAR_LOOKED_AT_MAX, NEAR_NAME_MAX};
 use crate::ingest::parse::validate::ParseContext;
@@ -55,11 +55,17 @@ impl<S: Sync> FromRequestParts<S> for Request {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(head.extensions.get().cloned()))
+        Ok(Self::of(&head.extensions))
     }
 }
 
 impl Request {
+    /// Of a request with these extensions.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> Self {
+        Self(extensions.get().cloned())
+    }
+
     /// Who sent it, for the log.
     #[must_use]
     pub fn by<'a>(&'a self, caller: &'a Caller) -> Actor<'a> {
@@ -82,6 +88,8 @@ pub struct ApiContext {
     pub bodies: BodyBudget,
     /// Who may do what.
     pub access: watch::Receiver<Arc<Access>>,
+    /// Where it changes: who holds a connection open is asked again when channels get other names.
+    pub keyring: Arc<Keyring>,
     /// Whose door it is.
     pub side: Listener,
 }

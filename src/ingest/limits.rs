@@ -48,6 +48,8 @@ pub const BODIES_MAX_BYTES: usize = 256 << 20;
 pub const BODIES_OF_ONE_MAX_BYTES: usize = BODIES_MAX_BYTES / 4;
 /// Longest body of `POST /PutMetadata` once there are keys: a string of 1 KiB is at most 6 KiB as JSON may write it.
 pub const AWS_BODY_MAX: usize = 64 << 10;
+/// Bytes of a channel that is made by API: every setting of it takes less than 1 KiB.
+pub const DEFINITION_MAX_BYTES: usize = 16 << 10;
 /// What `overloaded` at the edge asks clients to wait, in ms.
 pub const OVERLOADED_RETRY_MS: u64 = 1000;
 

@@ -102,6 +102,7 @@ impl Stand {
                 journal: Arc::new(Journal::off()),
                 letters: Arc::default(),
                 upstream,
+                emulator: None,
                 meters: Arc::clone(telemetry.meters()),
                 supervisor: Supervisor::default(),
             },

@@ -446,7 +446,7 @@ impl ChannelLog {
         if news.anew {
             return Some(self.write_snapshot(source, group, clock));
         }
-        let block = record::encode(&news.changes, news.beside, clock)?;
+        let block = record::encode(&news.changes, &news.beside, clock)?;
         let bytes = block.len() as u64;
         // What was alive at the last snapshot may be gone.
         let alive = self.base.min(news.alive as u64);
@@ -467,7 +467,7 @@ impl ChannelLog {
     ) -> u64 {
         let alive = source.snapshot();
         self.n_next = alive.n_next;
-        let block = record::encode(&alive.changes, alive.beside, clock).unwrap_or_default();
+        let block = record::encode(&alive.changes, &alive.beside, clock).unwrap_or_default();
         let bytes = block.len() as u64;
         let replaces = self.forget();
         self.put(replaces, block, group);

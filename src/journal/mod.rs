@@ -10,7 +10,7 @@
 //! far, a *snapshot* of the queue takes their place. Where groups go is a [`log::Log`]'s; the whole
 //! journal can be written anew into it from memory.
 //!
-//! - `record`: changes as bytes;
+//! - `record`: changes as bytes; `definition`: a channel that was made by API;
 //! - `log`: what is asked of a storage;
 //! - `disk`: the storage on this machine, in fjall;
 //! - `database`: the storage that nodes share, in PostgreSQL;
@@ -22,6 +22,7 @@
 
 mod committer;
 mod database;
+mod definition;
 pub(crate) mod disk;
 mod error;
 mod group_commit;
@@ -37,6 +38,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use database::Shared;
+pub use definition::{Defined, Definition};
 pub use disk::{Inspection, inspect, salvage, space_used};
 pub use error::OpenError;
 pub use group_commit::{Failing, Room, Ticket};

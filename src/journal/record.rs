@@ -7,10 +7,12 @@
 //! gain variants at its end. Whatever changes is another [`VERSION`], so that an older program
 //! refuses a block by its version, and not as a damaged one.
 //!
-//! In version 3 nothing said what was told over HTTP, in version 2 nothing said how many calls were
-//! open, and in version 1 there was no header, so that every moment was on the wall clock.
+//! In version 4 no channel was made by API, in version 3 nothing said what was told over HTTP, in version 2
+//! nothing said how many calls were open, and in version 1 there was no header, so that every moment was on the
+//! wall clock.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use engine::{
     Change, Content, Data, DeadLetterReason, End, Fate, Merge, Priority, QueuedEvent, Scheduled,
@@ -18,6 +20,7 @@ use engine::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::definition::{Defined, Definition};
 use crate::clock::Clock;
 pub(crate) use when::Reading;
 use when::{Header, offset};
@@ -25,12 +28,15 @@ use when::{Header, offset};
 mod when;
 
 /// The first byte of every block.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
-/// What older programs wrote: without [`StateRecord::Told`].
+/// What older programs wrote: without [`Record::Defined`].
+const WITHOUT_DEFINITIONS: u8 = 4;
+
+/// What still older programs wrote: without [`StateRecord::Told`] too.
 const WITHOUT_TOLD: u8 = 3;
 
-/// What still older programs wrote: without [`Record::Open`].
+/// Before that: without [`Record::Open`].
 const WITHOUT_OPEN: u8 = 2;
 
 /// What the first program wrote.
@@ -45,15 +51,19 @@ pub(crate) enum Entry {
     Pause(Pause),
     /// So many calls of the channel may still be handled. The last one counts.
     Open(u32),
+    /// The channel was made, changed or removed by API. The last one counts.
+    Defined(Defined),
 }
 
 /// What a block says beside the changes of the queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Beside {
     /// The channel was paused or resumed.
     pub pause: Option<Pause>,
     /// So many calls of the channel may still be handled: in flight, given up, or inherited.
     pub open: Option<u32>,
+    /// The channel was made, changed or removed by API.
+    pub defined: Option<Defined>,
 }
 
 /// Whether a channel is paused.
@@ -110,6 +120,15 @@ enum Record<'a, S> {
     Open {
         calls: u32,
     },
+    /// Since version 5.
+    Defined {
+        alias: &'a str,
+        number: u64,
+        revision: u64,
+        settings: &'a str,
+    },
+    /// Since version 5.
+    Undefined,
 }
 
 /// [`StateChange`].
@@ -341,7 +360,7 @@ pub(crate) enum Unreadable {
 
 /// A block of these changes, and of what there is beside them; none if nothing of them
 /// need be kept. What came and went within them leaves only its id.
-pub(crate) fn encode(changes: &[Change], beside: Beside, clock: &Clock) -> Option<Vec<u8>> {
+pub(crate) fn encode(changes: &[Change], beside: &Beside, clock: &Clock) -> Option<Vec<u8>> {
     let passing = passing(changes);
     let moment = clock.moment();
     let from = |time: Time| offset(time, moment.now);
@@ -360,10 +379,23 @@ pub(crate) fn encode(changes: &[Change], beside: Beside, clock: &Clock) -> Optio
         .iter()
         .filter_map(|change| record(change, &passing, &from));
     let open = beside.open.map(|calls| Record::Open { calls });
-    for record in records.chain(pause).chain(open) {
+    let defined = beside.defined.as_ref().map(definition_record);
+    for record in records.chain(pause).chain(open).chain(defined) {
         block = postcard::to_extend(&record, block).ok()?;
     }
     (block.len() > empty).then_some(block)
+}
+
+fn definition_record<S>(defined: &Defined) -> Record<'_, S> {
+    match defined {
+        Defined::As(definition) => Record::Defined {
+            alias: &definition.alias,
+            number: definition.number,
+            revision: definition.revision,
+            settings: &definition.settings,
+        },
+        Defined::NoLonger => Record::Undefined,
+    }
 }
 
 /// Events without an id that were queued and ended within these changes.
@@ -453,7 +485,7 @@ pub(crate) fn decode(
 ) -> Result<(), Unreadable> {
     let (&version, rest) = block.split_first().ok_or(Unreadable::Empty)?;
     match version {
-        VERSION | WITHOUT_TOLD | WITHOUT_OPEN => {
+        VERSION | WITHOUT_DEFINITIONS | WITHOUT_TOLD | WITHOUT_OPEN => {
             let (header, rest) = postcard::take_from_bytes::<Header>(rest)?;
             let age = reading.age(header);
             let time = |offset: i64| reading.time(age, offset);
@@ -544,6 +576,21 @@ fn entry<'a, S>(
         Record::Paused { since } => return Ok(Entry::Pause(Pause::Since(time(since)))),
         Record::Resumed => return Ok(Entry::Pause(Pause::Over)),
         Record::Open { calls } => return Ok(Entry::Open(calls)),
+        Record::Defined {
+            alias,
+            number,
+            revision,
+            settings,
+        } => {
+            let definition = Definition {
+                alias: alias.into(),
+                number,
+                revision,
+                settings: settings.into(),
+            };
+            return Ok(Entry::Defined(Defined::As(Arc::new(definition))));
+        }
+        Record::Undefined => return Ok(Entry::Defined(Defined::NoLonger)),
     }))
 }
 

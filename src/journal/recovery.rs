@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use engine::{Rebuild, Time};
 
+use super::definition::{Defined, Definition};
 use super::error::OpenError;
 use super::log::Contents;
 use super::record::{self, Entry, Pause, Reading};
@@ -22,6 +23,8 @@ pub struct RecoveredChannel {
     pub paused: Option<Time>,
     /// How many of its calls may still be handled, as far as was recorded.
     pub open: u32,
+    /// What it is by API, if it was made so.
+    pub definition: Option<Arc<Definition>>,
     pub(super) blocks: Blocks,
 }
 
@@ -83,6 +86,20 @@ impl Recovery {
         open.sum()
     }
 
+    /// The channels that were made by API, in the order in which they were made; of an alias that was moving
+    /// to another ARN, the later one.
+    #[must_use]
+    pub fn definitions(&self) -> Vec<Arc<Definition>> {
+        let mut all: Vec<_> = self
+            .channels
+            .iter()
+            .filter_map(|kept| kept.definition.clone())
+            .collect();
+        all.sort_by_key(|it| (it.number, std::cmp::Reverse(it.revision)));
+        all.dedup_by(|later, earlier| later.alias == earlier.alias);
+        all
+    }
+
     /// Events in it. Some may have expired meanwhile.
     #[must_use]
     pub fn events(&self) -> usize {
@@ -134,6 +151,8 @@ pub(super) fn read_some(
             Entry::Pause(Pause::Since(since)) => channel.paused = Some(since),
             Entry::Pause(Pause::Over) => channel.paused = None,
             Entry::Open(calls) => channel.open = calls,
+            Entry::Defined(Defined::As(definition)) => channel.definition = Some(definition),
+            Entry::Defined(Defined::NoLonger) => channel.definition = None,
         });
         // The policy is not known here; its bound is at most this.
         let now = clock.now();
@@ -161,6 +180,7 @@ impl Recovery {
                 queue: Rebuild::default(),
                 paused: None,
                 open: 0,
+                definition: None,
                 blocks: Blocks {
                     first,
                     next: first,

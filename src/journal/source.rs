@@ -42,7 +42,8 @@ pub struct Drained {
     pub beside: Beside,
     /// Bytes of memory of what is alive: on disk it is less.
     pub alive: usize,
-    /// Nothing is alive, no id remembered, the channel is not paused, and no call of it is open.
+    /// Nothing is alive, no id remembered, the channel is not paused, no call of it is open, and it was not
+    /// made by API.
     pub is_idle: bool,
     /// What was written before no longer tells the whole: a snapshot takes its place.
     pub anew: bool,

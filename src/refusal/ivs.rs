@@ -59,6 +59,7 @@ pub const fn aws_error(code: Code) -> (&'static str, StatusCode) {
     match code {
         Code::Malformed
         | Code::InvalidEvent
+        | Code::InvalidChannel
         | Code::EventTooLarge
         | Code::BodyTooLarge
         | Code::UnsupportedMediaType => ("ValidationException", StatusCode::BAD_REQUEST),
@@ -68,6 +69,9 @@ pub const fn aws_error(code: Code) -> (&'static str, StatusCode) {
         }
         Code::ChannelOffline | Code::AlreadySent => {
             ("ChannelNotBroadcasting", StatusCode::NOT_FOUND)
+        }
+        Code::ChannelConflict | Code::EventsWait | Code::NoJournal => {
+            ("ConflictException", StatusCode::CONFLICT)
         }
         Code::QueueFull | Code::WouldExpire | Code::RateLimited => {
             ("ThrottlingException", StatusCode::TOO_MANY_REQUESTS)

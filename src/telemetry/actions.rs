@@ -27,6 +27,12 @@ pub enum Action {
     DeletedKey,
     /// Deleted its state.
     ClearedState,
+    /// Made it by API.
+    Made,
+    /// Changed it by API.
+    Changed,
+    /// Removed it by API.
+    Removed,
 }
 
 impl Actor<'_> {
@@ -46,6 +52,9 @@ impl Actor<'_> {
                 tracing::info!(channel, key, request_id, "a key of the state was deleted");
             }
             Action::ClearedState => tracing::info!(channel, key, request_id, "state deleted"),
+            Action::Made => tracing::info!(channel, key, request_id, "channel made by API"),
+            Action::Changed => tracing::info!(channel, key, request_id, "channel changed by API"),
+            Action::Removed => tracing::info!(channel, key, request_id, "channel removed by API"),
         }
     }
 

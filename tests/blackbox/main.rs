@@ -11,6 +11,7 @@ mod accounts;
 mod admission;
 mod aws_mode;
 mod bad_input;
+mod channels_by_api;
 mod cli;
 mod client;
 mod clocks;

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from urllib.parse import quote
 
@@ -12,6 +13,8 @@ from schemathesis.openapi.checks import RejectedPositiveData
 
 # The channel of the gateway under test.
 CHANNEL = "demo"
+# As the gateway takes it.
+ARN = r"arn:aws:ivs:[a-z0-9-]+:[0-9]+:channel/[a-zA-Z0-9-]+"
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -41,7 +44,15 @@ def map_body(context, body):
     for event in body if isinstance(body, list) else [body]:
         address(event, "channel")
         address(event, "cuechannel")
+        one_account(event)
     return body
+
+
+def one_account(definition):
+    """A gateway has 256 accounts and regions at most, and every made-up ARN would be one."""
+    if isinstance(definition, dict) and re.fullmatch(ARN, str(definition.get("arn"))):
+        name = definition["arn"].rpartition("/")[2]
+        definition["arn"] = f"arn:aws:ivs:us-west-2:000000000000:channel/{name}"
 
 
 @schemathesis.hook
@@ -86,6 +97,9 @@ def filter_failure(context, failure, case, response):
         # A document of parameters cannot say that one of them is needed.
         if case.operation.definition.raw["operationId"] in ("purge", "deleteState"):
             return answer.get("code") != "malformed"
+        # It knows neither which channels there are, nor which settings go together.
+        if case.operation.definition.raw["operationId"] in ("putChannel", "deleteChannel"):
+            return answer.get("code") not in ("channel_conflict", "events_wait", "invalid_channel")
         # JSON Schema counts characters where Cuegate counts bytes, and knows neither the size
         # of a payload nor the time.
         return answer.get("code") not in ("event_too_large", "invalid_event")

@@ -40,6 +40,12 @@ pub struct Channel {
     pub name: String,
     /// Its ARN.
     pub arn: String,
+    /// Where it is listed: `file`, `api` or `unlisted`; empty: the gateway is older than that.
+    #[serde(default)]
+    pub source: String,
+    /// What it was made of, if the API made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<serde_json::Value>,
     /// `live`, `offline`, `paused` or `failing`.
     pub state: String,
     /// Events in the queue: waiting, scheduled, held and in flight.

@@ -1,5 +1,6 @@
 //! Tables of configurations and what is wrong with them; and what the right ones mean.
 
+mod definition;
 mod documents;
 mod faults;
 mod resolved;

@@ -430,7 +430,7 @@ pub fn block() -> Inputs {
     ];
     vec(change, 1..12)
         .prop_map(|changes| {
-            record::encode(&changes, record::Beside::default(), &Clock::new()).unwrap_or_default()
+            record::encode(&changes, &record::Beside::default(), &Clock::new()).unwrap_or_default()
         })
         .boxed()
 }

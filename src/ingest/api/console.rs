@@ -22,7 +22,7 @@ pub fn operators_router(
     gateway: Arc<Gateway>,
     meters: Arc<Meters>,
     life: watch::Receiver<Life>,
-    keyring: &Keyring,
+    keyring: &Arc<Keyring>,
 ) -> Router {
     let context = Arc::new(ApiContext {
         gateway,
@@ -30,6 +30,7 @@ pub fn operators_router(
         life,
         bodies: BodyBudget::default(),
         access: keyring.subscribe(),
+        keyring: Arc::clone(keyring),
         side: Listener::Operators,
     });
     Router::new()

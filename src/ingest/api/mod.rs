@@ -3,6 +3,7 @@
 
 pub mod channels;
 pub mod console;
+mod definitions;
 mod ends;
 pub mod eventbridge;
 mod events;
@@ -40,7 +41,7 @@ pub fn router(
     gateway: Arc<Gateway>,
     meters: Arc<Meters>,
     life: watch::Receiver<Life>,
-    keyring: &Keyring,
+    keyring: &Arc<Keyring>,
 ) -> Router {
     let observed = !meters.are_off();
     let context = Arc::new(ApiContext {
@@ -49,6 +50,7 @@ pub fn router(
         life,
         bodies: BodyBudget::default(),
         access: keyring.subscribe(),
+        keyring: Arc::clone(keyring),
         side: Listener::Producers,
     });
     let (router, document) = routes().split_for_parts();
@@ -68,7 +70,11 @@ pub fn router(
 fn routes() -> OpenApiRouter<Arc<ApiContext>> {
     OpenApiRouter::with_openapi(openapi::base(eventbridge::SECRET, answered))
         .routes(documented(routes!(channels::list)))
-        .routes(documented(routes!(channels::status)))
+        .routes(documented(routes!(
+            channels::status,
+            definitions::put,
+            definitions::delete
+        )))
         .routes(documented(routes!(
             publish::publish_to_channel,
             channels::purge,

@@ -14,7 +14,7 @@ async fn paths_and_methods() {
         ("POST", "/v1/channels/quiz/events/", 404, None),
         ("POST", "/openapi.json", 405, Some("GET, HEAD")),
         ("PATCH", "/v1/channels/quiz/events", 405, Some("GET, HEAD, POST, DELETE")),
-        ("PUT", "/v1/channels/quiz", 405, Some("GET, HEAD")),
+        ("POST", "/v1/channels/quiz", 405, Some("GET, HEAD, PUT, DELETE")),
         ("GET", "/v1/events", 405, Some("POST")),
         ("GET", "/PutMetadata", 405, Some("POST")),
         ("GET", "/v1/channels/quiz/pause", 405, Some("POST")),

@@ -138,7 +138,7 @@ fn paths() -> Vec<Case> {
         ("OPTIONS", "OPTIONS", EVENTS, method),
         ("a method of its own", "FROBNICATE", EVENTS, method),
         ("POST of a list", "POST", "/v1/channels", method),
-        ("DELETE of a channel", "DELETE", "/v1/channels/quiz", method),
+        ("POST of a channel", "POST", "/v1/channels/quiz", method),
         ("GET of pause", "GET", "/v1/channels/quiz/pause", method),
         (
             "POST of payloads",

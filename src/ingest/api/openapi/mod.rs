@@ -5,6 +5,7 @@
 //! is written by hand, because bodies are read and written without types that could tell.
 
 pub mod answers;
+mod definition;
 pub mod events;
 pub mod params;
 pub mod schemas;

@@ -26,6 +26,10 @@ macro_rules! params {
 params! {
     /// `{channel}`.
     Channel: [path("channel", json!({"type": "string", "minLength": 1}), "An alias of the configuration or a percent-encoded ARN.", "demo")];
+    /// `{channel}` where the API makes it.
+    Alias: [path("channel", json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9._-]+$"}), "The alias: letters, digits and `.`, `_`, `-`.", "quiz")];
+    /// How a channel is removed.
+    Removing: [query("force", json!({"type": "boolean", "default": false}), "Remove it although events wait in it.")];
     /// `{id}` of an event.
     EventId: [path("id", json!({"type": "string", "minLength": 1, "maxLength": CLOUDEVENT_ID_MAX}), "The event's `id`; of a CloudEvent its `source`, a space, and its `id`.", "a-17")];
     /// What `POST …/events` can be asked for.

@@ -9,6 +9,7 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{Components, Object, Schema, SchemaType};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::definition::definition;
 use super::events::{cloud_event, event};
 use super::extend;
 use crate::arn::ARN_MAX_CHARS;
@@ -74,6 +75,7 @@ schemas! {
     CloudEvents: many::<CloudEvent>();
     AddressedCloudEvent: cloud_event(Some("cuechannel"));
     AddressedCloudEvents: many::<AddressedCloudEvent>();
+    ChannelDefinition: definition();
     Rejection: rejection();
     Accepted: accepted();
     Ended: ended();
@@ -150,6 +152,7 @@ fn problem() -> Value {
         "status": {"type": "integer", "description": "The HTTP status."},
         "index": count("With `atomic=true`: the place of the event that was refused."),
         "rejected": {"type": "array", "items": reference::<Rejection>(), "description": "All refusals, where several events were sent and all were refused."},
+        "errors": {"type": "array", "items": {"type": "string"}, "description": "Of `invalid_channel`: all that is wrong with the channel's settings."},
     });
     extend(&mut properties, refusal_members());
     json!({
