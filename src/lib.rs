@@ -18,6 +18,7 @@ pub mod fuzzing;
 pub mod ingest;
 pub mod journal;
 pub mod lifecycle;
+pub mod node;
 pub mod postgres;
 pub mod refusal;
 pub mod telemetry;

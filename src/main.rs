@@ -10,8 +10,9 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use cuegate::app::{self, Source};
 use cuegate::cli::output::Stdout;
 use cuegate::cli::{
-    self, channels::Channels, control, dead_letters::DeadLetters, doctor::Doctor, journal::Journal,
-    key::Key, load::Load, pages, send::Send, status::Status, tail::Tail, top::Top, version,
+    self, channels::Channels, cluster::Cluster, control, dead_letters::DeadLetters, doctor::Doctor,
+    journal::Journal, key::Key, load::Load, pages, send::Send, status::Status, tail::Tail,
+    top::Top, version,
 };
 use cuegate::config;
 use cuegate::telemetry::Traces;
@@ -66,6 +67,9 @@ enum Command {
     #[command(subcommand)]
     DeadLetters(DeadLetters),
     Doctor(Doctor),
+    /// Several nodes that share a database.
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// API keys.
     #[command(subcommand)]
     Key(Key),
@@ -105,6 +109,7 @@ fn main() -> ExitCode {
         Command::Cancel(arguments) => client(control::cancel(arguments)),
         Command::DeadLetters(command) => client(cli::dead_letters::run(command)),
         Command::Doctor(arguments) => doctor(arguments),
+        Command::Cluster(command) => client(cli::cluster::run(command)),
         Command::Key(command) => written(cli::key::run(&command)),
         Command::Completions(arguments) => {
             written(pages::completions(&arguments, Arguments::command()))

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use cuegate::access::{Access, Keyring};
 use cuegate::clock::Clock;
-use cuegate::dispatch::{Gateway, Parts};
+use cuegate::dispatch::{Gateway, Holdings, Parts};
 use cuegate::ingest::Security;
-use cuegate::journal::{Journal, Recovery};
 use cuegate::lifecycle::Supervisor;
 use cuegate::telemetry::logs::{self, LogFormat};
 use cuegate::telemetry::{Meters, Telemetry};
@@ -41,14 +40,12 @@ pub fn serve(config: &str, observed: bool) {
             Arc::clone(&settings),
             Parts {
                 clock: Arc::new(Clock::new()),
-                journal: Arc::new(Journal::off()),
-                letters: Arc::default(),
                 upstream: Upstream::new(options),
                 emulator: None,
                 meters: Arc::clone(&meters),
                 supervisor: Supervisor::default(),
             },
-            Recovery::default(),
+            Holdings::in_memory(),
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await

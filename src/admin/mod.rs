@@ -132,6 +132,9 @@ pub struct Readiness {
     /// Why the queues take no events, if they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queues: Option<&'static str>,
+    /// Why this node of a cluster takes no events, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<&'static str>,
     /// Every account in use. One that cannot send does not make the process unready.
     pub accounts: Vec<AccountReadiness>,
 }

@@ -133,6 +133,13 @@ impl Start<'_> {
     }
 
     fn journal(&self) -> String {
+        let cluster = &self.settings.cluster;
+        if cluster.is_on() {
+            return format!(
+                "the database of cluster {:?}: what is accepted survives this machine",
+                cluster.name
+            );
+        }
         let (dir, kept) = (self.settings.journal.dir.display(), self.kept);
         let survives = match self.settings.journal.mode {
             JournalMode::Off => {

@@ -11,6 +11,7 @@ use crate::admin::{
 use crate::config::{self, UpstreamMode};
 use crate::dispatch::{Gateway, Letter, LetterFilter, NotReplayed, ShownLetter};
 use crate::journal::Room;
+use crate::node::Node;
 use crate::refusal::Refusal;
 use crate::telemetry::{Snapshot, Telemetry};
 
@@ -21,6 +22,8 @@ pub(super) struct Control {
     reload: Arc<Reload>,
     /// In local mode.
     emulator: Option<Emulator>,
+    /// In a cluster.
+    node: Option<Arc<Node>>,
 }
 
 impl Control {
@@ -29,12 +32,14 @@ impl Control {
         telemetry: Arc<Telemetry>,
         reload: Arc<Reload>,
         emulator: Option<Emulator>,
+        node: Option<Arc<Node>>,
     ) -> Self {
         Self {
             gateway,
             telemetry,
             reload,
             emulator,
+            node,
         }
     }
 
@@ -80,8 +85,9 @@ impl Admin for Control {
         let queues = (!self.gateway.has_queue_room()).then_some(
             "limits.queue_total_bytes is reached: what is queued fills the memory that it may take",
         );
+        let cluster = self.node.as_ref().and_then(|node| elsewhere(node));
         Readiness {
-            ready: !draining && journal.is_none() && queues.is_none(),
+            ready: !draining && journal.is_none() && queues.is_none() && cluster.is_none(),
             draining,
             eta_ms: if draining {
                 self.gateway.eta_ms()
@@ -90,6 +96,7 @@ impl Admin for Control {
             },
             journal,
             queues,
+            cluster,
             accounts: accounts.collect(),
         }
     }
@@ -188,4 +195,11 @@ impl Admin for Control {
             Ok(purged?)
         })
     }
+}
+
+/// Why a node takes no events, if other nodes own all accounts.
+fn elsewhere(node: &Node) -> Option<&'static str> {
+    let accounts = node.accounts();
+    let owns_any = accounts.iter().any(|account| account.is_here);
+    (!owns_any).then_some("another node of the cluster owns the account")
 }

@@ -9,6 +9,7 @@
 //! - `security`: the keys and certificates that are read with the settings;
 //! - `control`: what operators may ask of the running process: readiness, scrapes, dead letters;
 //! - `reload`: the configuration, keys and certificates, read again;
+//! - `store`: where what is accepted is kept: a journal, or what a node owns;
 //! - `signals`: SIGTERM, SIGINT, SIGHUP.
 //!
 //! A part that panics ends the process (see [`crate::lifecycle`]).
@@ -20,6 +21,7 @@ mod local;
 mod reload;
 mod security;
 mod signals;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,11 +36,12 @@ use tokio::task::JoinHandle;
 
 use crate::admin;
 use crate::clock::Clock;
+use crate::cluster;
 use crate::config::{self, Settings, UpstreamMode};
-use crate::dispatch::{AccountReport, DeadLetters, Gateway, Parts};
+use crate::dispatch::{AccountReport, Gateway, Parts};
 use crate::ingest::listener::permits::Permits;
 use crate::ingest::{self, Security, limits};
-use crate::journal::{self, Journal, Recovery};
+use crate::journal::{self, Journal};
 use crate::lifecycle::{Death, Supervisor};
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::LogFormat;
@@ -50,6 +53,8 @@ use local::LocalIvs;
 use reload::Reload;
 pub use security::security;
 use signals::Signals;
+use store::Store;
+pub use store::address;
 
 /// How long answers in progress may take once the drain is over.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
@@ -87,6 +92,12 @@ pub enum Error {
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] journal::OpenError),
+    /// What is said of the cluster cannot be used.
+    #[error("{0}")]
+    Cluster(String),
+    /// The cluster's database cannot be used.
+    #[error("the cluster's database: {0}")]
+    Database(#[from] cluster::SchemaError),
     /// A part of the process is gone.
     #[error(
         "{0}. Without it the gateway would fail in silence, so this process ends. This is a bug: please report it with the log. All that was acknowledged is in the journal, and the next start has it; with journal.mode = \"off\" what was queued is lost"
@@ -169,8 +180,6 @@ async fn run(
     let local = LocalIvs::start(&settings, &closing, supervisor).await?;
     let mut signals = Signals::new()?;
     let clock = Arc::new(Clock::new());
-    let letters = Arc::new(DeadLetters::default());
-    let (journal, recovery) = open_journal(&settings, &clock, &letters, supervisor)?;
 
     let mode = if local.is_some() { "local" } else { "aws" };
     let telemetry = Arc::new(Telemetry::new(mode));
@@ -178,24 +187,14 @@ async fn run(
         &settings,
         local.as_ref().map(|local| local.address),
     ));
-    let kept = recovery.events();
-    let unclean = recovery.unclean.then(|| announce::Unclean {
-        counted: recovery.counted,
-        open: recovery.open(),
-    });
-    let gateway = Gateway::start(
-        Arc::clone(&settings),
-        Parts {
-            clock: Arc::clone(&clock),
-            journal: Arc::clone(&journal),
-            letters,
-            upstream,
-            emulator: local.as_ref().map(LocalIvs::for_gateway),
-            meters: Arc::clone(telemetry.meters()),
-            supervisor: supervisor.clone(),
-        },
-        recovery,
-    );
+    let parts = Parts {
+        clock: Arc::clone(&clock),
+        upstream,
+        emulator: local.as_ref().map(LocalIvs::for_gateway),
+        meters: Arc::clone(telemetry.meters()),
+        supervisor: supervisor.clone(),
+    };
+    let (gateway, store, found) = Store::open(&settings, parts).await?;
     let reload = Arc::new(Reload::new(
         Arc::clone(&gateway),
         Arc::clone(&telemetry),
@@ -208,6 +207,7 @@ async fn run(
         Arc::clone(&telemetry),
         Arc::clone(&reload),
         local.as_ref().map(|local| local.emulator.clone()),
+        store.node(),
     ));
     announce::start(
         log_format,
@@ -215,8 +215,8 @@ async fn run(
             settings: &settings,
             producers: producers.local_addr().unwrap_or(settings.server.listen),
             emulator: local.as_ref().map(|local| local.address),
-            kept,
-            unclean,
+            kept: found.kept,
+            unclean: found.unclean,
         },
     );
 
@@ -245,12 +245,12 @@ async fn run(
     open.extend(viewers.map(|listener| doors.viewers(listener)));
 
     signals.until_stop(&reload).await;
-    let clean = drain(&gateway, &journal, &mut signals).await;
+    let clean = store.drain(&gateway, &mut signals).await;
     end_streams.send_replace(ingest::Life::Stopping);
     close.send_replace(true);
     let _ = tokio::time::timeout(CLOSE_GRACE, join_all(open)).await;
     gateway.stop();
-    journal.close(clean);
+    store.close(clean);
     background.iter().for_each(JoinHandle::abort);
     checkup.iter().for_each(JoinHandle::abort);
     if let Some(local) = local {
@@ -407,23 +407,6 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Err
 async fn closed(mut closing: watch::Receiver<bool>) {
     // An error says that the sender is gone: that is an end too.
     let _ = closing.wait_for(|closed| *closed).await;
-}
-
-fn open_journal(
-    settings: &Settings,
-    clock: &Arc<Clock>,
-    letters: &Arc<DeadLetters>,
-    supervisor: &Supervisor,
-) -> Result<(Arc<Journal>, Recovery), journal::OpenError> {
-    let options = journal::Options {
-        mode: settings.journal.mode,
-        dir: settings.journal.dir.clone(),
-        max_bytes: settings.journal.max_bytes,
-        hold: settings.tuning.restart_hold,
-        api_is_new: settings.upstream.mode == UpstreamMode::Local,
-    };
-    let (journal, recovery) = Journal::open(&options, clock, Arc::clone(letters) as _, supervisor)?;
-    Ok((Arc::new(journal), recovery))
 }
 
 /// Refuses new events, lets the queues leave within the quota, and says what stayed. True: the

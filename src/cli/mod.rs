@@ -1,6 +1,7 @@
 //! The commands that talk to a running gateway, and those that read what one left.
 
 pub mod channels;
+pub mod cluster;
 pub mod control;
 pub mod dead_letters;
 pub mod doctor;

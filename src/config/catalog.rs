@@ -8,10 +8,11 @@ use engine::{AccountPolicy, ChannelPolicy};
 use serde_json::{Map, Value};
 
 use super::keys::{
-    ACCOUNT, API_KEY, AdminSettings, CHANNEL_POLICY, ChannelTable, EventBridgeSettings,
-    JournalSettings, JwtSettings, LimitSettings, LocalIvsSettings, MetricsSettings, PACKING,
-    PutMetadataSettings, QuotaSettings, RATES, SCHEDULING, ServerSettings, StateSettings,
-    TracingSettings, TuningSettings, UnlistedSettings, UpstreamSettings, WINDOW,
+    ACCOUNT, API_KEY, AdminSettings, CHANNEL_POLICY, ChannelTable, ClusterSettings,
+    EventBridgeSettings, JournalSettings, JwtSettings, LimitSettings, LocalIvsSettings,
+    MetricsSettings, PACKING, PutMetadataSettings, QuotaSettings, RATES, SCHEDULING,
+    ServerSettings, StateSettings, TracingSettings, TuningSettings, UnlistedSettings,
+    UpstreamSettings, WINDOW,
 };
 use super::reader::Table;
 use super::setting::{About, Effect, Setting};
@@ -144,6 +145,7 @@ pub(super) const PLAIN: &[&dyn Part] = &[
     part!("quota", RATES, account_defaults: AccountPolicy),
     part!("quota", QuotaSettings::KEYS, quota: QuotaSettings),
     part!("journal", JournalSettings::KEYS, journal: JournalSettings),
+    part!("cluster", ClusterSettings::KEYS, cluster: ClusterSettings),
     part!("limits", LimitSettings::KEYS, limits: LimitSettings),
     part!("put_metadata", PutMetadataSettings::KEYS, put_metadata: PutMetadataSettings),
     &Fields::<ChannelPolicy> {

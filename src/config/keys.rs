@@ -28,7 +28,7 @@ use super::tables::{AccountSettings, ApiKeySettings};
 use super::types::{JournalMode, JwtAlgorithm, PutMetadataEnvelope, Scope, Secret, UpstreamMode};
 use super::values::url as any_url;
 use super::values::{
-    account_id, alias, collector, glob, origin, region, role_arn, sha256, variable, word,
+    account_id, alias, collector, database, glob, origin, region, role_arn, sha256, variable, word,
 };
 use crate::arn::ChannelArn;
 
@@ -163,6 +163,32 @@ section! {
         /// `overloaded` until there is room again.
         // A request of the default size must fit.
         "max_bytes" => max_bytes: u64 = 1 << 30, number(1 << 20, TIB), Restart;
+    }
+}
+
+section! {
+    /// `[cluster]`: several nodes that share a PostgreSQL.
+    ClusterSettings {
+        /// Where the database is: postgres://user@host1,host2/db?target_session_attrs=read-write, with sslmode
+        /// and sslrootcert. Empty: one node, whose journal is in journal.dir.
+        "url" => url: Option<String> = None, Optional(hidden("a URL that begins with postgres://", database)), Restart;
+        /// A variable that has the URL.
+        "url_env" => url_env: Option<String> = None, Optional(text("the name of a variable", variable)), Restart;
+        /// A file with the password of the URL's user.
+        "password_file" => password_file: Option<PathBuf> = None, Optional(PATH), Restart;
+        /// Nodes with the same name and database are one cluster.
+        "name" => name: String = "cuegate".to_owned(), text("a name", alias), Restart;
+        /// What people call this node. Empty: the host's name.
+        "node" => node: Option<String> = None, Optional(text("a name", alias)), Restart;
+        /// An account's owner that says nothing for so long is replaced, and one that hears nothing for a second
+        /// less makes no calls.
+        // Less than six beats are lost too easily; after a minute without calls a show is over.
+        "lease_ms" => lease: Duration = Duration::from_secs(6), millis(3000, 60_000), Restart;
+        /// How often a node says that it lives, and looks who owns what.
+        // A tenth of the shortest lease; more often is load without a gain.
+        "beat_ms" => beat: Duration = Duration::from_millis(500), millis(50, 1000), Restart;
+        /// How long a commit may be in doubt before requests that wait for it are refused.
+        "commit_timeout_ms" => commit_timeout: Duration = Duration::from_secs(3), millis(100, 60_000), Restart;
     }
 }
 

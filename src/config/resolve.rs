@@ -47,6 +47,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Settings {
     check_addresses(reader, &settings);
     check_callers(reader, &settings);
     check_limits(reader, &settings);
+    check_cluster(reader, &settings);
     settings
 }
 
@@ -116,6 +117,23 @@ fn check_callers(reader: &mut Reader<'_>, settings: &Settings) {
     if open && proof {
         let what = "\"none\" contradicts the configured keys: leave out one or the other";
         reader.error("server", "auth", what);
+    }
+}
+
+fn check_cluster(reader: &mut Reader<'_>, settings: &Settings) {
+    let cluster = &settings.cluster;
+    if cluster.url.is_some() && cluster.url_env.is_some() {
+        let what = "cluster.url is set as well: leave out one or the other";
+        reader.error("cluster", "url_env", what);
+    }
+    if cluster.is_on() && settings.upstream.mode == UpstreamMode::Local {
+        let key = if cluster.url.is_some() {
+            "url"
+        } else {
+            "url_env"
+        };
+        let what = "needs upstream.mode = \"aws\": in local mode each node would have an emulator of its own";
+        reader.error("cluster", key, what);
     }
 }
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use engine::{AccountPolicy, ChannelPolicy};
 
 use super::keys::{
-    AdminSettings, EventBridgeSettings, JournalSettings, JwtSettings, LimitSettings,
-    LocalIvsSettings, MetricsSettings, PutMetadataSettings, QuotaSettings, ServerSettings,
-    StateSettings, TracingSettings, TuningSettings, UnlistedSettings, UpstreamSettings,
+    AdminSettings, ClusterSettings, EventBridgeSettings, JournalSettings, JwtSettings,
+    LimitSettings, LocalIvsSettings, MetricsSettings, PutMetadataSettings, QuotaSettings,
+    ServerSettings, StateSettings, TracingSettings, TuningSettings, UnlistedSettings,
+    UpstreamSettings,
 };
 use super::tables::{AccountSettings, ApiKeySettings, ChannelSettings};
 use super::types::JwtAlgorithm;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub accounts: Vec<AccountSettings>,
     /// What survives the process.
     pub journal: JournalSettings,
+    /// What several nodes share, if they do.
+    pub cluster: ClusterSettings,
     /// Bounds over all channels.
     pub limits: LimitSettings,
     /// How events from `POST /PutMetadata` become payloads.
@@ -73,6 +76,7 @@ impl Settings {
             account_defaults: AccountPolicy::default(),
             accounts: Vec::new(),
             journal: JournalSettings::default(),
+            cluster: ClusterSettings::default(),
             limits: LimitSettings::default(),
             put_metadata: PutMetadataSettings::default(),
             channel_defaults: Arc::default(),
@@ -140,6 +144,14 @@ pub struct TokenSettings {
     pub issuer: Option<String>,
     /// The audience a token must name.
     pub audience: Option<String>,
+}
+
+impl ClusterSettings {
+    /// Whether there are several nodes.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.url.is_some() || self.url_env.is_some()
+    }
 }
 
 impl JwtSettings {

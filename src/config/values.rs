@@ -143,6 +143,13 @@ pub(super) fn variable(text: &str) -> Result<String, String> {
         .ok_or_else(|| "not the name of a variable: letters, digits and _".to_owned())
 }
 
+pub(super) fn database(text: &str) -> Result<String, String> {
+    let valid = text.starts_with("postgres://") || text.starts_with("postgresql://");
+    valid
+        .then(|| text.to_owned())
+        .ok_or_else(|| "not a URL that begins with postgres://".to_owned())
+}
+
 pub(super) fn secret(text: &str) -> Result<Secret, String> {
     let valid = SECRET_CHARS.contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic());
     let (least, most) = (SECRET_CHARS.start(), SECRET_CHARS.end());

@@ -4,13 +4,15 @@
 //! what a channel needs of its account is published beside it ([`Account::outlook`]).
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use engine::{AccountOutlook, AccountPolicy, AccountStatus, ChannelId, ChannelStatus, Span, Time};
 use tokio::sync::Notify;
 
+use super::home::Home;
 use super::shared::Shared;
+use super::unavailable::Unavailable;
 use crate::lifecycle::Supervisor;
 
 /// An account in a region; `C`: its channels, which its task is told of.
@@ -24,6 +26,10 @@ pub struct Account<C> {
     /// Rung when there is anything new.
     bell: Notify,
     engine: Mutex<engine::Account>,
+    /// Its task makes no calls.
+    quiet: AtomicBool,
+    /// Where what belongs to it is kept; none: another node has it.
+    home: RwLock<Option<Arc<Home>>>,
     /// How the engine's account stood when it was last let go.
     outlook: Mutex<AccountOutlook>,
     /// Why the account cannot send, if it cannot.
@@ -44,7 +50,11 @@ impl<C> Account<C> {
         payload_max: usize,
         shared: &Shared,
     ) -> Self {
-        let engine = shared.past.account(policy, payload_max);
+        let home = shared.homes.of(id, region);
+        let engine = match &home {
+            Some(home) => home.past.account(policy, payload_max),
+            None => engine::Account::new(policy, Time::ZERO, payload_max),
+        };
         Self {
             id: id.to_owned(),
             region: region.to_owned(),
@@ -52,10 +62,45 @@ impl<C> Account<C> {
             bell: Notify::new(),
             outlook: Mutex::new(engine.outlook()),
             engine: Mutex::new(engine),
+            quiet: AtomicBool::new(false),
+            home: RwLock::new(home),
             trouble: Mutex::default(),
             delivered: AtomicU64::new(0),
             supervisor: shared.supervisor.clone(),
         }
+    }
+
+    /// Where what belongs to it is kept.
+    pub(super) fn home(&self) -> Result<Arc<Home>, Unavailable> {
+        let home = self.home.read().unwrap_or_else(PoisonError::into_inner);
+        home.clone().ok_or(Unavailable::Elsewhere)
+    }
+
+    /// It is at home here from now on, or no longer.
+    pub(super) fn set_home(&self, home: Option<&Arc<Home>>) {
+        *self.home.write().unwrap_or_else(PoisonError::into_inner) = home.cloned();
+    }
+
+    /// It begins again, knowing of no call but what that home's past has left.
+    pub(super) fn begin(&self, policy: AccountPolicy, home: Option<&Home>) {
+        let mut engine = self.engine();
+        let payload_max = engine.payload_max();
+        *engine = match home {
+            Some(home) => home.past.account(policy, payload_max),
+            None => engine::Account::new(policy, Time::ZERO, payload_max),
+        };
+        drop(engine);
+        self.quiet.store(home.is_none(), Ordering::Release);
+    }
+
+    /// Its task makes no more calls.
+    pub(super) fn quiet_down(&self) {
+        self.quiet.store(true, Ordering::Release);
+    }
+
+    /// Whether its task makes no calls.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Acquire)
     }
 
     /// A call was delivered.

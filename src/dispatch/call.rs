@@ -7,8 +7,9 @@ use engine::{Outcome, Payload};
 use tracing::Instrument as _;
 
 use super::channel::{Account, Channel};
+use super::commits::Commits;
+use super::home::Home;
 use super::shared::Shared;
-use crate::journal::Ticket;
 use crate::telemetry::spans::{self, Origin};
 use crate::upstream::Answer;
 
@@ -66,7 +67,8 @@ pub(super) struct Parcel {
     pub channel: Arc<Channel>,
     pub payload: Payload,
     pub origins: Vec<Origin>,
-    pub ticket: Ticket,
+    pub home: Arc<Home>,
+    pub commits: Commits,
 }
 
 /// One call, heard to its end: a call that is given up is still listened to, because its
@@ -81,7 +83,8 @@ pub(super) async fn make_call(
         channel,
         payload,
         origins,
-        ticket,
+        home,
+        commits,
     } = parcel;
     let call = Call {
         engine: call,
@@ -92,7 +95,11 @@ pub(super) async fn make_call(
     // Its events, its number and the call itself are recorded before it goes: after a crash the
     // payload goes again as the same one, and the next process knows that the API may still handle
     // this call. A disk that fails does not stop deliveries; one that does not answer does.
-    shared.journal.recorded(ticket).await;
+    commits.recorded().await;
+    if !home.may_call(shared.clock.now()) {
+        calls.tell(News::Answered(call, Answer::dropped(), Duration::ZERO));
+        return;
+    }
     let started = Instant::now();
     let arn = call.channel.arn.clone();
     let answer =

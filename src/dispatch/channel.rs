@@ -12,7 +12,9 @@ use tokio::sync::broadcast;
 
 use super::account;
 use super::aggregate::Counted;
+use super::commits::Commits;
 use super::definitions::{ListedBy, Listing};
+use super::home::Home;
 use super::last_error::LastError;
 use super::notices::Noticed;
 use super::origins::Origins;
@@ -20,6 +22,7 @@ use super::own_definition::OwnDefinition;
 use super::receipts::{self, Receipts};
 use super::recent::Delivered;
 use super::shared::Shared;
+use super::unavailable::Unavailable;
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
 use crate::journal::{Beside, Drained, Pause, Source, Ticket};
@@ -54,6 +57,8 @@ pub struct Channel {
 pub(super) type Payloads = broadcast::Sender<Arc<Delivered>>;
 
 pub(super) struct State {
+    /// Where it is kept; none: another node has its account, and nothing is to be done with it here.
+    home: Option<Arc<Home>>,
     pub queue: Queue,
     /// What metrics have of it.
     pub counted: Counted,
@@ -90,6 +95,32 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Of a channel that is kept there.
+    fn new(arn: &ChannelArn, home: Option<Arc<Home>>, queue: Queue) -> Self {
+        let letters = home.as_ref().map(|home| &home.letters);
+        let last_error = letters.and_then(|letters| letters.error_of(arn.as_str()));
+        Self {
+            home,
+            queue,
+            counted: Counted::default(),
+            totalled: (0, 0),
+            lost: Lost::default(),
+            payloads: None,
+            receipts: None,
+            last_error: last_error.map(Box::new),
+            paused: None,
+            pause_changed: false,
+            definition: OwnDefinition::default(),
+            open: 0,
+            open_heard: 0,
+            outlook: ChannelOutlook::default(),
+            denied: false,
+            noticed: None,
+            anew: false,
+            origins: None,
+        }
+    }
+
     /// The events accepted since the queue's next number was `first` came with this request.
     pub fn note(&mut self, origin: Option<Origin>, first: u64) {
         let numbers = first..self.queue.next_sequence();
@@ -113,6 +144,11 @@ impl State {
             Health::Live if self.denied => ChannelState::Failing,
             Health::Live => ChannelState::Live,
         }
+    }
+
+    /// Where it is kept; none: another node has its account.
+    pub const fn home(&self) -> Option<&Arc<Home>> {
+        self.home.as_ref()
     }
 
     /// Since when an operator has it paused.
@@ -179,28 +215,13 @@ impl Channel {
         id: ChannelId,
         arn: ChannelArn,
         account: Arc<Account>,
+        home: Option<Arc<Home>>,
         queue: Queue,
         label: Option<Arc<str>>,
-        last_error: Option<LastError>,
     ) -> Self {
         let state = State {
-            queue,
             counted: Counted::new(label),
-            totalled: (0, 0),
-            lost: Lost::default(),
-            payloads: None,
-            receipts: None,
-            last_error: last_error.map(Box::new),
-            paused: None,
-            pause_changed: false,
-            definition: OwnDefinition::default(),
-            open: 0,
-            open_heard: 0,
-            denied: false,
-            noticed: None,
-            outlook: ChannelOutlook::default(),
-            anew: false,
-            origins: None,
+            ..State::new(&arn, home, queue)
         };
         Self {
             id,
@@ -212,6 +233,32 @@ impl Channel {
             joined: AtomicBool::new(false),
             state: Mutex::new(state),
         }
+    }
+
+    /// It is kept there from now on, with this queue; none: another node has its account, and the queue
+    /// is empty. Whoever follows its payloads or ends has to look for that node.
+    pub(super) fn settle(
+        self: &Arc<Self>,
+        shared: &Shared,
+        home: Option<&Arc<Home>>,
+        mut queue: Queue,
+    ) {
+        let mut locked = self.lock(shared);
+        let before = &mut *locked.state;
+        queue.succeed(&before.queue);
+        *before = State {
+            counted: std::mem::take(&mut before.counted),
+            totalled: before.totalled,
+            lost: before.lost,
+            ..State::new(&self.arn, home.cloned(), queue)
+        };
+        // Of another journal.
+        self.joined.store(false, Ordering::Release);
+    }
+
+    /// Nothing more of it is told to a journal.
+    pub(super) fn unsettle(self: &Arc<Self>, shared: &Shared) {
+        self.lock(shared).state.home = None;
     }
 
     /// The channel's ARN.
@@ -303,16 +350,28 @@ impl Channel {
         work(&mut locked)
     }
 
-    /// The same as [`Channel::with`], with the ticket of the commit that makes the work last.
+    /// Locks the channel, if its account is at home here.
+    pub(super) fn lock_here<'a>(
+        self: &'a Arc<Self>,
+        shared: &'a Shared,
+    ) -> Result<Locked<'a>, Unavailable> {
+        let locked = self.lock(shared);
+        if locked.home.is_none() {
+            return Err(Unavailable::Elsewhere);
+        }
+        Ok(locked)
+    }
+
+    /// Changes the channel under its lock, and says what makes the change last.
     pub(super) fn change<R>(
         self: &Arc<Self>,
         shared: &Shared,
         work: impl FnOnce(&mut State) -> R,
-    ) -> (R, Ticket) {
-        let mut locked = self.lock(shared);
+    ) -> Result<(R, Commits), Unavailable> {
+        let mut locked = self.lock_here(shared)?;
         let result = work(&mut locked);
-        let ticket = locked.ticket();
-        (result, ticket)
+        let commits = locked.commits();
+        Ok((result, commits))
     }
 
     /// The account's task is told to look, once until it does.
@@ -335,23 +394,24 @@ impl Channel {
         shared: &Shared,
         now: Time,
         since: Option<Time>,
-    ) -> Ticket {
+    ) -> Result<Commits, Unavailable> {
         let mut engine = self.account.engine();
+        let ((), commits) = self.change(shared, |state| state.set_paused(since))?;
         if since.is_some() {
             engine.pause(now, self.id);
         } else {
             engine.resume(now, self.id);
         }
-        let ((), ticket) = self.change(shared, |state| state.set_paused(since));
         drop(engine);
         self.account.ring();
-        ticket
+        Ok(commits)
     }
 
     /// A process before this one left so many calls that may still be handled, and the journal has
-    /// them. `heard`: they are this process's from that moment on; none: they are not, and the
+    /// them. If its records count, they are this process's from when it heard of them; if not, the
     /// account's engine soon says so. Before the account's task hears of the channel.
-    pub(super) fn inherit(&self, heard: Option<Time>, open: u32) {
+    pub(super) fn inherit(&self, open: u32) {
+        let heard = (self.lock_state().home.as_ref()).and_then(|home| home.past.heard());
         let mut engine = self.account.engine();
         if let Some(heard) = heard {
             engine.inherit(heard, [(self.id, open)]);
@@ -456,11 +516,25 @@ pub(super) struct Locked<'a> {
 }
 
 impl Locked<'_> {
-    /// The commit that makes everything until now last, and what was before it.
-    pub(super) fn ticket(&self) -> Ticket {
-        self.shared
-            .journal
-            .mark(|| Arc::clone(self.channel) as Arc<dyn Source>)
+    /// What makes everything until now last, and what was before it.
+    pub(super) fn commits(&self) -> Commits {
+        let home = self.state.home.as_ref();
+        home.map_or_else(Commits::default, |home| {
+            Commits::of(&home.journal, self.mark(home))
+        })
+    }
+
+    /// The channel's next group tells the journal that it is there.
+    pub(super) fn tell(&self) {
+        if let Some(home) = &self.state.home {
+            self.mark(home);
+        }
+    }
+
+    /// The channel has something for its journal.
+    fn mark(&self, home: &Home) -> Ticket {
+        let channel = || Arc::clone(self.channel) as Arc<dyn Source>;
+        home.journal.mark(channel)
     }
 }
 
@@ -496,10 +570,15 @@ impl Drop for Locked<'_> {
             // Before the changes that say so: an event may die twice, but is never lost.
             let dead = self.state.queue.take_dead();
             let error = self.state.last_error.as_deref();
-            self.shared.bury(self.channel.arn.as_str(), &dead, error);
+            if let Some(home) = &self.state.home {
+                let (clock, channel) = (&self.shared.clock, self.channel.arn.as_str());
+                home.bury(clock, channel, &dead, error);
+            }
         }
-        if self.state.queue.has_changes() || self.state.anew || self.state.open_changed() {
-            self.ticket();
+        let changed =
+            self.state.queue.has_changes() || self.state.anew || self.state.open_changed();
+        if changed {
+            self.tell();
         }
         let state = &mut *self.state;
         let (events, bytes) = (state.queue.len(), state.queue.footprint());

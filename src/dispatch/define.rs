@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use super::channel::Channel;
+use super::commits::Commits;
 use super::definitions::{Conflict, Definitions, ListedBy};
 use super::gateway::Gateway;
 use super::unavailable::Unavailable;
 use crate::config::{ChannelSettings, Misdefined, Settings, define};
-use crate::journal::{Definition, Ticket};
+use crate::journal::Definition;
 use crate::refusal::{Code, Refusal};
 
 /// What came of making a channel.
@@ -112,11 +113,11 @@ impl Gateway {
     /// # Errors
     /// [`NotDefined`]. After [`Unavailable::JournalFails`] it is in force, and not promised.
     pub async fn define(&self, alias: &str, json: &str) -> Result<Defining, NotDefined> {
-        let (defining, ticket) = {
+        let (defining, commits) = {
             let mut definitions = self.definitions.lock().await;
             self.define_now(&mut definitions, alias, json)?
         };
-        self.durable(ticket).await?;
+        self.durable(commits).await?;
         Ok(defining)
     }
 
@@ -125,14 +126,15 @@ impl Gateway {
         definitions: &mut Definitions,
         alias: &str,
         json: &str,
-    ) -> Result<(Defining, Ticket), NotDefined> {
-        if !self.shared.journal.is_on() {
+    ) -> Result<(Defining, Commits), NotDefined> {
+        if self.shared.homes.keep_nothing() {
             return Err(NotDefined::NoJournal);
         }
-        self.check_journal_room()?;
         let settings = self.settings();
         definitions.check_alias(alias)?;
         let (wanted, text) = define(alias, json, &settings).map_err(NotDefined::Misdefined)?;
+        let home = (self.shared.homes).of(wanted.arn.account(), wanted.arn.region());
+        home.ok_or(Unavailable::Elsewhere)?.check_room()?;
         definitions.check(alias, &wanted.arn)?;
         let is_same = |known: &Definition| *known.settings == *text;
         let known = definitions.made(alias);
@@ -145,27 +147,30 @@ impl Gateway {
             && let Some(channel) = self.in_force(alias, &wanted)
         {
             // Whoever said it first may still wait for its commit.
-            let ((), ticket) = channel.change(&self.shared, |_| ());
-            return Ok((Defining::new(channel, outcome, false), ticket));
+            let ((), commits) = channel.change(&self.shared, |_| ())?;
+            return Ok((Defining::new(channel, outcome, false), commits));
         }
         let is_known = self.registry.by_arn(&wanted.arn).is_some();
         let channel = self.open_made(&settings, &wanted)?;
         let definition = Arc::new(definitions.draft(alias, text));
         let listing = definitions.listing(&definition.alias, &settings);
-        let ((), ticket) = channel.change(&self.shared, |state| {
-            let payload_max = channel.account.payload_max();
+        let payload_max = channel.account.payload_max();
+        let ((), commits) = channel.change(&self.shared, |state| {
             state
                 .queue
                 .set_policy(Arc::clone(&wanted.policy), payload_max);
             state.definition.set(Some(Arc::clone(&definition)));
-        });
+        })?;
         self.registry.list(&self.shared, listing, &channel);
         let moved = definitions.put(wanted.arn, definition);
         let left = moved.as_ref().and_then(|arn| self.registry.by_arn(arn));
         // Only now: after a crash in between, both have it, and the later counts.
-        let ticket = left.map_or(ticket, |left| self.let_go(&settings, &left).max(ticket));
+        let commits = match left {
+            Some(left) => commits.and(self.let_go(&settings, &left)?),
+            None => commits,
+        };
         let renames = is_known || moved.is_some();
-        Ok((Defining::new(channel, outcome, renames), ticket))
+        Ok((Defining::new(channel, outcome, renames), commits))
     }
 
     /// The channel of that alias, if it has that ARN and was made by API.
@@ -197,11 +202,11 @@ impl Gateway {
     /// # Errors
     /// [`NotDefined`]. After [`Unavailable::JournalFails`] it is gone, and that is not promised.
     pub async fn remove(&self, alias: &str, force: bool) -> Result<(), NotDefined> {
-        let ticket = {
+        let commits = {
             let mut definitions = self.definitions.lock().await;
             self.remove_now(&mut definitions, alias, force)?
         };
-        Ok(self.durable(ticket).await?)
+        Ok(self.durable(commits).await?)
     }
 
     fn remove_now(
@@ -209,7 +214,7 @@ impl Gateway {
         definitions: &mut Definitions,
         alias: &str,
         force: bool,
-    ) -> Result<Ticket, NotDefined> {
+    ) -> Result<Commits, NotDefined> {
         definitions.check_alias(alias)?;
         let (arn, _) = definitions.made(alias).ok_or(NotDefined::Unknown)?;
         // None: it could not be opened.
@@ -223,7 +228,7 @@ impl Gateway {
                 state.definition.set(None);
                 0
             }
-        });
+        })?;
         if waiting > 0 {
             return Err(NotDefined::Waiting(waiting));
         }
@@ -231,22 +236,22 @@ impl Gateway {
         let settings = self.settings();
         Ok(if is_in_force {
             self.registry.unlist(alias);
-            self.let_go(&settings, &channel)
+            self.let_go(&settings, &channel)?
         } else {
-            channel.change(&self.shared, |_| ()).1
+            channel.change(&self.shared, |_| ())?.1
         })
     }
 
     /// A channel is no longer defined by API: it is an unlisted one, as after a reload that removes it.
-    fn let_go(&self, settings: &Settings, channel: &Arc<Channel>) -> Ticket {
-        let ((), ticket) = channel.change(&self.shared, |state| {
-            let payload_max = channel.account.payload_max();
+    fn let_go(&self, settings: &Settings, channel: &Arc<Channel>) -> Result<Commits, Unavailable> {
+        let payload_max = channel.account.payload_max();
+        let ((), commits) = channel.change(&self.shared, |state| {
             let policy = Arc::clone(&settings.channel_defaults);
             state.queue.set_policy(policy, payload_max);
             state.definition.set(None);
-        });
+        })?;
         channel.set_listing(&self.shared, None);
-        ticket
+        Ok(commits)
     }
 }
 

@@ -250,6 +250,12 @@ impl Definitions {
         }
     }
 
+    /// Those of an account that another node has are not known here.
+    pub fn forget(&mut self, is_gone: impl Fn(&ChannelArn) -> bool) {
+        self.made.retain(|_, made| !is_gone(&made.arn));
+        self.made_arns.retain(|arn, _| !is_gone(arn));
+    }
+
     /// How many were made by API.
     pub fn len(&self) -> usize {
         self.made.len()

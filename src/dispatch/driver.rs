@@ -82,7 +82,7 @@ impl Driver {
         for news in self.calls.take() {
             self.hear(news);
         }
-        loop {
+        while !self.calls.account.is_quiet() {
             // The lock is taken for one decision at a time: others look at the account too.
             let now = self.queues.shared.clock.now();
             let step = self.calls.account.engine().step(now, &mut self.queues);
@@ -98,6 +98,7 @@ impl Driver {
                 Step::Wait(until) => return until,
             }
         }
+        Time::NEVER
     }
 
     fn woken(&mut self, channel: Arc<Channel>) {
@@ -240,18 +241,20 @@ impl Queues {
         take: impl FnOnce(&mut Queue) -> Option<Payload>,
     ) -> Option<(PayloadId, Parcel)> {
         let channel = self.channels.get(&channel)?;
-        let (taken, ticket) = channel.change(&self.shared, |state| {
+        let changed = channel.change(&self.shared, |state| {
             let payload = take(&mut state.queue)?;
             state.set_open(open);
             let origins = state.origins_of(&payload);
-            Some((payload, origins))
+            Some((payload, origins, Arc::clone(state.home()?)))
         });
-        let (payload, origins) = taken?;
+        let (taken, commits) = changed.ok()?;
+        let (payload, origins, home) = taken?;
         let parcel = Parcel {
             channel: Arc::clone(channel),
             payload,
             origins,
-            ticket,
+            home,
+            commits,
         };
         Some((parcel.payload.id, parcel))
     }
@@ -353,11 +356,16 @@ impl engine::Queues for Queues {
             return Settled::default();
         };
         channel.with(&self.shared, |state| {
+            let note = |error: Option<&LastError>| {
+                if let Some(home) = state.home() {
+                    home.note_error(channel.arn.as_str(), error);
+                }
+            };
             if let Some(error) = error {
-                self.shared.note_error(channel.arn.as_str(), Some(&error));
+                note(Some(&error));
                 state.last_error = Some(Box::new(error));
             } else if outcome == Outcome::Delivered && state.last_error.is_some() {
-                self.shared.note_error(channel.arn.as_str(), None);
+                note(None);
             }
             tell_health(channel, state, view.channel.health);
             state.outlook = view.channel;

@@ -8,10 +8,11 @@ use engine::{EventState, Time};
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast;
 
-use super::channel::Channel;
+use super::channel::{Account, Channel};
+use super::commits::Commits;
 use super::definitions::Definitions;
 use super::ends::EndsFollower;
-use super::past::Past;
+use super::home::{Holdings, Home, Homes};
 use super::receipts::{Gap, NumberedReceipt};
 use super::recent::Delivered;
 use super::registry::Registry;
@@ -24,7 +25,7 @@ use super::waiters::Waiter;
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
 use crate::config::{ChannelSettings, Settings};
-use crate::journal::{Recovery, Room, Ticket};
+use crate::journal::{Recovery, Room};
 use crate::telemetry::Snapshot;
 use crate::upstream::Upstream;
 
@@ -46,13 +47,26 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway by these settings, with what the journal holds in its queues; its account
-    /// tasks run on the current tokio runtime.
+    /// A gateway by itself, with what its journal holds in its queues; its account tasks run on the
+    /// current tokio runtime.
     #[must_use]
-    pub fn start(settings: Arc<Settings>, parts: Parts, recovery: Recovery) -> Arc<Self> {
-        let past = Past::new(parts.clock.now(), &recovery, &settings);
+    pub fn start(settings: Arc<Settings>, parts: Parts, holdings: Holdings) -> Arc<Self> {
+        // Nobody else has the journal.
+        let may_call = Box::new(|_| true);
+        let (home, recovery) = Home::new(parts.clock.now(), holdings, &settings, may_call);
+        Self::begin(settings, parts, Homes::One(Arc::new(home)), recovery)
+    }
+
+    /// A gateway that shares its accounts with other nodes. It has none before [`Gateway::adopt`].
+    #[must_use]
+    pub fn join(settings: Arc<Settings>, parts: Parts) -> Arc<Self> {
+        let homes = Homes::Each(RwLock::default());
+        Self::begin(settings, parts, homes, Recovery::default())
+    }
+
+    fn begin(settings: Arc<Settings>, parts: Parts, homes: Homes, recovery: Recovery) -> Arc<Self> {
         let mut gateway = Self {
-            shared: Arc::new(Shared::new(parts, past)),
+            shared: Arc::new(Shared::new(parts, homes)),
             registry: Registry::default(),
             settings: RwLock::new(Arc::clone(&settings)),
             definitions: tokio::sync::Mutex::default(),
@@ -109,12 +123,22 @@ impl Gateway {
     /// The channel of an alias or an ARN.
     ///
     /// # Errors
-    /// [`Unavailable`]: it is not known and may not be made, or there are too many.
+    /// [`Unavailable`]: it is not known and may not be made, there are too many, or another node has its
+    /// account.
     pub fn channel(&self, name: &str) -> Result<Arc<Channel>, Unavailable> {
+        let channel = self.found(name)?;
+        channel.account.home()?;
+        Ok(channel)
+    }
+
+    fn found(&self, name: &str) -> Result<Arc<Channel>, Unavailable> {
         if let Some(channel) = self.registry.by_alias(name) {
             return Ok(channel);
         }
         let Ok(arn) = name.parse::<ChannelArn>() else {
+            if self.may_be_elsewhere() {
+                return Err(Unavailable::Elsewhere);
+            }
             return Err(Unavailable::UnknownChannel(
                 "no channel has this name, and it is not a channel's ARN",
             ));
@@ -139,6 +163,12 @@ impl Gateway {
         }
     }
 
+    /// Whether another node may know a channel by a name that this one does not.
+    fn may_be_elsewhere(&self) -> bool {
+        let is_elsewhere = |account: &Arc<_>| Account::home(account).is_err();
+        self.shared.homes.are_shared() && self.registry.accounts().iter().any(is_elsewhere)
+    }
+
     /// Somebody who waits for the ends of events.
     #[must_use]
     pub fn waiter(&self) -> Waiter {
@@ -152,17 +182,27 @@ impl Gateway {
     }
 
     /// Stops calls for a channel; its events wait, and expire. It holds at once, and over
-    /// restarts from the commit of the ticket on.
-    pub fn pause(&self, channel: &Arc<Channel>) -> Ticket {
+    /// restarts once the commits are done.
+    ///
+    /// # Errors
+    /// Another node has the channel's account.
+    pub fn pause(&self, channel: &Arc<Channel>) -> Result<Commits, Unavailable> {
         self.set_paused(channel, Some(self.now()))
     }
 
     /// Lets calls for a channel go on.
-    pub fn resume(&self, channel: &Arc<Channel>) -> Ticket {
+    ///
+    /// # Errors
+    /// Another node has the channel's account.
+    pub fn resume(&self, channel: &Arc<Channel>) -> Result<Commits, Unavailable> {
         self.set_paused(channel, None)
     }
 
-    pub(super) fn set_paused(&self, channel: &Arc<Channel>, since: Option<Time>) -> Ticket {
+    pub(super) fn set_paused(
+        &self,
+        channel: &Arc<Channel>,
+        since: Option<Time>,
+    ) -> Result<Commits, Unavailable> {
         channel.set_paused(&self.shared, self.now(), since)
     }
 
@@ -248,11 +288,16 @@ impl Gateway {
 
     /// Refuses new events from now on; queues may take `timeout` to leave.
     pub fn drain(&self, timeout: Duration) {
-        let until = self.now() + timeout.into();
-        self.draining_until.store(until.micros(), Ordering::Release);
+        self.refuse(timeout);
         for account in self.registry.accounts() {
             account.engine().drain();
         }
+    }
+
+    /// Refuses new events from now on: what is queued goes to another node within `patience`.
+    pub fn refuse(&self, patience: Duration) {
+        let until = self.now() + patience.into();
+        self.draining_until.store(until.micros(), Ordering::Release);
     }
 
     /// The API, for reads beside its calls.
@@ -287,7 +332,7 @@ impl Gateway {
     /// Whether the journal takes events.
     #[must_use]
     pub fn room(&self) -> Room {
-        self.shared.journal.room()
+        self.shared.homes.room()
     }
 
     /// How long everything queued takes at the present pace, in ms; none while any of it waits for

@@ -6,14 +6,14 @@ use std::sync::{Arc, PoisonError};
 use engine::{Admission, Cancelled, Event, Refusal, Replaced, Time};
 
 use super::channel::{Channel, State};
+use super::commits::Commits;
 use super::gateway::Gateway;
 use super::unavailable::Unavailable;
-use crate::journal::{Failing, Room, Ticket};
 use crate::telemetry::spans::Origin;
 
 /// What became of events that are accepted all or none: the admissions in order, or the index
 /// of the first that was refused, and why.
-pub type AllOrNone = Result<(Vec<Admission>, Standing), (usize, Refusal)>;
+pub type AllOrNone = Result<(Vec<Admission>, Standing, Commits), (usize, Refusal)>;
 
 /// How a channel stands after events were offered to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,8 +24,6 @@ pub struct Standing {
     leaves_ms: u64,
     /// They wait for an operator or a stream, and nobody knows how long.
     held: bool,
-    /// The commit to wait for before anything of it is promised.
-    pub ticket: Ticket,
 }
 
 impl Standing {
@@ -42,13 +40,13 @@ impl Standing {
             queued: self.queued + other.queued,
             leaves_ms: self.leaves_ms.max(other.leaves_ms),
             held: self.held || other.held,
-            ticket: self.ticket.max(other.ticket),
         }
     }
 }
 
 impl Gateway {
-    /// Offers events to a channel in order, under one lock; one result an event.
+    /// Offers events to a channel in order, under one lock; one result an event. Nothing of it is promised
+    /// before the commits are done ([`Gateway::durable`]).
     ///
     /// # Errors
     /// [`Unavailable`]: no event was looked at.
@@ -57,11 +55,11 @@ impl Gateway {
         channel: &Arc<Channel>,
         events: impl IntoIterator<Item = Event>,
         results: &mut Vec<Result<Admission, Refusal>>,
-    ) -> Result<Standing, Unavailable> {
-        self.check_room()?;
+    ) -> Result<(Standing, Commits), Unavailable> {
+        self.check_room(channel)?;
         let now = self.now();
         let origin = Origin::current();
-        let (standing, ticket) = channel.change(&self.shared, |state| {
+        channel.change(&self.shared, |state| {
             let first = state.queue.next_sequence();
             results.extend(
                 events
@@ -70,8 +68,7 @@ impl Gateway {
             );
             state.note(origin, first);
             standing(state, now)
-        });
-        Ok(Standing { ticket, ..standing })
+        })
     }
 
     /// Offers events to any channels, all or none.
@@ -79,16 +76,18 @@ impl Gateway {
     /// # Errors
     /// [`Unavailable`]: no event was looked at.
     pub fn offer_all(&self, events: Vec<(Arc<Channel>, Event)>) -> Result<AllOrNone, Unavailable> {
-        self.check_room()?;
         let mut channels: Vec<&Arc<Channel>> = events.iter().map(|(channel, _)| channel).collect();
         // Always locked in the order of their ids: no two requests wait for each other.
         channels.sort_by_key(|channel| channel.id);
         channels.dedup_by_key(|channel| channel.id);
         let channels: Vec<Arc<Channel>> = channels.into_iter().cloned().collect();
-        let mut locked: Vec<_> = channels
+        for channel in &channels {
+            self.check_room(channel)?;
+        }
+        let mut locked = channels
             .iter()
-            .map(|channel| channel.lock(&self.shared))
-            .collect();
+            .map(|channel| channel.lock_here(&self.shared))
+            .collect::<Result<Vec<_>, _>>()?;
         let now = self.now();
         let origin = Origin::current();
         let firsts: Vec<u64> = locked
@@ -113,15 +112,14 @@ impl Gateway {
                 }
             }
         }
-        let mut standings = Standing::default();
+        let (mut standings, mut commits) = (Standing::default(), Commits::default());
         for (state, first) in locked.iter_mut().zip(firsts) {
             state.queue.commit();
             state.note(origin, first);
-            let ticket = state.ticket();
-            let standing = standing(state, now);
-            standings = standings.and(Standing { ticket, ..standing });
+            commits = commits.and(state.commits());
+            standings = standings.and(standing(state, now));
         }
-        Ok(Ok((admissions, standings)))
+        Ok(Ok((admissions, standings, commits)))
     }
 
     /// Returns when what was offered or taken back will outlive the process, as far as the
@@ -129,9 +127,8 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Unavailable::JournalFails`]: nothing is promised. Events may still be delivered.
-    pub async fn durable(&self, ticket: Ticket) -> Result<(), Unavailable> {
-        let committed = self.shared.journal.committed(ticket).await;
-        committed.map_err(|Failing| Unavailable::JournalFails)
+    pub async fn durable(&self, commits: Commits) -> Result<(), Unavailable> {
+        commits.done().await
     }
 
     /// Offers an event in the place of the queued one of its id.
@@ -142,17 +139,17 @@ impl Gateway {
         &self,
         channel: &Arc<Channel>,
         event: Event,
-    ) -> Result<Result<(Replaced, Standing), Refusal>, Unavailable> {
-        self.check_room()?;
+    ) -> Result<Result<(Replaced, Standing, Commits), Refusal>, Unavailable> {
+        self.check_room(channel)?;
         let now = self.now();
         let origin = Origin::current();
-        let (replaced, ticket) = channel.change(&self.shared, |state| {
+        let (replaced, commits) = channel.change(&self.shared, |state| {
             let first = state.queue.next_sequence();
             let replaced = state.queue.replace(now, event)?;
             state.note(origin, first);
             Ok((replaced, standing(state, now)))
-        });
-        Ok(replaced.map(|(replaced, standing)| (replaced, Standing { ticket, ..standing })))
+        })?;
+        Ok(replaced.map(|(replaced, standing)| (replaced, standing, commits)))
     }
 
     /// Takes an event back by its id.
@@ -161,7 +158,7 @@ impl Gateway {
     /// As [`Gateway::durable`].
     pub async fn cancel(&self, channel: &Arc<Channel>, id: &str) -> Result<Cancelled, Unavailable> {
         let now = self.now();
-        let cancel = channel.change(&self.shared, |state| state.queue.cancel(now, id));
+        let cancel = channel.change(&self.shared, |state| state.queue.cancel(now, id))?;
         self.durable(cancel.1).await.map(|()| cancel.0)
     }
 
@@ -176,7 +173,7 @@ impl Gateway {
         key: Option<&str>,
     ) -> Result<usize, Unavailable> {
         let now = self.now();
-        let purge = channel.change(&self.shared, |state| state.queue.purge(now, kind, key));
+        let purge = channel.change(&self.shared, |state| state.queue.purge(now, kind, key))?;
         self.durable(purge.1).await.map(|()| purge.0)
     }
 
@@ -196,19 +193,8 @@ impl Gateway {
         remembered.make_room(&self.shared, &self.registry, limit)
     }
 
-    pub(super) fn check_journal_room(&self) -> Result<(), Unavailable> {
-        match self.shared.journal.room() {
-            Room::Enough => Ok(()),
-            Room::Full => {
-                let bound = "journal.max_bytes, or the room on its disk,";
-                Err(Unavailable::Overloaded(bound))
-            }
-            Room::Failing => Err(Unavailable::JournalFails),
-        }
-    }
-
-    pub(super) fn check_room(&self) -> Result<(), Unavailable> {
-        self.check_journal_room()?;
+    pub(super) fn check_room(&self, channel: &Channel) -> Result<(), Unavailable> {
+        channel.account.home()?.check_room()?;
         if self.has_queue_room() {
             Ok(())
         } else {
@@ -223,6 +209,5 @@ fn standing(state: &mut State, now: Time) -> Standing {
         queued: depth.events,
         leaves_ms: depth.leaves_in.millis_ceil(),
         held: state.is_held(),
-        ticket: Ticket::NONE,
     }
 }

@@ -9,7 +9,7 @@ use crate::journal::Recovery;
 
 /// The past of this process.
 pub(super) struct Past {
-    /// When this process began, if the one before did not end cleanly: none of its calls leaves from
+    /// When this process heard that it owns, if the one before did not end cleanly: none of its calls leaves from
     /// then on.
     heard: Option<Time>,
     /// Until then an account that is opened makes no calls, in µs of the engine's clock; 0: records
@@ -18,7 +18,7 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// Of a process that begins now.
+    /// Of an owner that heard at that moment that it is one.
     pub(super) fn new(now: Time, recovery: &Recovery, settings: &Settings) -> Self {
         // In aws mode a process before this one may have made calls that nobody knows of; the
         // emulator of local mode began with this process.

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::channel::{Account, Channel};
 use super::definitions::Listing;
 use super::driver::Driver;
+use super::home::Home;
 use super::report::AccountReport;
 use super::shared::Shared;
 use crate::arn::ChannelArn;
@@ -78,10 +79,18 @@ impl Registry {
         if self.by_arn.len() >= settings.limits.channels_max && self.retire_idle(shared) == 0 {
             return Err(Full("limits.channels_max"));
         }
-        self.make(shared, settings, arn, policy, label, Rebuild::default())
+        self.make(
+            shared,
+            settings,
+            arn,
+            policy,
+            label,
+            (None, Rebuild::default()),
+        )
     }
 
-    /// The channel of that ARN, made with a queue as the journal holds it.
+    /// The channel of that ARN, made with a queue as the journal holds it, and with its home; none: its
+    /// account's.
     pub(super) fn make(
         &self,
         shared: &Arc<Shared>,
@@ -89,42 +98,37 @@ impl Registry {
         arn: &ChannelArn,
         policy: &Arc<ChannelPolicy>,
         label: Option<&Arc<str>>,
-        kept: Rebuild,
+        (home, kept): (Option<&Arc<Home>>, Rebuild),
     ) -> Result<Arc<Channel>, Full> {
-        let account = self.account(shared, settings, arn)?;
+        let account = self.account(shared, settings, arn.account(), arn.region())?;
         let made = self.by_arn.entry(arn.clone()).or_insert_with(|| {
             let id = ChannelId(self.next_id.fetch_add(1, Ordering::Relaxed));
-            let rules = settings.account_policy(arn.account(), arn.region());
-            let round = Span::SECOND + ROUND_TRIP_GUESS + rules.grace;
-            let interval = Span::from_micros(round.micros() / u64::from(rules.channel_tps));
-            let first_n = shared.clock.number_ms().max(shared.journal.n_floor());
-            let (policy, payload_max) = (Arc::clone(policy), account.payload_max());
-            let queue = if shared.journal.is_on() {
-                let (now, origin) = (shared.clock.now(), shared.clock.wall_origin());
-                Queue::rebuild(policy, payload_max, first_n, interval, now, origin, kept)
-            } else {
-                Queue::new(policy, payload_max, first_n, interval)
-            };
+            // Within the lock of the entry: whoever moves the account looks at all entries afterwards.
+            let home = home.cloned().or_else(|| account.home().ok());
+            let policy = Arc::clone(policy);
+            let queue = queue(shared, settings, &account, home.as_deref(), policy, kept);
             Arc::new(Channel::new(
                 id,
                 arn.clone(),
                 account,
+                home,
                 queue,
                 label.cloned(),
-                shared.letters.error_of(arn.as_str()),
             ))
         });
         Ok(Arc::clone(&made))
     }
 
-    fn account(
+    /// The account in that region, made with its task if it is not known.
+    pub(super) fn account(
         &self,
         shared: &Arc<Shared>,
         settings: &Settings,
-        arn: &ChannelArn,
+        id: &str,
+        region: &str,
     ) -> Result<Arc<Account>, Full> {
         let mut accounts = self.lock_accounts();
-        let key = (arn.account().to_owned(), arn.region().to_owned());
+        let key = (id.to_owned(), region.to_owned());
         if let Some((account, _)) = accounts.get(&key) {
             return Ok(Arc::clone(account));
         }
@@ -135,10 +139,10 @@ impl Registry {
         if accounts.len() >= ACCOUNTS_MAX {
             return Err(Full("256 accounts and regions"));
         }
-        let policy = settings.account_policy(arn.account(), arn.region());
+        let policy = settings.account_policy(id, region);
         let account = Arc::new(Account::new(
-            arn.account(),
-            arn.region(),
+            id,
+            region,
             policy,
             settings.quota.payload_max_bytes,
             shared,
@@ -277,10 +281,12 @@ impl Registry {
             tokens_available: 0,
             tokens_limit: 0,
             up: true,
+            is_here: true,
         };
         let mut snapshots = Vec::new();
         for account in self.accounts() {
             let report = AccountReport::of(now, &account);
+            let is_here = account.home().is_ok();
             let (available, limit) = (report.tokens.available.into(), report.tokens.limit.into());
             if listed.contains(&(account.id.clone(), account.region.clone())) {
                 snapshots.push(AccountSnapshot {
@@ -289,15 +295,40 @@ impl Registry {
                     tokens_available: available,
                     tokens_limit: limit,
                     up: report.up,
+                    is_here,
                 });
             } else {
                 other.tokens_available += available;
                 other.tokens_limit += limit;
                 other.up &= report.up;
+                other.is_here &= is_here;
             }
         }
         snapshots.push(other);
         snapshots
+    }
+
+    /// Gives an account that is known a task that knows of no call; the one before it ends.
+    pub(super) async fn renew_task(&self, shared: &Arc<Shared>, account: &Arc<Account>) {
+        let key = (account.id.clone(), account.region.clone());
+        let before = self.lock_accounts().get_mut(&key).map(|(account, task)| {
+            let next = Driver::start(Arc::clone(account), shared);
+            std::mem::replace(task, next)
+        });
+        if let Some(before) = before {
+            before.abort();
+            // An error says that it was aborted.
+            let _ = before.await;
+        }
+    }
+
+    /// The channels of an account, in no order.
+    pub(super) fn channels_of(&self, account: &Arc<Account>) -> Vec<Arc<Channel>> {
+        self.by_arn
+            .iter()
+            .filter(|channel| Arc::ptr_eq(&channel.account, account))
+            .map(|channel| Arc::clone(&channel))
+            .collect()
     }
 
     /// Ends the accounts' tasks.
@@ -309,6 +340,29 @@ impl Registry {
 
     fn lock_accounts(&self) -> MutexGuard<'_, Accounts> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A channel's queue, with what a journal has of it.
+pub(super) fn queue(
+    shared: &Shared,
+    settings: &Settings,
+    account: &Account,
+    home: Option<&Home>,
+    policy: Arc<ChannelPolicy>,
+    kept: Rebuild,
+) -> Queue {
+    let rules = settings.account_policy(&account.id, &account.region);
+    let round = Span::SECOND + ROUND_TRIP_GUESS + rules.grace;
+    let interval = Span::from_micros(round.micros() / u64::from(rules.channel_tps));
+    let first_n = shared.clock.number_ms();
+    let first_n = first_n.max(home.map_or(0, |home| home.journal.n_floor()));
+    let payload_max = account.payload_max();
+    if home.is_some_and(|home| home.journal.is_on()) {
+        let (now, origin) = (shared.clock.now(), shared.clock.wall_origin());
+        Queue::rebuild(policy, payload_max, first_n, interval, now, origin, kept)
+    } else {
+        Queue::new(policy, payload_max, first_n, interval)
     }
 }
 

@@ -8,6 +8,7 @@ use engine::Time;
 use super::channel::{Channel, State};
 use super::definitions::{Definitions, Everything, Listed, Listing, NotOpened};
 use super::gateway::Gateway;
+use super::home::Home;
 use crate::arn::ChannelArn;
 use crate::config::{ChannelSettings, Settings};
 use crate::journal::Recovery;
@@ -25,7 +26,7 @@ impl Gateway {
         settings: Arc<Settings>,
         recovery: Recovery,
     ) {
-        let paused = self.take_back(definitions, &settings, recovery);
+        let paused = self.take_back(definitions, &settings, recovery, None);
         for failed in self.put_in_force(definitions, settings).iter().take(TOLD) {
             tracing::error!("{failed}");
         }
@@ -36,12 +37,14 @@ impl Gateway {
     }
 
     /// Opens the channels of the journal, whether they are listed (still) or not: what was
-    /// accepted is delivered. The answer is which are paused, and since when.
-    fn take_back(
+    /// accepted is delivered. `home`: where their account is about to be; none: where it is. The answer is
+    /// which are paused, and since when.
+    pub(super) fn take_back(
         &self,
         definitions: &mut Definitions,
         settings: &Settings,
         recovery: Recovery,
+        home: Option<&Arc<Home>>,
     ) -> Vec<(Arc<Channel>, Time)> {
         let made_by_api = recovery.channels.iter().filter_map(|kept| {
             let definition = Arc::clone(kept.definition.as_ref()?);
@@ -57,12 +60,17 @@ impl Gateway {
             let listed = listed.get(&kept.arn);
             let policy = listed.map_or(&settings.channel_defaults, |it| &it.channel.policy);
             let label = listed.and_then(|listed| listed.listing.label());
-            let opened =
-                self.registry
-                    .make(&self.shared, settings, &kept.arn, policy, label, kept.queue);
+            let opened = self.registry.make(
+                &self.shared,
+                settings,
+                &kept.arn,
+                policy,
+                label,
+                (home, kept.queue),
+            );
             match opened {
                 Ok(channel) => {
-                    channel.inherit(self.shared.past.heard(), kept.open);
+                    channel.inherit(kept.open);
                     channel.with(&self.shared, |state| {
                         state.definition.recall(kept.definition);
                         if moved.contains(&kept.arn) {
@@ -74,7 +82,9 @@ impl Gateway {
                 Err(full) => {
                     let (account, region) = (kept.arn.account(), kept.arn.region());
                     let policy = settings.account_policy(account, region);
-                    self.shared.past.leave_to_nobody(&policy, kept.open);
+                    if let Some(home) = self.shared.homes.of(account, region) {
+                        home.past.leave_to_nobody(&policy, kept.open);
+                    }
                     tracing::error!(channel = %kept.arn, bound = full.0, "the channel could not be opened; its events stay in the journal");
                 }
             }
@@ -98,11 +108,11 @@ impl Gateway {
         for (channel, since) in channels {
             // Before its account hears of it.
             if let Some(since) = since {
-                self.set_paused(&channel, Some(since));
+                let _ = self.set_paused(&channel, Some(since));
                 paused.push((Arc::clone(&channel), since));
             }
             // Its first group tells the journal that it is there again.
-            channel.lock(&self.shared).ticket();
+            channel.lock(&self.shared).tell();
             // A queue that only has payloads to send again does not call by itself.
             channel.wake();
         }
@@ -118,7 +128,7 @@ impl Gateway {
         self.put_in_force(&mut self.definitions.blocking_lock(), settings)
     }
 
-    fn put_in_force(
+    pub(super) fn put_in_force(
         &self,
         definitions: &mut Definitions,
         settings: Arc<Settings>,
@@ -190,7 +200,8 @@ impl Gateway {
                         let define = |state: &mut State| {
                             state.definition.set(Some(Arc::clone(definition)));
                         };
-                        channel.change(&self.shared, define);
+                        // Where its account is elsewhere, that node's journal has it.
+                        let _ = channel.change(&self.shared, define);
                     }
                     open.push((it.listing.clone(), channel));
                 }
@@ -202,7 +213,7 @@ impl Gateway {
     }
 
     /// Tells which channels are paused since before the start.
-    fn tell_paused(&self, paused: &[(Arc<Channel>, Time)]) {
+    pub(super) fn tell_paused(&self, paused: &[(Arc<Channel>, Time)]) {
         let now = self.now();
         for (channel, since) in paused.iter().take(TOLD) {
             let for_s = now.since(*since).as_duration().as_secs();

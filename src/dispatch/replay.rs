@@ -1,13 +1,14 @@
 //! Dead letters, as operators deal with them: list, replay, purge.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use engine::Refusal;
 
+use super::commits::Commits;
 use super::gateway::Gateway;
 use super::letters::{Letter, LetterFilter};
 use super::unavailable::Unavailable;
-use crate::journal::Ticket;
+use crate::arn::ChannelArn;
 
 /// What became of dead letters that were replayed.
 #[derive(Debug, Default)]
@@ -36,13 +37,21 @@ impl Gateway {
         after: Option<u64>,
         limit: usize,
     ) -> Vec<Letter> {
-        self.shared.letters.list(filter, after, limit)
+        let homes = self.shared.homes.all();
+        let lists = homes
+            .iter()
+            .map(|home| home.letters.list(filter, after, limit));
+        let mut letters: Vec<Letter> = lists.flatten().collect();
+        letters.sort_by_key(|letter| letter.id);
+        letters.truncate(limit);
+        letters
     }
 
     /// How many dead letters there are.
     #[must_use]
     pub fn dead_letter_count(&self) -> usize {
-        self.shared.letters.len()
+        let homes = self.shared.homes.all();
+        homes.iter().map(|home| home.letters.len()).sum()
     }
 
     /// Accepts the events of dead letters once more, under their ids but with fresh TTLs. Those
@@ -54,31 +63,32 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::durable`]: what was accepted is queued all the same.
     pub async fn replay(&self, filter: &LetterFilter) -> Result<Replayed, Unavailable> {
-        let (replayed, ticket) = self.replay_now(filter);
-        self.durable(ticket).await?;
+        let (replayed, commits) = self.replay_now(filter);
+        self.durable(commits).await?;
         Ok(replayed)
     }
 
-    fn replay_now(&self, filter: &LetterFilter) -> (Replayed, Ticket) {
+    fn replay_now(&self, filter: &LetterFilter) -> (Replayed, Commits) {
         // One at a time, from the look at the letters until they are forgotten.
         let _one = self
             .replaying
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let mut replayed = Replayed::default();
-        let mut last = Ticket::NONE;
+        let mut commits = Commits::default();
         for letter in self.dead_letters(filter, None, usize::MAX) {
             let answer = self.channel(&letter.channel).and_then(|channel| {
-                self.check_room()?;
+                self.check_room(&channel)?;
                 let now = self.now();
-                Ok(channel.change(&self.shared, |state| {
+                channel.change(&self.shared, |state| {
                     state.queue.accept_again(now, letter.event.content().into())
-                }))
+                })
             });
             let why = match answer {
-                Ok((Ok(_), ticket)) => {
-                    last = last.max(ticket);
-                    replayed.accepted += self.shared.letters.remove([letter.id]);
+                Ok((Ok(_), accepted)) => {
+                    let (forgotten, removed) = self.forget(std::slice::from_ref(&letter));
+                    replayed.accepted += forgotten;
+                    commits = commits.and(accepted).and(removed);
                     continue;
                 }
                 Ok((Err(refusal), _)) => NotReplayed::Queue(refusal),
@@ -86,7 +96,7 @@ impl Gateway {
             };
             replayed.refused.push((letter.id, why));
         }
-        (replayed, last.max(self.shared.journal.mark_shelf()))
+        (replayed, commits)
     }
 
     /// Forgets dead letters; the answer is how many there were.
@@ -95,16 +105,26 @@ impl Gateway {
     /// As [`Gateway::durable`].
     pub async fn purge_dead_letters(&self, filter: &LetterFilter) -> Result<usize, Unavailable> {
         let letters = self.dead_letters(filter, None, usize::MAX);
-        self.forget_letters(letters.into_iter().map(|letter| letter.id))
-            .await
+        let (forgotten, commits) = self.forget(&letters);
+        self.durable(commits).await?;
+        Ok(forgotten)
     }
 
-    async fn forget_letters(
-        &self,
-        ids: impl IntoIterator<Item = u64>,
-    ) -> Result<usize, Unavailable> {
-        let forgotten = self.shared.letters.remove(ids);
-        self.durable(self.shared.journal.mark_shelf()).await?;
-        Ok(forgotten)
+    /// Forgets these letters; how many there still were, and what makes that last.
+    fn forget(&self, letters: &[Letter]) -> (usize, Commits) {
+        let (mut forgotten, mut commits) = (0, Commits::default());
+        for home in self.shared.homes.all() {
+            let its = letters.iter().filter(|letter| {
+                let arn = letter.channel.parse::<ChannelArn>();
+                let at = arn.map(|arn| self.shared.homes.of(arn.account(), arn.region()));
+                matches!(at, Ok(Some(at)) if Arc::ptr_eq(&at, &home))
+            });
+            let removed = home.letters.remove(its.map(|letter| letter.id));
+            if removed > 0 {
+                forgotten += removed;
+                commits = commits.and(home.mark_letters());
+            }
+        }
+        (forgotten, commits)
     }
 }

@@ -82,6 +82,7 @@ pub struct Limits {
 pub struct Totals {
     accepted: u64,
     recovered: u64,
+    released: u64,
     duplicates: u64,
     delivered: u64,
     merged: u64,
@@ -98,6 +99,7 @@ impl Totals {
         Self {
             accepted: ledger.accepted,
             recovered: ledger.recovered,
+            released: ledger.released,
             duplicates: ledger.duplicates,
             delivered: ledger.delivered,
             merged: ledger.merged,

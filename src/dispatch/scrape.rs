@@ -18,14 +18,15 @@ pub(super) fn snapshot(shared: &Shared, registry: &Registry) -> Snapshot {
     let mut sums = shared.aggregates.sums();
     look_at_all(&mut sums, shared, now, &registry.stirred());
     sums.settle(&shared.aggregates);
+    let homes = shared.homes.all();
     Snapshot {
         channels: sums.channels(),
         accounts: registry.account_snapshots(now),
         queue_bytes: sums.queue_bytes(),
-        journal_bytes: shared.journal.bytes(),
-        journal_errors: shared.journal.errors(),
-        journal_lost_blocks: shared.journal.lost(),
-        dead_letters: shared.letters.len() as u64,
+        journal_bytes: homes.iter().map(|home| home.journal.bytes()).sum(),
+        journal_errors: homes.iter().map(|home| home.journal.errors()).sum(),
+        journal_lost_blocks: homes.iter().map(|home| home.journal.lost()).sum(),
+        dead_letters: homes.iter().map(|home| home.letters.len() as u64).sum(),
     }
 }
 

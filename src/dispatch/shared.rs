@@ -4,18 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use engine::{DeadLetter, DeadLetterReason, Span};
+use engine::Span;
 
 use super::aggregate::Aggregates;
-use super::last_error::LastError;
-use super::letters::DeadLetters;
-use super::past::Past;
+use super::home::Homes;
 use super::receipts::NumberedReceipt;
 use super::recent::{Delivered, Recent};
 use super::waiters::Waiters;
 use crate::clock::Clock;
 use crate::config::ChannelSettings;
-use crate::journal::Journal;
 use crate::lifecycle::Supervisor;
 use crate::telemetry::Meters;
 use crate::upstream::Upstream;
@@ -31,10 +28,6 @@ pub trait LocalUpstream: Send + Sync {
 pub struct Parts {
     /// The clocks.
     pub clock: Arc<Clock>,
-    /// What survives the process.
-    pub journal: Arc<Journal>,
-    /// The events that could not be delivered.
-    pub letters: Arc<DeadLetters>,
     /// The API.
     pub upstream: Upstream,
     /// The emulator, in local mode.
@@ -47,15 +40,12 @@ pub struct Parts {
 
 pub(super) struct Shared {
     pub clock: Arc<Clock>,
-    pub journal: Arc<Journal>,
-    /// What the process before left to this one.
-    pub past: Past,
+    pub homes: Homes,
     pub upstream: Upstream,
     pub emulator: Option<Arc<dyn LocalUpstream>>,
     pub meters: Arc<Meters>,
     pub supervisor: Supervisor,
     pub waiters: Arc<Waiters>,
-    pub letters: Arc<DeadLetters>,
     /// What was delivered of late.
     pub recent: Recent<Delivered>,
     /// How events with an id ended of late, of channels that are asked for it.
@@ -73,11 +63,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(parts: Parts, past: Past) -> Self {
+    pub(super) fn new(parts: Parts, homes: Homes) -> Self {
         let Parts {
             clock,
-            journal,
-            letters,
             upstream,
             emulator,
             meters,
@@ -85,14 +73,12 @@ impl Shared {
         } = parts;
         Self {
             clock,
-            journal,
-            past,
+            homes,
             upstream,
             emulator,
             meters,
             supervisor,
             waiters: Arc::default(),
-            letters,
             recent: Recent::default(),
             receipts: Recent::default(),
             aggregates: Aggregates::default(),
@@ -101,27 +87,6 @@ impl Shared {
             delivered: AtomicU64::new(0),
             call_timeout_ms: AtomicU64::new(2000),
             abandon_ms: AtomicU64::new(5000),
-        }
-    }
-
-    /// Keeps what the API last said about a channel; none: it took a payload.
-    pub(super) fn note_error(&self, channel: &str, error: Option<&LastError>) {
-        if self.letters.note(channel, error) {
-            self.journal.mark_shelf();
-        }
-    }
-
-    /// Keeps the dead letters of a channel.
-    pub(super) fn bury(&self, channel: &str, dead: &[DeadLetter], error: Option<&LastError>) {
-        let kept: Vec<DeadLetter> = dead
-            .iter()
-            .filter(|dead| dead.reason != DeadLetterReason::Offline)
-            .cloned()
-            .collect();
-        if !kept.is_empty() {
-            self.letters
-                .add(channel, &kept, error, &self.clock.moment());
-            self.journal.mark_shelf();
         }
     }
 

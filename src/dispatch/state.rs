@@ -45,10 +45,10 @@ impl Gateway {
         key: Option<&str>,
     ) -> Result<bool, Unavailable> {
         let now = self.now();
-        let (keeps, ticket) = channel.change(&self.shared, |state| match key {
+        let (keeps, commits) = channel.change(&self.shared, |state| match key {
             Some(key) => state.queue.delete_state(now, key),
             None => state.queue.clear_state(now),
-        });
-        self.durable(ticket).await.map(|()| keeps)
+        })?;
+        self.durable(commits).await.map(|()| keeps)
     }
 }

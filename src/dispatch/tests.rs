@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use engine::{Data, Event, Wall};
 
-use super::{Channel, Gateway, Parts, scrape};
+use super::{Channel, Gateway, Holdings, Parts, scrape};
 use crate::clock::manual::Machine;
 use crate::config::{self, Settings};
-use crate::journal::{Journal, Recovery};
 use crate::lifecycle::Supervisor;
 use crate::telemetry::{Snapshot, Telemetry};
 use crate::upstream::{Upstream, UpstreamOptions};
@@ -32,14 +31,12 @@ fn start(machine: &Machine, lines: &str) -> Arc<Gateway> {
     let nowhere = UpstreamOptions::local("http://127.0.0.1:9".to_owned(), second, second);
     let parts = Parts {
         clock: Arc::new(machine.start()),
-        journal: Arc::new(Journal::off()),
-        letters: Arc::default(),
         upstream: Upstream::new(nowhere),
         emulator: None,
         meters: Arc::clone(Telemetry::new("local").meters()),
         supervisor: Supervisor::default(),
     };
-    Gateway::start(Arc::new(settings(lines)), parts, Recovery::default())
+    Gateway::start(Arc::new(settings(lines)), parts, Holdings::in_memory())
 }
 
 /// Accepts one event that waits for an hour from now.
@@ -179,7 +176,8 @@ async fn a_scrape_looks_at_what_changed() {
             assert_eq!((counted(&snapshot).0, events), (count + 2, 1));
             assert_eq!(stirred(), 1);
         }
-        gateway.pause(&gateway.known(&arn("9")).expect("a channel"));
+        let paused = gateway.pause(&gateway.known(&arn("9")).expect("a channel"));
+        assert!(paused.is_ok());
         let _ = gateway.snapshot();
         assert_eq!(stirred(), 2, "and one that is paused");
         gateway.stop();

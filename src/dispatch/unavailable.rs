@@ -12,6 +12,8 @@ pub enum Unavailable {
     UnknownChannel(&'static str),
     /// This bound of the whole process is reached.
     Overloaded(&'static str),
+    /// Another node has the channel's account, or is about to.
+    Elsewhere,
     /// The journal's disk does not take what is written.
     JournalFails,
 }
@@ -24,6 +26,11 @@ impl From<Unavailable> for Refusal {
                 Self::new(Code::Overloaded, format!("{bound} is reached"))
                     .retry_after(RETRY_AFTER_MS)
             }
+            Unavailable::Elsewhere => Self::new(
+                Code::Overloaded,
+                "another node of the cluster has this channel's account, or is about to take it: nothing was taken",
+            )
+            .retry_after(RETRY_AFTER_MS),
             Unavailable::JournalFails => Self::new(
                 Code::Overloaded,
                 "the journal cannot be written at present, so nothing is promised: send it again, with the same id",

@@ -44,8 +44,10 @@ impl Gateway {
 
     /// The wall clock was set: dead letters died at another moment of it.
     pub(super) fn correct_letters(&self) {
-        if self.shared.letters.correct(&self.shared.clock.moment()) {
-            self.shared.journal.mark_shelf();
+        for home in self.shared.homes.all() {
+            if home.letters.correct(&self.shared.clock.moment()) {
+                home.mark_letters();
+            }
         }
     }
 }

@@ -12,14 +12,14 @@ use engine::{Admission, Event, Replaced};
 
 use crate::access::Caller;
 use crate::config::Scope;
-use crate::dispatch::{Channel, Standing};
+use crate::dispatch::{Channel, Commits, Standing};
 use crate::ingest::context::ApiContext;
 use crate::ingest::parse::batch::Batch;
 use crate::refusal::{Code, Refusal};
 use crate::telemetry::{RefusalSample, Transport};
 
 /// What became of the events of a batch.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Tally {
     /// Taken in.
     pub accepted: usize,
@@ -29,6 +29,8 @@ pub struct Tally {
     pub refused: Vec<(usize, Refusal)>,
     /// How the channels stand now.
     pub standing: Standing,
+    /// What must be committed before anything of it is promised.
+    pub commits: Commits,
 }
 
 impl Tally {
@@ -213,7 +215,10 @@ impl<'a> Admitter<'a> {
             .gateway
             .offer(channel, events, &mut results)
         {
-            Ok(standing) => tally.standing = tally.standing.and(standing),
+            Ok((standing, commits)) => {
+                tally.standing = tally.standing.and(standing);
+                tally.commits = std::mem::take(&mut tally.commits).and(commits);
+            }
             Err(refused) => {
                 let refusal = Refusal::from(refused);
                 tally
@@ -277,7 +282,7 @@ impl<'a> Admitter<'a> {
         &self,
         channel: &Arc<Channel>,
         mut event: Event,
-    ) -> Result<(Replaced, Standing), Refusal> {
+    ) -> Result<(Replaced, Standing, Commits), Refusal> {
         if let Some((_, refusal)) = beyond_its_rate(self.caller, 1) {
             return Err(refusal);
         }
@@ -287,7 +292,7 @@ impl<'a> Admitter<'a> {
             return Err(refusal);
         }
         match self.metrics.context.gateway.replace(channel, event)?? {
-            (Replaced::Gone, _) => Err(Refusal::new(
+            (Replaced::Gone, ..) => Err(Refusal::new(
                 Code::AlreadySent,
                 "the event was sent, or merged into another",
             )),
@@ -332,7 +337,7 @@ impl<'a> Admitter<'a> {
             }
         }
         let events = channels.into_iter().zip(batch.events).collect();
-        let (admissions, standing) = self
+        let (admissions, standing, commits) = self
             .metrics
             .context
             .gateway
@@ -341,6 +346,7 @@ impl<'a> Admitter<'a> {
             .map_err(|(index, refusal)| (index, refusal.into()))?;
         let mut tally = Tally {
             standing,
+            commits,
             ..Tally::default()
         };
         for (position, admission) in admissions.into_iter().enumerate() {
@@ -359,7 +365,7 @@ pub fn replace(
     caller: &Caller,
     channel: &Arc<Channel>,
     event: Result<Event, Refusal>,
-) -> Result<(Replaced, Standing), Refusal> {
+) -> Result<(Replaced, Standing, Commits), Refusal> {
     let metrics = IngressMetrics {
         context,
         transport: Transport::Http,

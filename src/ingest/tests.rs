@@ -26,10 +26,9 @@ use tower::ServiceExt;
 use crate::access::{Access, Keyring};
 use crate::clock::Clock;
 use crate::config::{self, Settings};
-use crate::dispatch::{Gateway, Parts};
+use crate::dispatch::{Gateway, Holdings, Parts};
 use crate::ingest::listener::permits::Permits;
 use crate::ingest::{Life, listener, router};
-use crate::journal::{Journal, Recovery};
 use crate::lifecycle::Supervisor;
 use crate::telemetry::Telemetry;
 use crate::upstream::{Upstream, UpstreamOptions};
@@ -99,14 +98,12 @@ impl Stand {
             settings,
             Parts {
                 clock: Arc::new(Clock::new()),
-                journal: Arc::new(Journal::off()),
-                letters: Arc::default(),
                 upstream,
                 emulator: None,
                 meters: Arc::clone(telemetry.meters()),
                 supervisor: Supervisor::default(),
             },
-            Recovery::default(),
+            Holdings::in_memory(),
         );
         let (tell, life) = watch::channel(Life::Serving);
         let access = Access::build(&gateway.settings(), &|_| None, None).unwrap();
@@ -129,7 +126,11 @@ impl Stand {
 
     /// Its events stay queued.
     fn pause(&self, name: &str) {
-        self.gateway.pause(&self.gateway.channel(name).unwrap());
+        assert!(
+            self.gateway
+                .pause(&self.gateway.channel(name).unwrap())
+                .is_ok()
+        );
     }
 
     async fn ask(&self, request: Request<Body>) -> Answer {

@@ -82,7 +82,7 @@ async fn a_fault_is_for_the_task_of_that_name() {
 
 /// Every place that starts a task or a thread, how many it has, and what a panic of theirs does.
 /// A new one: either it is spawned by the supervisor, or it belongs here with its reason.
-const LOOKED_AT: [(&str, usize, &str); 17] = [
+const LOOKED_AT: [(&str, usize, &str); 20] = [
     ("admin/mod.rs", 1, "one scrape, whose answer is a 500"),
     (
         "admin/views.rs",
@@ -114,10 +114,21 @@ const LOOKED_AT: [(&str, usize, &str); 17] = [
         1,
         "one list of what is queued, whose answer says that it failed",
     ),
+    (
+        "dispatch/moving.rs",
+        1,
+        "the end of a journal, of an account that is gone",
+    ),
     ("ingest/api/websocket.rs", 1, "one client's connection"),
     ("ingest/listener/mod.rs", 2, "one client's connection"),
     ("journal/mod.rs", 2, "supervised"),
     ("lifecycle.rs", 2, "the supervisor itself"),
+    ("node/mod.rs", 2, "supervised"),
+    (
+        "node/watch.rs",
+        5,
+        "supervised, but for the opening and the end of a journal, whose panics its supervisor hears",
+    ),
     (
         "telemetry/collector.rs",
         1,

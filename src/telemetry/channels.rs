@@ -13,9 +13,10 @@ use super::snapshot::ChannelSnapshot;
 type Of<T> = fn(&ChannelSnapshot) -> T;
 
 /// Families of whole numbers.
-const COUNTS: [(&Metric, Of<u64>); 15] = [
+const COUNTS: [(&Metric, Of<u64>); 16] = [
     (&names::EVENTS_ACCEPTED, |c| c.ledger.accepted),
     (&names::EVENTS_RECOVERED, |c| c.ledger.recovered),
+    (&names::EVENTS_RELEASED, |c| c.ledger.released),
     (&names::EVENTS_DUPLICATES, |c| c.ledger.duplicates),
     (&names::EVENTS_DELIVERED, |c| c.ledger.delivered),
     (&names::EVENTS_MERGED, |c| c.ledger.merged),

@@ -125,6 +125,8 @@ metrics! {
         "Events taken into a queue.");
     EVENTS_RECOVERED = counter("cuegate_events_recovered_total", CHANNEL,
         "Events found in the journal at start.");
+    EVENTS_RELEASED = counter("cuegate_events_released_total", CHANNEL,
+        "Events that left this node with their account, when another node took it.");
     EVENTS_REJECTED = counter("cuegate_events_rejected_total", &["code"],
         "Events refused, by the code of the refusal.");
     EVENTS_DUPLICATES = counter("cuegate_events_duplicates_total", CHANNEL,
@@ -142,7 +144,7 @@ metrics! {
     EVENTS_DEAD_LETTERED = counter("cuegate_events_dead_lettered_total", &["reason"],
         "Events that can never be delivered, by reason.");
     EVENTS_UNACCOUNTED = gauge("cuegate_events_unaccounted", NONE,
-        "accepted + recovered - every end - queued, from one snapshot: 0, or there is a bug.");
+        "accepted + recovered - released - every end - queued, from one snapshot: 0, or there is a bug.");
     QUEUE_EVENTS = gauge("cuegate_queue_events", CHANNEL,
         "Events waiting, scheduled, held and in flight.");
     QUEUE_BYTES = gauge("cuegate_queue_bytes", NONE,
@@ -185,6 +187,8 @@ metrics! {
         "Calls the account may make in any one second.");
     ACCOUNT_UP = gauge("cuegate_account_up", ACCOUNT,
         "1 if calls can be made with the account's credentials, as far as is known; else 0.");
+    CLUSTER_OWNER = gauge("cuegate_cluster_owner", ACCOUNT,
+        "1 if this node takes the account's events and makes its calls; else another node does. Always 1 without a cluster.");
     CHANNEL_TOKENS_AVAILABLE = gauge("cuegate_channel_tokens_available", CHANNEL,
         "Calls the channel could make at once.");
     CHANNEL_STATE = gauge("cuegate_channel_state", &["channel", "state"],

@@ -31,6 +31,7 @@ struct AccountSeries {
     tokens_available: Gauge,
     tokens_limit: Gauge,
     up: Gauge,
+    owner: Gauge,
 }
 
 impl Scrape {
@@ -49,7 +50,9 @@ impl Scrape {
             registry,
         };
         // Nothing is known against accounts that nobody has used.
-        scrape.account(OTHER_ACCOUNTS, OTHER_ACCOUNTS).up.set(1.0);
+        let others = scrape.account(OTHER_ACCOUNTS, OTHER_ACCOUNTS);
+        others.up.set(1.0);
+        others.owner.set(1.0);
         scrape
     }
 
@@ -85,6 +88,7 @@ impl AccountSeries {
             tokens_available: gauge(&names::ACCOUNT_TOKENS_AVAILABLE),
             tokens_limit: gauge(&names::ACCOUNT_TOKENS_LIMIT),
             up: gauge(&names::ACCOUNT_UP),
+            owner: gauge(&names::CLUSTER_OWNER),
         }
     }
 
@@ -92,6 +96,7 @@ impl AccountSeries {
         self.tokens_available.set(float(account.tokens_available));
         self.tokens_limit.set(float(account.tokens_limit));
         self.up.set(f64::from(u8::from(account.up)));
+        self.owner.set(f64::from(u8::from(account.is_here)));
     }
 }
 

@@ -83,6 +83,8 @@ pub struct AccountSnapshot {
     pub tokens_limit: u64,
     /// Whether calls can be made with its credentials, as far as is known.
     pub up: bool,
+    /// Whether this node takes its events and makes its calls.
+    pub is_here: bool,
 }
 
 impl Snapshot {
@@ -107,7 +109,7 @@ impl Snapshot {
         }
     }
 
-    /// accepted + recovered - every end - queued: 0, or events were lost or counted twice.
+    /// accepted + recovered - released - every end - queued: 0, or events were lost or counted twice.
     #[must_use]
     pub fn unaccounted(&self) -> i64 {
         let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);

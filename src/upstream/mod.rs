@@ -59,6 +59,17 @@ impl Answer {
         error: None,
     };
 
+    /// Nothing was sent, because another node may have the account by now.
+    #[must_use]
+    pub fn dropped() -> Self {
+        let message = "not sent: another node may have taken the account";
+        Self {
+            outcome: Outcome::Refused,
+            account_trouble: false,
+            error: Some(CallError::new(None, None, message)),
+        }
+    }
+
     /// Nothing was sent, because the account could not sign or find its endpoint.
     fn account_trouble(message: &str) -> Self {
         Self {

@@ -15,6 +15,7 @@ mod channels_by_api;
 mod cli;
 mod client;
 mod clocks;
+mod cluster;
 mod conservation;
 mod console;
 mod control;

@@ -45,6 +45,7 @@ EMPTY = {
     "CuegateJournalNearFull": "the journal is small",
     "CuegateChannelPaused": "no pause lasts an hour here",
     "CuegateCertificateExpiring": "there is no TLS here",
+    "CuegateNoOwner": "a process by itself has every account",
     'process.json: Certificate: min((cuegate_tls_certificate_expiry_timestamp_seconds{instance=~".*"} > 0) - time())': "there is no TLS here",
 }
 # Alerts that the trouble here must set off; CuegateTargetDown comes at the very end.

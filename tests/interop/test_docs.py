@@ -10,6 +10,7 @@ import tempfile
 import unittest
 
 import documents
+import postgres
 import programs
 import test_helm
 from documents import README, SOURCE
@@ -36,6 +37,7 @@ RUNNERS = {
     f"{CUEGATE} doctor": "test_a_day_with_the_gateway",
     "CUEGATE__CHANNELS__ALLOW_UNLISTED=true cargo run": "test_sizing",
     f"{CUEGATE} load": "test_sizing",
+    f"{CUEGATE} cluster": "test_several_nodes",
     # By Helm itself, in test_helm.py.
     "helm ": "test_helm_has_its_own",
     f"{CUEGATE} key": "test_a_key",
@@ -270,6 +272,15 @@ class Docs(Written):
         named = set(re.findall(r"^  ([\w-]+)", told, re.MULTILINE)) - {"help"}
         rows = re.findall(r"^\| (`cuegate [^|]+)", (SOURCE / "operations.md").read_text(), re.MULTILINE)
         self.assertEqual(set(re.findall(r"`cuegate ([\w-]+)", " ".join(rows))), named)
+
+    @unittest.skipUnless(postgres.programs(), "CUEGATE_TEST_POSTGRES does not say where PostgreSQL's programs are")
+    def test_several_nodes(self):
+        database = postgres.Postgres()
+        self.addCleanup(database.close)
+        variables = f"CUEGATE__UPSTREAM__MODE=aws CUEGATE__CLUSTER__URL={database.url} "
+        init, status = of("test_several_nodes")
+        self.assertIn("made the tables", self.run_shell(variables + init))
+        self.assertIn("nobody has owned an account", self.run_shell(variables + status))
 
     def test_scripts(self):
         """They take minutes, or change files: only that they can be started is tested."""

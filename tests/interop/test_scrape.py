@@ -27,6 +27,7 @@ NOT_ZERO = {
     "cuegate_account_tokens_limit",
     "cuegate_account_up",
     "cuegate_channel_state",
+    "cuegate_cluster_owner",
     "cuegate_channel_tokens_available",
     "cuegate_channel_paused_seconds",
     "cuegate_config_last_reload_successful",

@@ -89,6 +89,7 @@ export function channelView(name, overview) {
     pairs(totals, [
       ["Accepted", number(now.totals.accepted)],
       ["Recovered from the journal", number(now.totals.recovered)],
+      ...(now.totals.released ? [["Gone to another node", number(now.totals.released)]] : []),
       ["Duplicates", number(now.totals.duplicates)],
       ...ENDS.map(([end, title]) => [title, number(now.totals[end])]),
       ...dead.map(([reason, n]) => [`Dead-lettered, ${reason.replaceAll("_", " ")}`, number(n)]),

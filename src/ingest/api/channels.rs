@@ -221,7 +221,7 @@ pub(super) async fn pause(
     path: ChannelPath,
 ) -> Result<StatusCode, Refusal> {
     let channel = context.channel(&caller, Scope::Control, &named(path)?)?;
-    let kept = context.gateway.pause(&channel);
+    let kept = context.gateway.pause(&channel)?;
     // It holds from here on, whatever becomes of the journal.
     request.by(&caller).did(Action::Paused, &channel.name());
     context.gateway.durable(kept).await?;
@@ -240,7 +240,7 @@ pub(super) async fn resume(
     path: ChannelPath,
 ) -> Result<StatusCode, Refusal> {
     let channel = context.channel(&caller, Scope::Control, &named(path)?)?;
-    let kept = context.gateway.resume(&channel);
+    let kept = context.gateway.resume(&channel)?;
     request.by(&caller).did(Action::Resumed, &channel.name());
     context.gateway.durable(kept).await?;
     Ok(StatusCode::NO_CONTENT)

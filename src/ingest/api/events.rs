@@ -314,12 +314,13 @@ impl Replacement {
         body: Body,
     ) -> Result<Response, Refusal> {
         let event = self.read(context, head, body).await;
-        let (replaced, standing) = admission::replace(context, &self.caller, &self.channel, event)?;
+        let (replaced, standing, commits) =
+            admission::replace(context, &self.caller, &self.channel, event)?;
         let status = match replaced {
             Replaced::Replaced => StatusCode::OK,
             Replaced::Accepted | Replaced::Gone => StatusCode::ACCEPTED,
         };
-        context.gateway.durable(standing.ticket).await?;
+        context.gateway.durable(commits).await?;
         let tally = Tally {
             accepted: 1,
             standing,

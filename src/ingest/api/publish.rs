@@ -272,7 +272,7 @@ async fn answer(context: &ApiContext, request: &Request, mut batch: Batch<'_>) -
             .iter_mut()
             .for_each(|event| event.waiter = waiter.id());
     }
-    let tally = if wishes.atomic {
+    let mut tally = if wishes.atomic {
         match admission::offer_all(context, &request.caller, Transport::Http, channel, batch) {
             Ok(tally) => tally,
             Err((index, refusal)) if total > 1 => {
@@ -286,7 +286,11 @@ async fn answer(context: &ApiContext, request: &Request, mut batch: Batch<'_>) -
     if tally.is_refusal() {
         return refused(&tally, total);
     }
-    if let Err(failing) = context.gateway.durable(tally.standing.ticket).await {
+    if let Err(failing) = context
+        .gateway
+        .durable(std::mem::take(&mut tally.commits))
+        .await
+    {
         return Refusal::from(failing).into_response();
     }
     match waiter {

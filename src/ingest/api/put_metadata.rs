@@ -170,7 +170,7 @@ async fn take(context: &ApiContext, head: &Parts, body: Body) -> Result<(), Fail
     );
     match tally.refused.into_iter().next() {
         Some((_, refusal)) => Err(refusal.into()),
-        None => Ok(context.gateway.durable(tally.standing.ticket).await?),
+        None => Ok(context.gateway.durable(tally.commits).await?),
     }
 }
 

@@ -32,7 +32,7 @@ use super::openapi::answers::{Answers, answers};
 use super::openapi::{self, params};
 use crate::access::{Caller, Limits};
 use crate::config::Scope;
-use crate::dispatch::Channel;
+use crate::dispatch::{Channel, Commits};
 use crate::ingest::admission::{self, Tally};
 use crate::ingest::context::named;
 use crate::ingest::context::{ApiContext, Life, with_reader};
@@ -45,7 +45,6 @@ use crate::ingest::parse::event::Addressing;
 use crate::ingest::parse::share::Share;
 use crate::ingest::parse::validate::ParseContext;
 use crate::ingest::session::Session;
-use crate::journal::Ticket;
 use crate::refusal::{Code, Refusal};
 use crate::telemetry::spans::{self, Opened};
 use crate::telemetry::{RequestId, Transport};
@@ -264,8 +263,8 @@ impl Conversation {
     async fn handle(&mut self, input: Input) -> ControlFlow<End> {
         if !input.texts.is_empty() {
             let span = spans::messages(&self.opened, input.texts.len());
-            let (answers, overloaded, ticket) = span.in_scope(|| self.offer(&input.texts));
-            let durable = self.context.gateway.durable(ticket).instrument(span).await;
+            let (answers, overloaded, commits) = span.in_scope(|| self.offer(&input.texts));
+            let durable = self.context.gateway.durable(commits).instrument(span).await;
             if durable.is_err() {
                 // Not acked: the client sends them again, with their ids.
                 return ControlFlow::Break(End::Close(CloseCode::Again, "overloaded"));
@@ -281,12 +280,12 @@ impl Conversation {
     }
 
     /// The answers to these messages, in order, whether the gateway has no room for any, and
-    /// the commit to wait for before they are given.
+    /// what must be committed before they are given.
     /// Answers are made as they are written: a batch of refusals would be many times its size.
     fn offer(
         &mut self,
         texts: &[Utf8Bytes],
-    ) -> (impl Iterator<Item = Message> + Send + use<>, bool, Ticket) {
+    ) -> (impl Iterator<Item = Message> + Send + use<>, bool, Commits) {
         let channel = self.session.channel();
         let addressing = if channel.is_some() {
             Addressing::Path
@@ -300,7 +299,7 @@ impl Conversation {
         });
         let total = batch.total();
         let caller = self.session.caller();
-        let tally = admission::offer(context, caller, Transport::WebSocket, channel, batch);
+        let mut tally = admission::offer(context, caller, Transport::WebSocket, channel, batch);
         let overloaded = tally
             .refused
             .iter()
@@ -312,9 +311,9 @@ impl Conversation {
             r#"{{"ack":{},"queued":{}}}"#,
             self.messages, tally.standing.queued
         );
-        let ticket = tally.standing.ticket;
+        let commits = std::mem::take(&mut tally.commits);
         let refusals = refusals(before, tally, ends);
-        (refusals.chain([Message::text(ack)]), overloaded, ticket)
+        (refusals.chain([Message::text(ack)]), overloaded, commits)
     }
 
     /// Writes answers out. A peer that takes nothing for [`WS_SILENCE`] is as good as dead.

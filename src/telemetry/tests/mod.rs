@@ -23,8 +23,9 @@ fn channel(label: &str, ledger: Ledger, queue_events: u64) -> ChannelSnapshot {
 
 fn books() -> Ledger {
     Ledger {
-        accepted: 100,
+        accepted: 104,
         recovered: 5,
+        released: 4,
         duplicates: 7,
         delivered: 60,
         merged: 20,
@@ -44,6 +45,7 @@ const SURFACE: &[(&str, &str, &str)] = &[
     ("cuegate_events_received_total", "counter", "transport"),
     ("cuegate_events_accepted_total", "counter", "channel"),
     ("cuegate_events_recovered_total", "counter", "channel"),
+    ("cuegate_events_released_total", "counter", "channel"),
     ("cuegate_events_rejected_total", "counter", "code"),
     ("cuegate_events_duplicates_total", "counter", "channel"),
     ("cuegate_events_delivered_total", "counter", "channel"),
@@ -87,6 +89,7 @@ const SURFACE: &[(&str, &str, &str)] = &[
     ),
     ("cuegate_account_tokens_limit", "gauge", "account,region"),
     ("cuegate_account_up", "gauge", "account,region"),
+    ("cuegate_cluster_owner", "gauge", "account,region"),
     ("cuegate_channel_tokens_available", "gauge", "channel"),
     ("cuegate_channel_state", "gauge", "channel,state"),
     ("cuegate_connections", "gauge", "transport"),
@@ -134,6 +137,7 @@ fn everything_is_there_from_the_start() {
     // At 0, all but what is 1 by its nature.
     let lively = [
         "cuegate_account_up",
+        "cuegate_cluster_owner",
         "cuegate_config_last",
         "cuegate_upstream",
         "cuegate_build",
@@ -192,6 +196,7 @@ fn a_scrape_is_its_snapshot() {
         tokens_available: 150,
         tokens_limit: 155,
         up: false,
+        is_here: true,
     };
     let snapshot = Snapshot {
         channels: vec![quiz, lost],
@@ -206,8 +211,9 @@ fn a_scrape_is_its_snapshot() {
     let _ = telemetry.scrape(|| snapshot.clone());
     let got = Exposition::parse(&telemetry.scrape(|| snapshot.clone()));
     for (series, expected) in [
-        (r#"cuegate_events_accepted_total{channel="quiz"}"#, 100.0),
+        (r#"cuegate_events_accepted_total{channel="quiz"}"#, 104.0),
         (r#"cuegate_events_recovered_total{channel="quiz"}"#, 5.0),
+        (r#"cuegate_events_released_total{channel="quiz"}"#, 4.0),
         (r#"cuegate_events_duplicates_total{channel="quiz"}"#, 7.0),
         (r#"cuegate_events_delivered_total{channel="quiz"}"#, 60.0),
         (r#"cuegate_events_merged_total{channel="quiz"}"#, 20.0),
@@ -256,6 +262,7 @@ fn a_scrape_is_its_snapshot() {
             155.0,
         ),
         (r#"cuegate_account_up{account="1",region="r"}"#, 0.0),
+        (r#"cuegate_cluster_owner{account="1",region="r"}"#, 1.0),
         (r#"cuegate_account_up{account="other",region="other"}"#, 1.0),
         // 105 = 60 + 20 + 4 + 3 + 2 + 6 + 9 + 1 and 3 = 1 + 2.
         ("cuegate_events_unaccounted", 3.0),
@@ -277,7 +284,8 @@ fn a_scrape_is_its_snapshot() {
     ];
     let sum = |what: &str| got.sum(&format!("cuegate_events_{what}_total"));
     let ended: f64 = ends.iter().map(|end| sum(end)).sum();
-    let balance = sum("accepted") + sum("recovered") - ended - got.sum("cuegate_queue_events");
+    let entered = sum("accepted") + sum("recovered") - sum("released");
+    let balance = entered - ended - got.sum("cuegate_queue_events");
     assert!(
         same(balance, got.value("cuegate_events_unaccounted")),
         "{balance}"

@@ -5,6 +5,7 @@ pub const METRICS: &[(&str, &str, &[&str])] = &[
     ("cuegate_events_received_total", "counter", &["transport"]),
     ("cuegate_events_accepted_total", "counter", &["channel"]),
     ("cuegate_events_recovered_total", "counter", &["channel"]),
+    ("cuegate_events_released_total", "counter", &["channel"]),
     ("cuegate_events_rejected_total", "counter", &["code"]),
     ("cuegate_events_duplicates_total", "counter", &["channel"]),
     ("cuegate_events_delivered_total", "counter", &["channel"]),
@@ -52,6 +53,7 @@ pub const METRICS: &[(&str, &str, &[&str])] = &[
         &["account", "region"],
     ),
     ("cuegate_account_up", "gauge", &["account", "region"]),
+    ("cuegate_cluster_owner", "gauge", &["account", "region"]),
     ("cuegate_channel_tokens_available", "gauge", &["channel"]),
     ("cuegate_channel_paused_seconds", "gauge", &["channel"]),
     ("cuegate_channel_state", "gauge", &["channel", "state"]),
@@ -100,6 +102,11 @@ pub const FROM_THE_START: &[(&str, &str, &[&str])] = &[
     ),
     (
         "cuegate_events_recovered_total",
+        "channel",
+        &["quiz", "_other"],
+    ),
+    (
+        "cuegate_events_released_total",
         "channel",
         &["quiz", "_other"],
     ),

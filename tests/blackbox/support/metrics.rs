@@ -74,8 +74,9 @@ impl Metrics {
     /// The two equations of the books. `settled`: no request is under way, so that both hold.
     pub fn check_books(&self, settled: bool) {
         let ended: f64 = ENDS.iter().map(|end| self.sum(end)).sum();
-        let entered =
-            self.sum("cuegate_events_accepted_total") + self.sum("cuegate_events_recovered_total");
+        let entered = self.sum("cuegate_events_accepted_total")
+            + self.sum("cuegate_events_recovered_total")
+            - self.sum("cuegate_events_released_total");
         let queued = self.sum("cuegate_queue_events");
         assert!(
             same(entered, ended + queued),

@@ -5,6 +5,7 @@ pub mod http;
 pub mod metrics;
 pub mod payloads;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod wall_clock;
 pub mod ws;

@@ -1,6 +1,6 @@
 //! The books of one channel: what came in, and how each event ended.
 //!
-//! Invariant 8: accepted + recovered = every end + queued. Nothing else in the program
+//! Invariant 8: accepted + recovered - released = every end + queued. Nothing else in the program
 //! counts events.
 
 use std::ops::AddAssign;
@@ -102,6 +102,8 @@ pub struct Ledger {
     pub accepted: u64,
     /// Events that came back from the journal.
     pub recovered: u64,
+    /// Events that left with their account, when another node took it. They have not ended.
+    pub released: u64,
     /// Events whose id was known.
     pub duplicates: u64,
     /// Ends.
@@ -139,10 +141,10 @@ impl Ledger {
         *count += 1;
     }
 
-    /// Every event that came in.
+    /// Every event that came in and did not leave with its account.
     #[must_use]
     pub const fn entered(&self) -> u64 {
-        self.accepted + self.recovered
+        self.accepted + self.recovered - self.released
     }
 
     /// Every event that ended.
@@ -160,6 +162,7 @@ impl Ledger {
         Self {
             accepted: self.accepted - before.accepted,
             recovered: self.recovered - before.recovered,
+            released: self.released - before.released,
             duplicates: self.duplicates - before.duplicates,
             delivered: self.delivered - before.delivered,
             merged: self.merged - before.merged,
@@ -181,6 +184,7 @@ impl AddAssign<&Self> for Ledger {
     fn add_assign(&mut self, other: &Self) {
         self.accepted += other.accepted;
         self.recovered += other.recovered;
+        self.released += other.released;
         self.duplicates += other.duplicates;
         self.delivered += other.delivered;
         self.merged += other.merged;

@@ -219,6 +219,13 @@ impl Queue {
         &self.ledger
     }
 
+    /// Counts on from where the queue before it stood, whose account moved to another node or came back
+    /// from one. What that queue still held is counted as released.
+    pub fn succeed(&mut self, before: &Self) {
+        self.ledger += &before.ledger;
+        self.ledger.released += before.len() as u64;
+    }
+
     /// The rules in force.
     #[must_use]
     pub const fn policy(&self) -> &Arc<ChannelPolicy> {

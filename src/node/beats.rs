@@ -1,0 +1,47 @@
+//! The task that says that this node lives. A beat that the database takes is also what tells the node
+//! that it may go on believing in what it owns.
+
+use std::sync::Arc;
+
+use tokio::time::MissedTickBehavior;
+
+use super::parts::Parts;
+use super::{Options, connected};
+use crate::cluster;
+use crate::dispatch::Gateway;
+
+/// Beats for as long as it runs.
+pub(super) async fn beat(
+    options: Arc<Options>,
+    me: cluster::Node,
+    parts: Arc<Parts>,
+    gateway: Arc<Gateway>,
+) {
+    // A beat that is lost is followed by another: it need not wait for a standby.
+    let address = options.address.clone().without_waiting_for_commits();
+    let (mut session, mut is_silent) = (None, false);
+    let mut tick = tokio::time::interval(options.beat);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let sent = gateway.now();
+        let beaten = match connected(&mut session, &address).await {
+            Ok(session) => cluster::beat(session, &options.cluster, &me).await,
+            Err(error) => Err(error),
+        };
+        match beaten {
+            Ok(()) => {
+                parts.each(|_, part| part.confirmed(sent));
+                if std::mem::take(&mut is_silent) {
+                    tracing::info!("the database takes this node's beats again");
+                }
+            }
+            Err(error) => {
+                session = None;
+                if !std::mem::replace(&mut is_silent, true) {
+                    tracing::warn!(%error, "the database takes no beat of this node: others may take what it owns");
+                }
+            }
+        }
+    }
+}
