@@ -27,6 +27,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/channel.js", SCRIPT, include_str!("console/channel.js")),
     ("/channels.js", SCRIPT, include_str!("console/channels.js")),
     ("/config.js", SCRIPT, include_str!("console/config.js")),
+    ("/define.js", SCRIPT, include_str!("console/define.js")),
     ("/dom.js", SCRIPT, include_str!("console/dom.js")),
     ("/letters.js", SCRIPT, include_str!("console/letters.js")),
     (

@@ -48,6 +48,8 @@ const PATHS: &[(&str, &str)] = &[
     ("GET", "/admin/playback/quiz/nowhere"),
     ("GET", "/admin/channels"),
     ("GET", "/admin/channels/quiz"),
+    ("PUT", "/admin/channels/quiz"),
+    ("DELETE", "/admin/channels/quiz"),
     ("GET", "/admin/channels/quiz/payloads"),
     ("GET", "/admin/channels/quiz/payloads/recent"),
     ("POST", "/admin/channels/quiz/events"),
@@ -162,7 +164,7 @@ fn every_answer_says_what_a_browser_may_do() {
         ("GET", "/../Cargo.toml", 404, "not_found"),
         ("GET", "/admin/channels/nowhere", 404, "unknown_channel"),
         ("POST", "/", 405, "method_not_allowed"),
-        ("PUT", "/admin/channels/quiz", 405, "method_not_allowed"),
+        ("POST", "/admin/channels/quiz", 405, "method_not_allowed"),
         ("POST", "/admin/config", 405, "method_not_allowed"),
     ] {
         check_problem(&plain(&gateway, method, path, ""), status, code);

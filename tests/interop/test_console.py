@@ -104,6 +104,55 @@ class Console(unittest.TestCase):
         self.browser.click("#send")
         self.browser.says("#outcome", "Refused, invalid_event: merge needs a key")
 
+    def test_a_channel_is_added_edited_and_removed(self):
+        self.start({"file": ""})
+        self.open()
+        self.browser.click("#add")
+        self.browser.says("h1", "Add a channel")
+        # What is wrong is told, each thing of it, and nothing is lost.
+        self.browser.write("#alias", "quiz")
+        self.browser.write("#arn", "somewhere")
+        self.browser.write("#settings", '{"ttl_ms": 0}')
+        self.browser.click("#save")
+        self.browser.says("#faults", "channel.ttl_ms: 0 is not in")
+        self.assertEqual(len(self.browser.all("#faults li")), 2)
+        self.browser.write("#settings", "[]")
+        self.browser.click("#save")
+        self.browser.says("#outcome", "not a JSON object")
+        arn = "arn:aws:ivs:us-west-2:000000000000:channel/quiz"
+        self.browser.write("#arn", arn)
+        self.browser.write("#settings", '{"ttl_ms": 600000}')
+        self.browser.click("#save")
+        self.browser.says("h1", "quiz")
+        self.browser.says(".arn", arn)
+        self.assertEqual(self.gateway.status("quiz")["definition"], {"arn": arn, "ttl_ms": 600000})
+        # The form has what the channel is; what it says is the whole of it.
+        self.browser.click("#edit")
+        self.browser.says("h1", "Edit quiz")
+        wait_until("it was read", lambda: "600000" in self.browser.run("return document.getElementById('settings').value"))
+        self.assertEqual(self.browser.run("return document.getElementById('arn').value"), arn)
+        self.browser.write("#settings", "{}")
+        self.browser.click("#save")
+        self.browser.says("h1", "quiz")
+        wait_until("it is changed", lambda: self.gateway.status("quiz")["definition"] == {"arn": arn})
+        # With what is queued it is removed too; and one may think better of it.
+        fetch(f"{self.gateway.url}/v1/channels/quiz/pause", "POST")
+        self.publish("quiz", {"data": 1})
+        self.browser.says(".tiles", "1 of")
+        self.browser.click("#remove")
+        self.browser.says("#ask-text", "1 event is queued and will still leave")
+        self.browser.click("#ask-no")
+        self.browser.click("#remove")
+        self.browser.click("#ask-yes")
+        self.browser.says("h1", "Channels")
+        wait_until("it is gone", lambda: fetch(f"{self.gateway.url}/v1/channels/quiz")[0] == 404)
+        # What the file lists is changed there.
+        self.open("#/channel/file")
+        self.browser.says(".arn", "channel/file")
+        hidden = "return ['edit', 'remove'].map((id) => document.getElementById(id).checkVisibility())"
+        self.assertEqual(self.browser.run(hidden), [False, False])
+        self.check_quiet()
+
     def test_what_was_delivered_before_is_shown(self):
         self.start({"quiz": "", "plain": 'envelope = "raw"', "bare": 'envelope = "array"'})
         for channel in ("quiz", "plain", "bare"):

@@ -29,6 +29,8 @@ export class Refused extends Error {
     super(problem.detail ?? `status ${status}`);
     this.status = status;
     this.code = problem.code ?? String(status);
+    // All that is wrong, where the gateway says more than one thing.
+    this.errors = problem.errors;
   }
 }
 

@@ -3,6 +3,7 @@
 import { Rates, Refused, call, channelPath } from "/api.js";
 import { ask, badge, bytes, count, h, number, rate, set, span, svg, time } from "/dom.js";
 import { etaOf } from "/channels.js";
+import { remove } from "/define.js";
 import { lettersView } from "/letters.js";
 import { recentTable } from "/losses.js";
 import { payloadsPanel } from "/payloads.js";
@@ -41,12 +42,16 @@ export function channelView(name, overview) {
   const limits = h("dl", { class: "pairs" });
   const toggle = h("button", { type: "button", id: "toggle", disabled: true }, "Pause…");
   const purge = h("button", { type: "button", id: "purge", class: "danger", disabled: true }, "Purge…");
+  // Of a channel that the API made.
+  const edit = h("a", { id: "edit", href: `#/edit/${encodeURIComponent(name)}`, hidden: true }, "Edit");
+  const gone = h("button", { type: "button", id: "remove", class: "danger", hidden: true }, "Remove…");
   const done = h("p", { class: "outcome", role: "status", id: "done" });
   let report = null;
   let looks = 0;
 
   toggle.addEventListener("click", () => report.state === "paused" ? resume() : pause());
   purge.addEventListener("click", purgeAll);
+  gone.addEventListener("click", removeIt);
 
   async function look() {
     send.setMode(overview()?.mode);
@@ -67,6 +72,7 @@ export function channelView(name, overview) {
     }
     report = now;
     toggle.disabled = purge.disabled = false;
+    edit.hidden = gone.hidden = now.source !== "api";
     set(arn, now.arn);
     payloads.setMax(now.limits.payload_max_bytes);
     chart.add(into, out);
@@ -108,10 +114,22 @@ export function channelView(name, overview) {
       done.className = "outcome good";
       set(done, words(answer));
     } catch (failure) {
-      done.className = "outcome bad";
-      set(done, failure instanceof Refused ? `Refused: ${failure.message}` : "The gateway does not answer.");
+      refused(failure);
     }
     dispatchEvent(new Event("looknow"));
+  }
+
+  async function removeIt() {
+    try {
+      if (await remove(report)) location.hash = "#/";
+    } catch (failure) {
+      refused(failure);
+    }
+  }
+
+  function refused(failure) {
+    done.className = "outcome bad";
+    set(done, failure instanceof Refused ? `Refused: ${failure.message}` : "The gateway does not answer.");
   }
 
   async function pause() {
@@ -141,7 +159,7 @@ export function channelView(name, overview) {
     h("section", { class: "panel", "aria-labelledby": "channel-title" },
       h("div", { class: "head" },
         h("h1", { id: "channel-title" }, name), state,
-        h("div", { class: "actions" }, toggle, purge)),
+        h("div", { class: "actions" }, edit, toggle, purge, gone)),
       arn, done, pausedFor, error, tiles.node, chart.node),
     watch.node,
     h("div", { class: "columns" },

@@ -84,6 +84,7 @@ export function channelsView() {
   const node = h("section", { class: "panel", "aria-labelledby": "channels-title" },
     h("div", { class: "head" },
       h("h1", { id: "channels-title" }, "Channels"),
+      h("a", { id: "add", href: "#/new" }, "Add a channel"),
       h("label", { class: "search", for: "filter" }, h("span", {}, "Filter"), filter)),
     h("div", { class: "scroll" }, h("table", { class: "channels" },
       h("caption", { class: "hidden" }, "Channels, updated every second"),

@@ -4,6 +4,7 @@ import { Rates, Refused, call, hasKey, useKey } from "/api.js";
 import { channelView } from "/channel.js";
 import { channelsView } from "/channels.js";
 import { configView } from "/config.js";
+import { defineView } from "/define.js";
 import { h, number, rate, set } from "/dom.js";
 import { lettersView } from "/letters.js";
 import { lossesView } from "/losses.js";
@@ -28,6 +29,11 @@ function viewOf(hash) {
   if (name === "channel" && argument) {
     const channel = decodeURIComponent(argument);
     return [channelView(channel, () => overview), channel, "channels"];
+  }
+  if (name === "new") return [defineView(null), "Add a channel", "channels"];
+  if (name === "edit" && argument) {
+    const channel = decodeURIComponent(argument);
+    return [defineView(channel), `Edit ${channel}`, "channels"];
   }
   if (name === "losses") return [lossesView(), "Refusals and losses", name];
   if (name === "letters") return [lettersView({}), "Dead letters", name];

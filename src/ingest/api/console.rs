@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use tokio::sync::watch;
 
 use super::only;
-use super::{channels, payloads, publish};
+use super::{channels, definitions, payloads, publish};
 use crate::access::{BodyBudget, Keyring};
 use crate::dispatch::Gateway;
 use crate::ingest::context::{ApiContext, Life, Listener};
@@ -37,7 +37,12 @@ pub fn operators_router(
         .route("/admin/channels", only(get(channels::search), "GET, HEAD"))
         .route(
             "/admin/channels/{channel}",
-            only(get(channels::status), "GET, HEAD"),
+            only(
+                get(channels::status)
+                    .put(definitions::put)
+                    .delete(definitions::delete),
+                "GET, HEAD, PUT, DELETE",
+            ),
         )
         .route(
             "/admin/channels/{channel}/events",

@@ -70,6 +70,8 @@ const OPERATORS: &[Row] = &[
     ("DELETE", "/admin/dead-letters", "", [U, U, F, F, F, F, "200", U, U]),
     ("GET", "/admin/channels", "", [U, U, F, F, F, F, "200", U, U]),
     ("GET", "/admin/channels/{channel}", "", [U, U, F, F, F, F, "200", U, U]),
+    ("PUT", "/admin/channels/{channel}", r#"{"arn":"arn:aws:ivs:us-west-2:000000000000:channel/a"}"#, [U, U, F, F, F, F, "409 channel_conflict", U, U]),
+    ("DELETE", "/admin/channels/{channel}", "", [U, U, F, F, F, F, "409 channel_conflict", U, U]),
     ("POST", "/admin/channels/{channel}/events", r#"{"data":1}"#, [U, U, F, F, F, F, "202", U, U]),
     ("DELETE", "/admin/channels/{channel}/events?type=t", "", [U, U, F, F, F, F, "200", U, U]),
     ("POST", "/admin/channels/{channel}/pause", "", [U, U, F, F, F, F, "204", U, U]),
