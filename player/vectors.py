@@ -4,7 +4,8 @@ the library and of the gateway's encoder read it, and so would ports to other la
 `python3 player/vectors.py` writes the file, `python3 player/vectors.py --check` compares it. `python3 player/vectors.py --random SEED`
 prints others of the same form, which are new with every seed.
 
-- `basE91`: bytes in hexadecimal, and their text. `decoded`: texts of form `~0`, and the plain payload or null.
+- `basE91`: bytes in hexadecimal, and their text. `decoded`: texts of form `~0`, and the plain payload or null. `slices`: texts of form
+  `~0`, and the slices of the same payload.
 - `sequences`: each begins with a new player. A step is `push` (a text, and its time if it has one), `tick` (the clock goes on to
   this time) or `seek`. After it come `events` (none: it is not there) and, where they changed, `state` (each key's value),
   `known` (the keys of these whose value is certain) and `complete`. Events in a row that are `#state` are in any order.
@@ -366,10 +367,12 @@ def made():
     timed_sequences()
     malformed(chance)
     shows(chance)
+    rows = lambda count: text(N + count, [item([[f"{chance.getrandbits(32):x}", n] for n in range(20 * count)], "board")])
     return {
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
         "basE91": [[each.hex(), forms.base91(each)] for each in octets],
         "decoded": [[each, decoded(each)] for each in decoders],
+        "slices": [[forms.compressed(payload), forms.slices(payload, count)] for count in (2, 3, 5, 16) for payload in [rows(count)]],
         "sequences": Sequence.all,
     }
 
@@ -379,7 +382,7 @@ def lines(vectors):
     compact = lambda value: json.dumps(value, separators=(",", ":"), allow_nan=False)
     rows = lambda values: ",\n".join(map(compact, values))
     sequences = ",\n".join(f'{{"name":{compact(each["name"])},"steps":[\n{rows(each["steps"])}]}}' for each in vectors["sequences"])
-    return f'{{"zlib":{compact(vectors["zlib"])},\n"basE91":[\n{rows(vectors["basE91"])}],\n"decoded":[\n{rows(vectors["decoded"])}],\n"sequences":[\n{sequences}]}}\n'
+    return f'{{"zlib":{compact(vectors["zlib"])},\n"basE91":[\n{rows(vectors["basE91"])}],\n"decoded":[\n{rows(vectors["decoded"])}],\n"slices":[\n{rows(vectors["slices"])}],\n"sequences":[\n{sequences}]}}\n'
 
 
 def replayed(vectors):
@@ -396,6 +399,7 @@ def replayed(vectors):
         "zlib": vectors["zlib"],
         "basE91": [[octets, forms.base91(bytes.fromhex(octets))] for octets, _ in vectors["basE91"]],
         "decoded": [[sealed, decoded(sealed)] for sealed, _ in vectors["decoded"]],
+        "slices": [[sealed, forms.slices(forms.decoded(sealed[2:]), len(parts))] for sealed, parts in vectors["slices"]],
         "sequences": Sequence.all,
     }
 
@@ -413,7 +417,7 @@ def check():
 def random_ones(seed):
     Sequence.all = []
     anything(random.Random(seed))
-    return {"zlib": zlib.ZLIB_RUNTIME_VERSION, "basE91": [], "decoded": [], "sequences": Sequence.all}
+    return {"zlib": zlib.ZLIB_RUNTIME_VERSION, "basE91": [], "decoded": [], "slices": [], "sequences": Sequence.all}
 
 
 def main():

@@ -8,6 +8,7 @@ import { create } from "cuegate-player/core";
 import { base91, decode } from "../dist/decode.js";
 import { DICTIONARY } from "../dist/dictionary.js";
 import { plain } from "../dist/payload.js";
+import { Slices } from "../dist/slices.js";
 
 const read = (name) => readFileSync(new URL(`../${name}`, import.meta.url), "utf8");
 // Others may be given, which are new.
@@ -29,6 +30,14 @@ test("form ~0", () => {
     const text = found !== undefined && plain(found) ? found : null;
     if (expected?.length && typeof expected !== "string") assert.deepEqual({ length: text?.length, begins: text?.slice(0, 40) }, expected);
     else assert.equal(text, expected, sealed);
+  }
+});
+
+test("form ~2", () => {
+  for (const [sealed, parts] of vectors.slices) {
+    const slices = new Slices();
+    const joined = [...parts].reverse().map((part) => slices.push(part, undefined, 0)).pop();
+    assert.deepEqual(joined, { text: decode(sealed.slice(2)), time: undefined, size: sealed.length - 2 });
   }
 });
 

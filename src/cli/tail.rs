@@ -1,5 +1,5 @@
-//! `cuegate tail`: a channel's payloads as they are delivered, one a line. Those that were compressed
-//! are printed plain.
+//! `cuegate tail`: a channel's payloads as they are delivered, one a line. Those that were compressed are
+//! printed plain, those in slices with the last one.
 
 use cuegate_client::Update;
 
@@ -21,9 +21,14 @@ pub struct Tail {
 pub async fn run(arguments: Tail) -> Result<(), Error> {
     let client = arguments.target.client()?;
     let mut payloads = client.payloads(&arguments.channel, None).await?;
+    let mut reader = engine::Reader::default();
     loop {
         match payloads.next().await? {
-            Update::Payload { text, .. } => output::line(&engine::decode(&text).unwrap_or(text))?,
+            Update::Payload { text, .. } => {
+                if let Some(plain) = reader.read(&text) {
+                    output::line(&plain)?;
+                }
+            }
             Update::Notice { name, data } => output::error(&format!("{name}: {data}")),
             // Of a gateway that is newer than this program.
             _ => {}

@@ -224,7 +224,7 @@ section! {
 /// `[channel_defaults]` and `[[channel]]`: the rules of a channel.
 pub(super) const CHANNEL_POLICY: &[&dyn Setting<ChannelPolicy>] = settings_of! {
     ChannelPolicy {
-        envelope: _, fields: _, compress: _, keyframes: _, ttl_ms: _, queue_max_events: _, queue_max_bytes: _, overflow: _, offline: _, on_unknown: _, dedup_window: _, dedup_max_ids: _, lookahead: _
+        envelope: _, fields: _, compress: _, event_max_bytes: _, keyframes: _, ttl_ms: _, queue_max_events: _, queue_max_bytes: _, overflow: _, offline: _, on_unknown: _, dedup_window: _, dedup_max_ids: _, lookahead: _
     }
     /// "cue": {"v":1,"n":N,"e":[…]}, which players can deduplicate. "array": the bare data.
     /// "raw": one event a payload, as it is.
@@ -241,6 +241,10 @@ pub(super) const CHANNEL_POLICY: &[&dyn Setting<ChannelPolicy>] = settings_of! {
         ("off", Compress::Off),
         ("deflate", Compress::Deflate),
     ]), Live;
+    /// An event that fits no payload leaves in up to 16 slices, if its plain payload has at most so many bytes. 0:
+    /// it is refused. With compress = "deflate" alone, and for players that read slices.
+    // Players decode no more.
+    "event_max_bytes" => event_max_bytes: number(0, 65_536), Live;
     /// true: the value of each key that events merge into is kept and sent again, so that whoever joins
     /// late has the state. Of the envelope "cue" alone, with a journal, and for players that read it.
     "keyframes" => keyframes.on: Boolean, Live;

@@ -61,6 +61,11 @@ pub(super) fn policy_faults(
             "\"deflate\" works only with envelope = \"cue\": change one or the other",
         ),
         (
+            policy.event_max_bytes > 0 && policy.compress != Compress::Deflate,
+            "event_max_bytes",
+            "works only with compress = \"deflate\", because slices are of compressed payloads: set it, or leave this at 0",
+        ),
+        (
             keeps && !is_cue,
             "keyframes",
             "true works only with envelope = \"cue\": change one or the other",

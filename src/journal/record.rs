@@ -7,16 +7,16 @@
 //! gain variants at its end. Whatever changes is another [`VERSION`], so that an older program
 //! refuses a block by its version, and not as a damaged one.
 //!
-//! In version 4 no channel was made by API, in version 3 nothing said what was told over HTTP, in version 2
-//! nothing said how many calls were open, and in version 1 there was no header, so that every moment was on the
-//! wall clock.
+//! In version 5 no payload left in slices, in version 4 no channel was made by API, in version 3 nothing
+//! said what was told over HTTP, in version 2 nothing said how many calls were open, and in version 1
+//! there was no header, so that every moment was on the wall clock.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use engine::{
     Change, Content, Data, DeadLetterReason, End, Fate, Merge, Priority, QueuedEvent, Scheduled,
-    StateChange, StateEntry, Time, Wall,
+    Slices, StateChange, StateEntry, Time, Wall,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,16 +28,10 @@ use when::{Header, offset};
 mod when;
 
 /// The first byte of every block.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
-/// What older programs wrote: without [`Record::Defined`].
-const WITHOUT_DEFINITIONS: u8 = 4;
-
-/// What still older programs wrote: without [`StateRecord::Told`] too.
-const WITHOUT_TOLD: u8 = 3;
-
-/// Before that: without [`Record::Open`].
-const WITHOUT_OPEN: u8 = 2;
+/// From here on a block has a header. Later versions have more kinds of records, and nothing else is different.
+const FIRST_WITH_HEADER: u8 = 2;
 
 /// What the first program wrote.
 const WALL_TIMES: u8 = 1;
@@ -129,6 +123,14 @@ enum Record<'a, S> {
     },
     /// Since version 5.
     Undefined,
+    /// [`Record::Packed`] of a payload that leaves in slices. Since version 6.
+    Sliced {
+        n: u64,
+        text: &'a str,
+        seqs: Vec<u64>,
+        count: u8,
+        since: i64,
+    },
 }
 
 /// [`StateChange`].
@@ -431,10 +433,27 @@ fn record<'a>(
                 cancelled: fate.end == End::Cancelled,
             },
         },
-        Change::Packed { n, text, seqs } => Record::Packed {
+        Change::Packed {
+            n,
+            text,
+            seqs,
+            slices: None,
+        } => Record::Packed {
             n: *n,
             text,
             seqs: seqs.clone(),
+        },
+        Change::Packed {
+            n,
+            text,
+            seqs,
+            slices: Some(slices),
+        } => Record::Sliced {
+            n: *n,
+            text,
+            seqs: seqs.clone(),
+            count: slices.count,
+            since: from(slices.since),
         },
         Change::Returned { n } => Record::Returned { n: *n },
         Change::Dissolved { n } => Record::Dissolved { n: *n },
@@ -485,7 +504,7 @@ pub(crate) fn decode(
 ) -> Result<(), Unreadable> {
     let (&version, rest) = block.split_first().ok_or(Unreadable::Empty)?;
     match version {
-        VERSION | WITHOUT_DEFINITIONS | WITHOUT_TOLD | WITHOUT_OPEN => {
+        FIRST_WITH_HEADER..=VERSION => {
             let (header, rest) = postcard::take_from_bytes::<Header>(rest)?;
             let age = reading.age(header);
             let time = |offset: i64| reading.time(age, offset);
@@ -555,6 +574,22 @@ fn entry<'a, S>(
             n,
             text: text.into(),
             seqs,
+            slices: None,
+        },
+        Record::Sliced {
+            n,
+            text,
+            seqs,
+            count,
+            since,
+        } => Change::Packed {
+            n,
+            text: text.into(),
+            seqs,
+            slices: Some(Slices {
+                count,
+                since: time(since),
+            }),
         },
         Record::Returned { n } => Change::Returned { n },
         Record::Dissolved { n } => Change::Dissolved { n },

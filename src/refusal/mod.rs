@@ -213,7 +213,9 @@ impl Refusal {
 impl From<engine::Refusal> for Refusal {
     fn from(refusal: engine::Refusal) -> Self {
         let (code, retry_after) = match refusal {
-            engine::Refusal::TooLarge { .. } => (Code::EventTooLarge, None),
+            engine::Refusal::TooLarge { .. }
+            | engine::Refusal::TooLargeForChannel { .. }
+            | engine::Refusal::TooManySlices { .. } => (Code::EventTooLarge, None),
             engine::Refusal::InvalidData(_) => (Code::InvalidEvent, None),
             engine::Refusal::QueueFull { retry_after }
             | engine::Refusal::ShareFull { retry_after, .. } => {

@@ -43,6 +43,7 @@ mod publish;
 mod put_metadata;
 mod reload;
 mod restart;
+mod slices;
 mod slow;
 mod status;
 mod stream;

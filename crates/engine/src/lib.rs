@@ -4,7 +4,7 @@
 //! of traffic runs in a second and any failure replays from its seed.
 //!
 //! - `event`, `policy`, `call`, `time`: the words.
-//! - `form`: the compressed form of a payload.
+//! - `form`: the forms of a payload: compressed, and in slices.
 //! - `state`: the value of each key, and which of them the next payload tells.
 //! - `queue`: one per channel: accepts, merges, orders, expires, packs, settles.
 //! - `scheduler`: one per account and region: whose turn it is, and when.
@@ -29,7 +29,7 @@ pub use call::{
     CallId, ChannelCondition, ChannelId, Demand, Entry, Health, Outcome, Rejection, ThrottleScope,
 };
 pub use event::{Content, Data, Event, Merge, Priority, Producer};
-pub use form::{Undecodable, decode};
+pub use form::{Reader, Undecodable, decode};
 pub use ownership::{
     Action, Answer, Epoch, NodeId, Ownership, OwnershipRules, OwnershipState, Reading,
 };
@@ -40,7 +40,7 @@ pub use policy::{
 pub use queue::{
     Admission, Cancelled, Change, DeadLetter, DeadLetterReason, Depth, End, Ended, EventState,
     Fate, Ledger, Listed, NoRank, Outline, Page, Payload, PayloadId, Queue, QueuedEvent, Rank,
-    Rebuild, Receipt, Refusal, Replaced, Scheduled, Settled, Spot, Unusable,
+    Rebuild, Receipt, Refusal, Replaced, Scheduled, Settled, Slices, Spot, Unusable,
 };
 pub use scheduler::{AccountOutlook, AccountStatus, ChannelOutlook, ChannelStatus, LeaseLeft};
 pub use state::{PublicState, StateChange, StateEntry, ToldState};

@@ -2,6 +2,7 @@
 //!
 //! Plain values with the defaults of the surface; no rule is decided here.
 
+use crate::form::DECODED_MAX;
 use crate::time::Span;
 
 /// How events become the text of a payload.
@@ -168,6 +169,9 @@ pub struct ChannelPolicy {
     pub fields: EnvelopeFields,
     /// Which forms its players read.
     pub compress: Compress,
+    /// Most bytes of a plain payload with one event that may leave in slices, where payloads may leave
+    /// compressed; 0: none may.
+    pub event_max_bytes: usize,
     /// The state of its keys: of the envelope `cue` alone.
     pub keyframes: Keyframes,
     /// Default time to live, in ms: 1 to 86,400,000.
@@ -196,6 +200,12 @@ impl ChannelPolicy {
         self.compress == Compress::Deflate && self.envelope == Envelope::Cue
     }
 
+    /// Most bytes of a plain payload that may leave in slices; none: no payload may.
+    pub(crate) fn sliced_max(&self) -> Option<usize> {
+        let may = self.compresses() && self.event_max_bytes > 0;
+        may.then(|| self.event_max_bytes.min(DECODED_MAX))
+    }
+
     /// How the state is kept, if it is.
     pub(crate) fn keyframes(&self) -> Option<Keyframes> {
         let keeps = self.keyframes.on && self.envelope == Envelope::Cue;
@@ -216,6 +226,7 @@ impl Default for ChannelPolicy {
             envelope: Envelope::Cue,
             fields: EnvelopeFields::default(),
             compress: Compress::Off,
+            event_max_bytes: 0,
             keyframes: Keyframes::default(),
             ttl_ms: 10_000,
             queue_max_events: 10_000,

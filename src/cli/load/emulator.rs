@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cuegate_client::{Client, Method, segment};
+use engine::Reader;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -132,6 +133,8 @@ pub(super) struct Observer {
 struct Watched {
     arn: String,
     after: u64,
+    /// What there is of payloads in slices.
+    reader: Reader,
 }
 
 impl Observer {
@@ -147,6 +150,7 @@ impl Observer {
             Some(Watched {
                 arn: arn.clone(),
                 after: known.last_seq,
+                reader: Reader::default(),
             })
         });
         let watched: Option<Vec<Watched>> = watched.collect();
@@ -171,7 +175,7 @@ impl Observer {
                 self.forgotten += page.dropped_before.saturating_sub(watched.after + 1);
                 for entry in &page.metadata {
                     // Read before the book is taken: producers wait for it too.
-                    let payload = Payload::parse(&entry.metadata);
+                    let payload = Payload::parse(&entry.metadata, &mut watched.reader);
                     run.book().taken(place, &payload, entry.time_us, start_us);
                 }
                 watched.after = page.metadata.last().map_or(last, |entry| entry.seq);

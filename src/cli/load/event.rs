@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use engine::Reader;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -90,8 +91,8 @@ pub(super) struct Payload {
 }
 
 impl Payload {
-    /// Reads a payload of any envelope, in any form.
-    pub(super) fn parse(text: &str) -> Self {
+    /// Reads a payload of any envelope, in any form. None of the data of one in slices is there before the last.
+    pub(super) fn parse(text: &str, reader: &mut Reader) -> Self {
         #[derive(Deserialize)]
         struct Cue {
             n: u64,
@@ -102,8 +103,14 @@ impl Payload {
             d: Value,
         }
         let bytes = text.len() as u64;
-        let plain = engine::decode(text);
-        let text = plain.as_deref().unwrap_or(text);
+        let Some(text) = reader.read(text) else {
+            return Self {
+                n: None,
+                data: Vec::new(),
+                bytes,
+            };
+        };
+        let text = text.as_str();
         if let Ok(cue) = serde_json::from_str::<Cue>(text) {
             let items = cue.e.into_iter().map(|item| item.d);
             return Self {
@@ -204,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn slices_are_read_with_the_last() {
+        // Of the payload `{"v":1,"n":7,"e":[{"d":"a"},{"d":"b"}]}`, made by `player/reference/forms.py`.
+        let slices = ["~2W*f0ACiz+ylAy}p", "~2W*f0BCl`QIAbNAA"];
+        let mut reader = Reader::default();
+        let first = Payload::parse(slices[0], &mut reader);
+        assert_eq!((first.n, first.data.len()), (None, 0));
+        let last = Payload::parse(slices[1], &mut reader);
+        assert_eq!(
+            (last.n, last.data),
+            (Some(7), vec!["a".to_owned(), "b".to_owned()])
+        );
+    }
+
+    #[test]
     fn payloads_of_every_envelope_are_read() {
         for (text, n, data) in [
             (
@@ -218,7 +239,7 @@ mod tests {
             ("", None, &[""]),
             (r#"{"v":1}"#, None, &[r#"{"v":1}"#]),
         ] {
-            let payload = Payload::parse(text);
+            let payload = Payload::parse(text, &mut Reader::default());
             assert_eq!(
                 (
                     payload.n,

@@ -418,7 +418,7 @@ pub fn block() -> Inputs {
         2 => (NUMBERS, select(vec![End::Delivered, End::Cancelled]))
             .prop_map(|(seq, end)| Change::Ended { seq, fate: Fate::of(end) }),
         2 => (number(), "[ -~]{0,30}", vec(NUMBERS, 0..4))
-            .prop_map(|(n, text, seqs)| Change::Packed { n, text: text.as_str().into(), seqs }),
+            .prop_map(|(n, text, seqs)| Change::Packed { n, text: text.as_str().into(), seqs, slices: None }),
         1 => NUMBERS.prop_map(|n| Change::Returned { n }),
         1 => NUMBERS.prop_map(|n| Change::Dissolved { n }),
         1 => ("[a-c]{0,2}", time(), any::<Option<i64>>()).prop_map(|(id, until, at)| {

@@ -77,6 +77,7 @@ fn version_1_is_read() {
             n: 1_800_000_000_001,
             text: "[1]".into(),
             seqs: vec![7, 300],
+            slices: None,
         },
         Change::Returned { n: 5 },
         Change::Dissolved { n: 6 },
@@ -128,9 +129,30 @@ fn every_end_of_an_event_with_an_id_is_kept() {
     );
 }
 
-/// Blocks of these versions are ones of the present without a word of open calls, or of what the API made.
+/// Slices are kept with the moment of the first, whatever the clock of the next process.
 #[test]
-fn versions_2_to_4_are_read() {
+fn slices_are_kept() {
+    let machine = Machine::new();
+    let first = machine.start();
+    let packed = |since| Change::Packed {
+        n: 1_800_000_000_001,
+        text: "~0abc".into(),
+        seqs: vec![7],
+        slices: Some(Slices { count: 2, since }),
+    };
+    let changes = [packed(first.now())];
+    let block = encode(&changes, &Beside::default(), &first).expect("a block");
+    machine.pass_ms(1000);
+    let second = machine.start();
+    assert_eq!(
+        entries(&block, &second).expect("readable"),
+        [Entry::Change(packed(second.now() - Span::SECOND))]
+    );
+}
+
+/// Blocks of these versions are ones of the present with fewer kinds of records.
+#[test]
+fn versions_2_to_5_are_read() {
     let machine = Machine::new();
     let first = machine.start();
     let since = first.now();
@@ -138,7 +160,7 @@ fn versions_2_to_4_are_read() {
     machine.pass_ms(1000);
     let second = machine.start();
     let since = second.now() - Span::SECOND;
-    for version in [2, 3, 4] {
+    for version in [2, 3, 4, 5] {
         block[0] = version;
         assert_eq!(
             entries(&block, &second).expect("readable"),
@@ -204,7 +226,7 @@ fn a_later_version_is_refused() {
     let clock = Machine::new().start();
     let refused = entries(&[VERSION + 1, 0, 0], &clock);
     assert!(
-        matches!(refused, Err(Unreadable::Version(6))),
+        matches!(refused, Err(Unreadable::Version(7))),
         "{refused:?}"
     );
     assert!(matches!(entries(&[], &clock), Err(Unreadable::Empty)));

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use engine::{Time, Wall};
 use serde::{Deserialize, Serialize};
 
-use super::{VERSION, WITHOUT_OPEN, WITHOUT_TOLD};
+use super::{FIRST_WITH_HEADER, VERSION};
 use crate::clock::{BootId, Clock, Moment};
 
 /// When a block was written.
@@ -45,7 +45,7 @@ impl Reading {
 
     /// Learns from a block's header. To be done with all blocks before any is decoded.
     pub(crate) fn learn(&mut self, block: &[u8]) {
-        let Some((&(VERSION | WITHOUT_TOLD | WITHOUT_OPEN), rest)) = block.split_first() else {
+        let Some((&(FIRST_WITH_HEADER..=VERSION), rest)) = block.split_first() else {
             return;
         };
         let Ok((Header { boot, wall }, _)) = postcard::take_from_bytes(rest) else {

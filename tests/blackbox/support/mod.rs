@@ -1,6 +1,7 @@
 //! What every test has at hand: processes, clients, and patience with a deadline.
 
 pub mod emulator;
+pub mod forms;
 pub mod http;
 pub mod metrics;
 pub mod payloads;

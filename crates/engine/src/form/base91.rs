@@ -3,7 +3,7 @@
 //! The alphabet has no quote, backslash, apostrophe or space, so that nothing of it is escaped in
 //! JSON or in an attribute of HTML.
 
-const ALPHABET: &[u8; 91] =
+pub(super) const ALPHABET: &[u8; 91] =
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&()*+,./:;<=>?@[]^_`{|}~-";
 const BASE: u32 = 91;
 /// Thirteen bits of this value and less leave room for a fourteenth: 91 * 91 = 8192 + 89.

@@ -1,4 +1,4 @@
-//! The forms of a payload: as it is, or `~0` and its compressed bytes as text.
+//! The forms of a payload: as it is, `~0` and its compressed bytes as text, or `~2` and a slice of these.
 //!
 //! `~0` stands before basE91 of the raw DEFLATE (RFC 1951) of the plain payload, with the preset
 //! dictionary of `player/dictionary.txt`. Recordings of streams live long, so neither the
@@ -6,6 +6,7 @@
 
 mod base91;
 mod plain;
+mod slices;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,8 @@ use zlib_rs::{
 };
 
 pub(crate) use plain::is_ours;
+pub use slices::Reader;
+pub(crate) use slices::{SLICES_MAX, slice, slices_hold, slices_of};
 
 /// Most bytes of a plain payload in the form `~0`: whoever decodes one stops there.
 pub(crate) const DECODED_MAX: usize = 65_536;
@@ -61,26 +64,39 @@ impl Compressor {
     pub(crate) fn compress(&mut self, plain: &str) -> Option<String> {
         #[cfg(test)]
         COMPRESSED.with(|count| count.set(count.get() + 1));
-        let deflated = self.deflate(plain.as_bytes())?;
-        let mut text = String::with_capacity(plain.len());
-        text.push_str(MARK);
-        base91::encode(deflated, &mut text);
+        let deflated = self.deflate(plain.as_bytes(), plain.len())?;
+        let text = sealed(deflated);
         (text.len() < plain.len()).then_some(text)
     }
 
-    /// None: it takes as many bytes as before or more.
-    fn deflate(&mut self, plain: &[u8]) -> Option<&[u8]> {
+    /// The payload in the form `~0`, also where that is longer: slices are of no other. None: it is far longer.
+    pub(crate) fn compress_anyway(&mut self, plain: &str) -> Option<String> {
+        #[cfg(test)]
+        COMPRESSED.with(|count| count.set(count.get() + 1));
+        let most = plain.len() + plain.len() / 8 + 64;
+        self.deflate(plain.as_bytes(), most).map(sealed)
+    }
+
+    /// None: it takes more than so many bytes.
+    fn deflate(&mut self, plain: &[u8], most: usize) -> Option<&[u8]> {
         if !std::mem::take(&mut self.is_new) {
             self.deflate.reset();
         }
         self.deflate.set_dictionary(DICTIONARY).ok()?;
-        self.output.resize(plain.len(), 0);
+        self.output.resize(most, 0);
         let status = self
             .deflate
             .compress(plain, &mut self.output, DeflateFlush::Finish);
         let length = usize::try_from(self.deflate.total_out()).ok()?;
         (status == Ok(Status::StreamEnd)).then(|| &self.output[..length])
     }
+}
+
+fn sealed(deflated: &[u8]) -> String {
+    let mut text = String::with_capacity(MARK.len() + deflated.len() * 16 / 13 + 2);
+    text.push_str(MARK);
+    base91::encode(deflated, &mut text);
+    text
 }
 
 #[cfg(test)]

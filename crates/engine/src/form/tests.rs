@@ -1,5 +1,7 @@
 //! The form `~0` against vectors that Python's zlib made, and against garbage.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -71,22 +73,23 @@ fn what_python_compressed_is_decoded() {
     }
 }
 
+/// A part of the vectors. (Other parts have texts that `serde_json` does not read.)
+fn pairs_of(name: &str) -> Vec<(String, Value)> {
+    let (_, part) = VECTORS.split_once(&format!("\"{name}\":")).expect("there");
+    let mut values = serde_json::Deserializer::from_str(part).into_iter();
+    values.next().expect("a list").expect("pairs")
+}
+
 #[test]
 fn the_vectors_of_players() {
-    // A part at a time: other parts have texts that serde_json does not read.
-    let pairs = |name: &str| -> Vec<(String, Value)> {
-        let (_, part) = VECTORS.split_once(&format!("\"{name}\":")).expect("there");
-        let mut values = serde_json::Deserializer::from_str(part).into_iter();
-        values.next().expect("a list").expect("pairs")
-    };
-    for (hex, text) in pairs("basE91") {
+    for (hex, text) in pairs_of("basE91") {
         let mut written = String::new();
         base91::encode(&bytes(&hex), &mut written);
         assert_eq!(text, written, "{hex}");
         assert_eq!(base91::decode(&written), Some(bytes(&hex)));
     }
     let (mut decoded, mut refused) = (0, 0);
-    for (text, plain) in pairs("decoded") {
+    for (text, plain) in pairs_of("decoded") {
         let found = decode(&text);
         if let Some(plain) = plain.as_str() {
             assert_eq!(found.as_deref(), Ok(plain), "{text}");
@@ -103,6 +106,76 @@ fn the_vectors_of_players() {
         }
     }
     assert!(decoded > 5 && refused > 20, "{decoded} {refused}");
+    let mut slices = 0;
+    for (whole, parts) in pairs_of("slices") {
+        let parts: Vec<String> = serde_json::from_value(parts).expect("texts");
+        for (place, part) in parts.iter().enumerate() {
+            assert_eq!(slice(&whole, place, parts.len()).as_ref(), Some(part));
+        }
+        // In any order, each perhaps twice: the last that was missing completes the payload.
+        let mut reader = Reader::default();
+        for part in parts.iter().skip(1).rev().chain(parts.iter().skip(1)) {
+            assert_eq!(reader.read(part), None, "{part}");
+        }
+        assert_eq!(reader.read(&parts[0]), decode(&whole).ok());
+        assert_eq!(reader.read(&parts[0]), None, "it is finished");
+        slices += parts.len();
+    }
+    assert!(slices > 20, "{slices}");
+}
+
+/// What players keep of slices, and what they do not take for any.
+#[test]
+fn slices_that_make_nothing() {
+    let mut random = 1_u32;
+    let mut payload = |n: u32| {
+        let mut digits = String::new();
+        for _ in 0..80 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let _ = write!(digits, "{random:08x}");
+        }
+        let plain = format!(r#"{{"v":1,"n":{n},"e":[{{"d":"{digits}"}}]}}"#);
+        let whole = Compressor::new().compress(&plain).expect("shorter");
+        (
+            plain,
+            [slice(&whole, 0, 2), slice(&whole, 1, 2)].map(Option::unwrap),
+        )
+    };
+    let mut reader = Reader::default();
+    let all: Vec<_> = (0..4).map(&mut payload).collect();
+    for (_, parts) in &all {
+        assert_eq!(reader.read(&parts[0]), None);
+    }
+    // Of four that are open the oldest was forgotten.
+    assert_eq!(reader.read(&all[0].1[1]), None);
+    assert_eq!(reader.read(&all[3].1[1]), Some(all[3].0.clone()));
+    // Slices of another identity are nothing together.
+    let wrong = all[0]
+        .1
+        .clone()
+        .map(|part| part.replacen(&part[2..6], "AAAA", 1));
+    let mut reader = Reader::default();
+    assert_eq!(
+        (reader.read(&wrong[0]), reader.read(&wrong[1])),
+        (None, None)
+    );
+    // These are no slices, and come back as they are.
+    let part = &all[0].1[0];
+    for text in [
+        "~2".to_owned(),
+        "~2AAAA".to_owned(),
+        "~2AAAAA".to_owned(),
+        format!("{}A{}", &part[..7], &part[8..]),
+        format!("{}C{}", &part[..6], &part[7..]),
+        format!("{}R{}", &part[..7], &part[8..]),
+        format!("~2\"{}", &part[3..]),
+        "~2é".to_owned(),
+    ] {
+        assert_eq!(reader.read(&text), Some(text.clone()), "{text}");
+    }
+    assert_eq!(slice("~0abc", 5, 6), None);
+    assert_eq!(slice("{}", 0, 2), None);
+    assert_eq!(slice("~0abc", 0, 17), None);
 }
 
 /// What a player does with a text, and whether we take it for ours.
@@ -167,7 +240,7 @@ fn what_is_no_payload_of_this_form() {
     let longer = format!("{text}AAAA");
     let mut not_utf8 = String::from(MARK);
     let mut compressor = Compressor::new();
-    let deflated = compressor.deflate(&[0xff; 40]).expect("shorter");
+    let deflated = compressor.deflate(&[0xff; 40], 40).expect("shorter");
     base91::encode(deflated, &mut not_utf8);
     for (text, why) in [
         ("", Undecodable::Mark),
@@ -204,11 +277,13 @@ fn a_tie_is_plain() {
         let plain: String = (0..length)
             .map(|at| char::from(b' ' + (at * at % 89) as u8))
             .collect();
-        let text = compressor.deflate(plain.as_bytes()).map(|deflated| {
-            let mut text = String::from(MARK);
-            base91::encode(deflated, &mut text);
-            text
-        });
+        let text = compressor
+            .deflate(plain.as_bytes(), plain.len())
+            .map(|deflated| {
+                let mut text = String::from(MARK);
+                base91::encode(deflated, &mut text);
+                text
+            });
         let shorter = text.filter(|text| text.len() <= plain.len());
         ties += usize::from(
             shorter
@@ -240,6 +315,31 @@ proptest! {
         let mut text = String::new();
         base91::encode(&bytes, &mut text);
         prop_assert_eq!(base91::decode(&text), Some(bytes));
+    }
+
+    #[test]
+    fn slices_are_put_together(plain in "[a-d0-9]{200,4000}", limit in 100..1024_usize, order in any::<prop::sample::Index>()) {
+        let whole = Compressor::new().compress_anyway(&plain).expect("about as long");
+        let count = slices_of(whole.len(), limit);
+        prop_assume!(count <= SLICES_MAX);
+        let mut parts: Vec<String> = (0..count).map(|place| slice(&whole, place, count).expect("a slice")).collect();
+        prop_assert!(parts.iter().all(|part| part.len() <= limit));
+        parts.rotate_left(order.index(count));
+        let mut reader = Reader::default();
+        let last = parts.pop().expect("a slice");
+        for part in &parts {
+            prop_assert_eq!(reader.read(part), None);
+        }
+        prop_assert_eq!(reader.read(&last), Some(plain));
+    }
+
+    #[test]
+    fn garbage_in_slices(texts in prop::collection::vec("~2[AB]{4}[A-Q]{2}\\PC{0,40}|~2\\PC{0,12}", 0..60)) {
+        let mut reader = Reader::default();
+        for text in &texts {
+            let _ = reader.read(text);
+        }
+        prop_assert_eq!(reader.read("other"), Some("other".to_owned()));
     }
 
     #[test]

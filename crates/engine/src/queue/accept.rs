@@ -14,11 +14,12 @@ use crate::queue::changes::Change;
 use crate::queue::ends::Ending;
 use crate::queue::gate::Gate;
 use crate::queue::item::Seat;
-use crate::queue::item::{Item, Place, Stage};
+use crate::queue::item::{Item, Measure, Place, Stage};
 use crate::queue::lazy::Lazy;
 use crate::queue::ledger::{DeadLetterReason, End, Fate};
 use crate::queue::order::Order;
 use crate::queue::scheduled::Scheduled;
+use crate::queue::totals::Packable;
 use crate::time::{Span, Time};
 
 /// Why a text may not leave as it is where players read more forms than JSON.
@@ -36,12 +37,32 @@ pub enum Admission {
 /// Why an event was not taken. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It cannot fit one payload.
-    #[error("the event makes a payload of {size} bytes, the limit is {limit}")]
+    /// It cannot fit one payload, and may not leave in slices.
+    #[error(
+        "the event makes a payload of {size} bytes, the limit is {limit}; a channel with event_max_bytes takes larger events"
+    )]
     TooLarge {
         /// Bytes of a payload with this event alone, in the shortest form that is sent.
         size: usize,
         /// Most bytes of a payload.
+        limit: usize,
+    },
+    /// It is larger than what may leave in slices.
+    #[error("the event makes a payload of {size} bytes, the channel's event_max_bytes is {limit}")]
+    TooLargeForChannel {
+        /// Bytes of a plain payload with this event alone.
+        size: usize,
+        /// Most bytes of one.
+        limit: usize,
+    },
+    /// It takes more slices than a payload may have.
+    #[error(
+        "the event makes {size} bytes once it is compressed, all slices of a payload together have {limit}"
+    )]
+    TooManySlices {
+        /// Bytes of its compressed form.
+        size: usize,
+        /// Most bytes of one.
         limit: usize,
     },
     /// Its data is nothing its merge or its envelope can work on.
@@ -92,8 +113,8 @@ impl Queue {
         Ok(Admission::Accepted)
     }
 
-    /// Refuses what no queue could take; bytes as an item.
-    fn check(&self, event: &Event) -> Result<usize, Refusal> {
+    /// Refuses what no queue could take.
+    fn check(&self, event: &Event) -> Result<Measure, Refusal> {
         let size = self.check_size(&event.content)?;
         if self.policy.reads_forms()
             && let Data::Verbatim(text) = &event.content.data
@@ -115,7 +136,7 @@ impl Queue {
         event: Event,
         seat: Option<Seat>,
     ) -> Result<(), Refusal> {
-        let size = self.check(&event)?;
+        let measure = self.check(&event)?;
         let due = self.due(&event, now);
         // One whose `at` is still to come is held: the stream may be back by then.
         if due <= now && self.turns_away(&event) {
@@ -132,7 +153,7 @@ impl Queue {
             deadline: due + ttl,
             ttl,
             ttl_ms,
-            size,
+            measure,
             now,
         };
         if seat.is_some() {
@@ -160,25 +181,21 @@ impl Queue {
         self.accept(now, event)
     }
 
-    fn check_size(&self, content: &Content) -> Result<usize, Refusal> {
-        let item_size = self
+    fn check_size(&self, content: &Content) -> Result<Measure, Refusal> {
+        let bytes = self
             .policy
             .envelope
             .item_size(self.policy.item_fields(), content);
-        let size = self.policy.envelope.size_alone(content, item_size);
-        if size > self.payload_max() {
-            let size = self.least_size(content, size);
-            if size > self.payload_max() {
-                return Err(Refusal::TooLarge {
-                    size,
-                    limit: self.payload_max(),
-                });
-            }
-        }
+        let size = self.policy.envelope.size_alone(content, bytes);
         if size == 0 {
             return Err(Refusal::InvalidData("a payload has at least one character"));
         }
-        Ok(item_size)
+        let slices = if size > self.payload_max() {
+            self.slices_of(content, size)?
+        } else {
+            0
+        };
+        Ok(Measure { bytes, slices })
     }
 
     /// Accepted and counted out at once: the policy `drop` while offline.
@@ -252,7 +269,7 @@ impl Queue {
 
     /// Merges into the last queued item of the event's key, if the rules allow it.
     fn merge_in(&mut self, event: &Event, arriving: Arriving) -> bool {
-        let Some((index, data)) = self.merged_data(event, arriving) else {
+        let Some((index, data, measure)) = self.merged_data(event, arriving) else {
             return false;
         };
         let seq = self.take_seq();
@@ -277,7 +294,7 @@ impl Queue {
                 scheduled.latest_accepted = arriving.now;
             }
             item.reschedule_rise(arriving.now);
-            item.measure(&policy);
+            item.set_measure(measure);
         });
         self.bytes = self.bytes - earlier.3 + self.order.items[index].content.bytes();
         self.hand_over(index, event, earlier.3);
@@ -315,8 +332,8 @@ impl Queue {
         self.give_back(earlier, before);
     }
 
-    /// The item to merge into, and its new data.
-    fn merged_data(&self, event: &Event, arriving: Arriving) -> Option<(u32, Data)> {
+    /// The item to merge into, its new data, and how large it is then.
+    fn merged_data(&self, event: &Event, arriving: Arriving) -> Option<(u32, Data, Measure)> {
         let kind = event.content.merge?;
         let index = self.order.last_of_key(event.content.key.as_deref()?)?;
         let item = self.order.item(index)?;
@@ -340,7 +357,9 @@ impl Queue {
             data,
             ..event.content.clone()
         };
-        let fits = self.check_size(&content).is_ok();
+        // What is composed of several events stays within one payload.
+        let measure = self.check_size(&content).ok()?;
+        let fits = kind == crate::event::Merge::Replace || measure.slices == 0;
         let merged = content.bytes();
         let bytes = self.bytes - item.content.bytes() + merged;
         let has_room = bytes <= self.policy.queue_max_bytes.max(self.bytes);
@@ -348,7 +367,7 @@ impl Queue {
             let before = (item.producer == Some(producer.id)).then(|| item.content.bytes());
             self.shares.has_room(producer, merged, before, &self.policy)
         });
-        (fits && has_room && in_share).then_some((index, content.data))
+        (fits && has_room && in_share).then_some((index, content.data, measure))
     }
 
     /// Refuses what would expire behind what is ahead of it.
@@ -359,11 +378,9 @@ impl Queue {
         if exempt {
             return Ok(());
         }
-        let ahead = &self.order.waiting[event.content.priority.index()..];
-        let count = ahead.iter().map(|totals| totals.count).sum();
-        let bytes = ahead.iter().map(|totals| totals.bytes + totals.count).sum();
-        let again = self.outs.iter().filter(|out| out.again).count();
-        let payloads = self.payloads(bytes, count) + again;
+        let ahead = Packable::sum(&self.order.waiting[event.content.priority.index()..]);
+        let in_flight = self.outs.iter().filter(|out| !out.again).count();
+        let payloads = self.payloads(&ahead) + self.calls_left() - in_flight;
         let wait = self.link.interval.times(payloads as u64);
         if wait > arriving.ttl {
             return Err(Refusal::WouldExpire {
@@ -486,7 +503,8 @@ impl Queue {
             producer: event.producer.map(|producer| producer.id),
             stage,
             sent: false,
-            size: u32::try_from(arriving.size).unwrap_or(u32::MAX),
+            size: 0,
+            slices: 0,
             prev: None,
             next: None,
             kind_prev: None,
@@ -494,6 +512,7 @@ impl Queue {
             own_prev: None,
             own_next: None,
         };
+        item.set_measure(arriving.measure);
         item.rises = item.first_rise(arriving.now);
         let (producer, bytes) = (item.producer, item.content.bytes());
         self.bytes += bytes;
@@ -528,6 +547,5 @@ struct Arriving {
     deadline: Time,
     ttl: Span,
     ttl_ms: u32,
-    /// Bytes as an item.
-    size: usize,
+    measure: Measure,
 }

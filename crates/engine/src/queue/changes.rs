@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Queue;
 use super::ledger::Fate;
 use super::queued_event::QueuedEvent;
+use super::slices::Slices;
 use crate::state::StateChange;
 use crate::time::Time;
 
@@ -28,12 +29,14 @@ pub enum Change {
     /// A payload is about to be sent. Recorded again before a later send only if
     /// [`Change::Returned`] was.
     Packed {
-        /// Its number, which it keeps.
+        /// Its number, which it keeps: of slices the first one's.
         n: u64,
-        /// The metadata.
+        /// The metadata, whole.
         text: Arc<str>,
         /// The events in it: their [`QueuedEvent::seq`], as they stand in the payload.
         seqs: Vec<u64>,
+        /// How it leaves in slices, if it does.
+        slices: Option<Slices>,
     },
     /// The payload was certainly not taken and waits to be sent again. Recorded only where an
     /// unknown outcome ends its events ([`crate::OnUnknown::Drop`]): without it, a payload
@@ -108,7 +111,7 @@ impl Queue {
         for out in &self.outs {
             changes.push(out.packed(&self.order));
             if out.returned {
-                changes.push(Change::Returned { n: out.n });
+                changes.push(Change::Returned { n: out.first_n() });
             }
         }
         let remembered = self.ids.remembered(self.now);

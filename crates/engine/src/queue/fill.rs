@@ -12,15 +12,13 @@
 //! that fit" is true of neighbouring numbers, and not always of all.
 
 mod draft;
+mod large;
 
 use draft::{Draft, Sealed};
 
+use super::Queue;
 use super::gain::{FILLED_MAX, scaled};
 use super::ledger::{DeadLetterReason, End};
-use super::order::Order;
-use super::{NUMBERS, Queue};
-use crate::event::Content;
-use crate::form::DECODED_MAX;
 
 /// Most payloads that are compressed to fill one; three or four are the rule.
 const TRIALS: usize = 8;
@@ -28,10 +26,6 @@ const TRIALS: usize = 8;
 const GUESSES: usize = 4;
 /// Events that fit no payload and are counted out in one go: each costs a trial.
 const UNFIT_MAX: usize = 16;
-/// The number that payloads are sized with, and by how many bytes others may be longer that have
-/// another: the digits compress a little differently.
-const SIZING_N: u64 = NUMBERS - 1;
-const N_SLACK: usize = 8;
 
 /// A payload that is ready to be sent.
 pub(super) struct Filled {
@@ -39,15 +33,18 @@ pub(super) struct Filled {
     pub text: String,
     /// Bytes of the same payload, plain.
     pub plain_bytes: usize,
+    /// How many slices it leaves in; 0: whole.
+    pub slices: u8,
 }
 
 impl Queue {
-    /// Picks the events of the next payload, and writes it. None: there is nothing to send now,
+    /// Picks the events of the next payload from so many levels, and writes it. None: there is nothing to send now,
     /// unless events were counted out that fit no payload.
-    pub(super) fn fill(&mut self) -> Option<Filled> {
+    pub(super) fn fill(&mut self, levels: usize) -> Option<Filled> {
         let draft = Draft::new(self.policy.envelope, self.policy.item_fields(), self.next_n);
         let mut filling = Filling {
             queue: self,
+            levels,
             draft,
             items: Vec::new(),
             sent: Vec::new(),
@@ -60,23 +57,13 @@ impl Queue {
         }
         filled
     }
-
-    /// Bytes of a payload with this event alone, which takes `plain` bytes plain, in the shortest
-    /// form that is sent.
-    pub(super) fn least_size(&self, content: &Content, plain: usize) -> usize {
-        let envelope = self.policy.envelope;
-        if !self.policy.compresses() || envelope.is_alone(&content.data) || plain > DECODED_MAX {
-            return plain;
-        }
-        let mut draft = Draft::new(envelope, self.policy.item_fields(), SIZING_N);
-        draft.push(content);
-        plain.min(draft.seal(1).text.len() + N_SLACK)
-    }
 }
 
 /// A payload that is being filled. Its events are packed as long as they are in it.
 struct Filling<'q> {
     queue: &'q mut Queue,
+    /// Events of so many levels, from the highest, may go.
+    levels: usize,
     draft: Draft,
     /// The events of the draft, and which of them were in a payload before.
     items: Vec<u32>,
@@ -86,18 +73,31 @@ struct Filling<'q> {
     trials: usize,
 }
 
+/// What becomes of an event that fits no payload.
+enum InSlices {
+    Filled(Filled),
+    /// Another is on its way in slices.
+    Later,
+    /// It is too large for that as well.
+    Never,
+}
+
 /// How the first event of a payload goes.
 enum First {
     /// In a payload of its own, as it is.
     Alone(u32),
+    /// In slices of a payload of its own.
+    InSlices(Filled),
     /// With others.
     Packed,
 }
 
 impl Filling<'_> {
     fn fill(&mut self) -> Option<Filled> {
-        if let First::Alone(index) = self.begin()? {
-            return Some(self.alone(index));
+        match self.begin()? {
+            First::Alone(index) => return Some(self.alone(index)),
+            First::InSlices(filled) => return Some(filled),
+            First::Packed => {}
         }
         let mut sealed = self.search();
         if self.queue.policy.lookahead > 0 {
@@ -113,13 +113,18 @@ impl Filling<'_> {
             items: std::mem::take(&mut self.items),
             text: sealed.text,
             plain_bytes: sealed.plain_bytes,
+            slices: 0,
         })
     }
 
     /// The next event that may go. Those of keys in flight are passed over: they may not go now.
     fn next_candidate(&mut self) -> Option<u32> {
         let queue = &mut *self.queue;
-        while let Some(index) = queue.order.get_mut().and_then(Order::pop) {
+        while let Some(index) = queue
+            .order
+            .get_mut()
+            .and_then(|order| order.pop(self.levels))
+        {
             if queue.outs.is_empty() || !queue.order.is_key_packed(index, &self.items) {
                 return Some(index);
             }
@@ -133,6 +138,10 @@ impl Filling<'_> {
         for _ in 0..UNFIT_MAX {
             let index = self.next_candidate()?;
             let (item, policy) = (&self.queue.order.items[index], &self.queue.policy);
+            if item.slices > 0 && self.queue.is_slicing() {
+                self.passed.push(index);
+                continue;
+            }
             let fits_plain = item.size_alone(policy) <= self.limit();
             if item.is_alone(policy) && fits_plain && !item.content.data.text().is_empty() {
                 return Some(First::Alone(index));
@@ -144,6 +153,14 @@ impl Filling<'_> {
                     return Some(First::Packed);
                 }
                 self.draft.cut(0);
+                match self.in_slices(index) {
+                    InSlices::Filled(filled) => return Some(First::InSlices(filled)),
+                    InSlices::Later => {
+                        self.passed.push(index);
+                        continue;
+                    }
+                    InSlices::Never => {}
+                }
             }
             // Rules that changed since it was accepted may leave it without a payload.
             let reason = if fits_plain {
@@ -154,6 +171,30 @@ impl Filling<'_> {
             self.queue.end_held(index, End::DeadLettered(reason));
         }
         None
+    }
+
+    /// The event is larger than a payload.
+    fn in_slices(&mut self, index: u32) -> InSlices {
+        let queue = &mut *self.queue;
+        let item = &queue.order.items[index];
+        let most = queue.policy.sliced_max().unwrap_or(0);
+        if item.size_alone(&queue.policy) > most {
+            return InSlices::Never;
+        }
+        if queue.is_slicing() {
+            return InSlices::Later;
+        }
+        let Some((sealed, slices)) = queue.seal_slices(&item.content, item.slices) else {
+            return InSlices::Never;
+        };
+        queue.leave_line(index);
+        self.pack(index);
+        InSlices::Filled(Filled {
+            items: std::mem::take(&mut self.items),
+            text: sealed.text,
+            plain_bytes: sealed.plain_bytes,
+            slices,
+        })
     }
 
     fn alone(&mut self, index: u32) -> Filled {
@@ -168,6 +209,7 @@ impl Filling<'_> {
             items: std::mem::take(&mut self.items),
             plain_bytes: text.len(),
             text,
+            slices: 0,
         }
     }
 
@@ -236,7 +278,7 @@ impl Filling<'_> {
             let (item, policy) = (&self.queue.order.items[index], &self.queue.policy);
             let size = self.draft.size_with(item.size as usize);
             let is_wanted = size <= plain_max || self.items.len() < least;
-            if item.is_alone(policy) || !is_wanted || size > FILLED_MAX {
+            if item.is_alone(policy) || item.slices > 0 || !is_wanted || size > FILLED_MAX {
                 self.queue.order.put_back(index);
                 break;
             }
@@ -294,7 +336,7 @@ impl Filling<'_> {
             None => self.queue.gain.plain(limit),
         };
         let is_tried = size <= room && self.may_try();
-        if item.is_alone(policy) || (size > limit && !is_tried) {
+        if item.is_alone(policy) || item.slices > 0 || (size > limit && !is_tried) {
             return false;
         }
         self.draft.push(&item.content);

@@ -38,6 +38,15 @@ pub(super) enum Stage {
     Packed,
 }
 
+/// How large an item is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measure {
+    /// Exact bytes in a payload.
+    pub bytes: usize,
+    /// As [`Item::slices`].
+    pub slices: u8,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub content: Content,
@@ -64,6 +73,8 @@ pub(super) struct Item {
     pub sent: bool,
     /// Exact bytes in a payload.
     pub size: u32,
+    /// How many slices it leaves in, about; 0: it fits a payload.
+    pub slices: u8,
     /// Neighbours among the items of its key.
     pub prev: Option<u32>,
     pub next: Option<u32>,
@@ -81,6 +92,11 @@ impl Item {
             .envelope
             .item_size(policy.item_fields(), &self.content);
         self.size = u32::try_from(size).unwrap_or(u32::MAX);
+    }
+
+    pub(super) fn set_measure(&mut self, measure: Measure) {
+        self.size = u32::try_from(measure.bytes).unwrap_or(u32::MAX);
+        self.slices = measure.slices;
     }
 
     /// Whether it takes a payload for itself.

@@ -109,8 +109,9 @@ impl Queue {
     pub fn state_n(&self) -> u64 {
         let keeping = self.keeping.as_ref();
         let own = keeping.into_iter().flat_map(|keeping| &keeping.own);
-        let out = self.outs.iter().map(|out| out.n);
-        out.chain(own.map(|own| own.n)).min().unwrap_or(self.next_n)
+        let out = self.outs.iter().map(InFlightPayload::own_n);
+        let out = out.chain(own.map(|own| own.n));
+        out.min().unwrap_or(self.next_n).min(self.next_n)
     }
 
     /// How many keys have a value.
@@ -144,6 +145,9 @@ impl Queue {
     /// keeps no state.
     pub fn clear_state(&mut self, now: Time) -> bool {
         self.advance(now);
+        // A payload that is out in slices has the number of the last.
+        let outs = self.outs.iter().map(|out| out.own_n() + 1);
+        self.next_n = outs.fold(self.next_n, u64::max);
         let n = self.next_n;
         self.on_state(|state, _| state.clear(n))
     }
@@ -260,6 +264,7 @@ impl Queue {
             items: filled.items,
             text,
             plain_bytes,
+            slices: 0,
         };
         (longer, Some(Box::new(Carried::of(tail))))
     }
@@ -346,11 +351,11 @@ impl Queue {
         let carried = out.carried.as_deref();
         let deletions = carried.map_or(&[][..], |carried| &carried.deletions);
         if rules.http {
-            keeping.state.tell(out.n, &out.text, self.now);
+            keeping.state.tell(out.own_n(), out.whole(), self.now);
         }
         keeping
             .state
-            .payload(out.n, deletions, items, self.now, &rules);
+            .payload(out.own_n(), deletions, items, self.now, &rules);
         self.ledger.state_entries += carried.map_or(0, |carried| carried.entries);
         self.record_state();
     }

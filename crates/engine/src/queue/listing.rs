@@ -124,6 +124,7 @@ struct Line {
     /// The one of its key before it.
     prev: Option<u32>,
     size: u32,
+    slices: u8,
     is_alone: bool,
     is_wanted: bool,
 }
@@ -134,7 +135,7 @@ struct Pace {
     interval: Span,
     /// What the next call waits beyond an interval.
     wait: Span,
-    /// Payloads that are out.
+    /// Calls that the payloads on their way take.
     outs: u64,
     /// Bytes of a payload beside its envelope's, before it is compressed.
     room: usize,
@@ -144,13 +145,15 @@ struct Pace {
 
 impl Pace {
     /// How long it takes until so many waiting events are sent: as [`Depth::leaves_in`](super::Depth::leaves_in).
-    fn leaves_in(&self, bytes: usize, count: usize, alone: usize) -> Span {
+    fn leaves_in(&self, bytes: usize, count: usize, alone: usize, slices: usize) -> Span {
         let full = if self.is_raw {
             count
         } else {
             (bytes / self.room.max(1)).max(alone.min(count))
         };
-        self.interval.times(full.max(1) as u64 + self.outs) + self.wait
+        self.interval
+            .times((full + slices).max(1) as u64 + self.outs)
+            + self.wait
     }
 }
 
@@ -206,10 +209,12 @@ impl Outline {
     pub fn page(mut self, after: Option<Rank>, limit: usize) -> Page {
         self.rank();
         self.lines.sort_unstable_by_key(|line| line.rank);
-        let (mut bytes, mut count, mut alone) = (0, 0, 0);
+        let (mut bytes, mut count, mut alone, mut slices) = (0, 0, 0, 0);
         let mut page = Page::default();
         for line in &self.lines {
-            if line.rank.section == Section::Waiting {
+            if line.rank.section == Section::Waiting && line.slices > 0 {
+                slices += usize::from(line.slices);
+            } else if line.rank.section == Section::Waiting {
                 bytes += line.size as usize + 1;
                 count += 1;
                 alone += usize::from(line.is_alone);
@@ -223,7 +228,7 @@ impl Outline {
             }
             let leaves_in = match line.rank.section {
                 Section::Sent => Span::ZERO,
-                Section::Waiting => self.pace.leaves_in(bytes, count, alone),
+                Section::Waiting => self.pace.leaves_in(bytes, count, alone, slices),
                 Section::Scheduled => line.rank.due.since(self.now.unwrap_or(Time::ZERO)),
             };
             page.spots.push(Spot {
@@ -293,6 +298,7 @@ impl Queue {
                 rank: Rank::of(item),
                 prev: item.prev,
                 size: item.size,
+                slices: item.slices,
                 is_alone: item.is_alone(&self.policy),
                 is_wanted: is_of(kind, &item.content.kind) && is_of(key, &item.content.key),
             });
@@ -320,7 +326,7 @@ impl Queue {
         Pace {
             interval: self.link.interval,
             wait: self.leaves_in() - self.eta(),
-            outs: self.outs.len() as u64,
+            outs: self.calls_left() as u64,
             room: self.plain_max().saturating_sub(overhead),
             is_raw: self.policy.envelope == Envelope::Raw,
         }

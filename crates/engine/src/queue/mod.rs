@@ -7,6 +7,7 @@
 //! - `accept`: what comes in, and what is refused;
 //! - `order`: which goes next;
 //! - `pack`: payloads out, and how they end; `fill`: how many events fit one that is compressed;
+//! - `slices`: payloads of one event that is larger than what can be sent;
 //! - `gain`: how much compressing gains, without compressing;
 //! - `shares`: what each producer holds of it;
 //! - `ends`: cancelling, expiry, and the one place that counts an event out;
@@ -42,6 +43,7 @@ mod receipts;
 mod replace;
 mod scheduled;
 mod shares;
+mod slices;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -66,6 +68,7 @@ pub use rebuild::{Rebuild, Unusable};
 pub use receipts::Receipt;
 pub use replace::Replaced;
 pub use scheduled::Scheduled;
+pub use slices::Slices;
 pub use state::EventState;
 
 use gain::Gain;
@@ -77,6 +80,7 @@ use news::News;
 use order::Order;
 use pack::InFlightPayload;
 use shares::Shares;
+use totals::Packable;
 use trial::Trial;
 
 /// Bytes of memory a queued event costs beside its own text: the item, its places in the
@@ -245,7 +249,10 @@ impl Queue {
     }
 
     /// Tells the queue where its channel stands.
-    pub const fn set_condition(&mut self, link: ChannelCondition) {
+    pub fn set_condition(&mut self, link: ChannelCondition) {
+        if link.health == Health::Offline && self.link.health != Health::Offline {
+            self.stream_ended();
+        }
         self.link = link;
     }
 
@@ -302,9 +309,11 @@ impl Queue {
 
     /// Whether a payload packed now would have no room for the next event.
     fn is_full(&self) -> bool {
-        let count = self.order.waiting.iter().map(|totals| totals.count).sum();
-        let bytes = self.order.waiting.iter().map(|totals| totals.bytes).sum();
-        self.order.alone > 0 || self.policy.envelope.payload_size(bytes, count) > self.plain_max()
+        let waiting = Packable::sum(&self.order.waiting);
+        let (bytes, count) = (waiting.items.bytes, waiting.items.count);
+        self.order.alone > 0
+            || waiting.slices > 0
+            || self.policy.envelope.payload_size(bytes, count) > self.plain_max()
     }
 
     /// Bytes of a plain payload that fills one in the form that is sent, judged by the last
@@ -323,7 +332,7 @@ impl Queue {
     #[must_use]
     pub fn wake(&mut self) -> bool {
         let news = match self.told {
-            None => !self.stuck && self.order.waiting.iter().any(|totals| totals.count > 0),
+            None => !self.stuck && self.order.is_anything_waiting(),
             Some(told) => !told.full && self.is_full(),
         };
         let timer = self
@@ -354,7 +363,7 @@ impl Queue {
             .outs
             .iter()
             .filter(|out| out.again)
-            .map(|out| out.deadline)
+            .map(InFlightPayload::changes_at)
             .min();
         let times = items
             .into_iter()
@@ -399,24 +408,33 @@ impl Queue {
     }
 
     fn eta(&self) -> Span {
-        let held = &self.order.waiting;
-        let bytes = held.iter().map(|totals| totals.bytes + totals.count).sum();
-        let count = held.iter().map(|totals| totals.count).sum();
-        let payloads = self.payloads(bytes, count).max(usize::from(count > 0)) + self.outs.len();
+        let waiting = Packable::sum(&self.order.waiting);
+        let least = usize::from(!waiting.is_empty());
+        let payloads = self.payloads(&waiting).max(least) + self.calls_left();
         self.link.interval.times(payloads as u64)
     }
 
-    /// How many full payloads `count` waiting events of `bytes` bytes make, rounded down.
-    fn payloads(&self, bytes: usize, count: usize) -> usize {
+    /// Calls that the payloads on their way take.
+    fn calls_left(&self) -> usize {
+        self.outs.iter().map(InFlightPayload::calls_left).sum()
+    }
+
+    /// How many full payloads what waits makes, rounded down.
+    fn payloads(&self, waiting: &Packable) -> usize {
+        let (bytes, count) = (
+            waiting.items.bytes + waiting.items.count,
+            waiting.items.count,
+        );
         let room = self
             .plain_max()
             .saturating_sub(self.policy.envelope.overhead())
             .max(1);
-        if self.policy.envelope == crate::policy::Envelope::Raw {
+        let payloads = if self.policy.envelope == crate::policy::Envelope::Raw {
             count
         } else {
             (bytes / room).max(self.order.alone.min(count))
-        }
+        };
+        payloads + waiting.slices
     }
 
     /// Bytes of memory this queue takes beyond an idle one's, about: for the bound over all

@@ -19,10 +19,13 @@ pub(super) use timers::Over;
 use super::item::{Item, Place, Seat, Stage};
 use super::items::Items;
 use super::lazy::Empty;
-use super::totals::Totals;
+use super::totals::{Packable, Totals};
 use crate::event::Priority;
 use crate::policy::ChannelPolicy;
 use crate::time::Time;
+
+/// From the highest.
+pub(super) const LEVELS: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 
 /// Dead entries a heap may hold beyond as many as there are items.
 const SLACK: usize = 64;
@@ -47,8 +50,8 @@ pub(super) struct Order {
     chains: HashMap<Arc<str>, Chain>,
     /// The latest item of each type.
     kinds: HashMap<Arc<str>, u32>,
-    /// What could be packed now, by level: exact payload bytes.
-    pub waiting: [Totals; 3],
+    /// What could be packed now, by level.
+    pub waiting: [Packable; 3],
     /// What is in no payload, by level: bytes as `queue_max_bytes` counts them.
     pub held: [Totals; 3],
     /// How many of the waiting take a payload for themselves.
@@ -191,7 +194,7 @@ impl Order {
     fn make_waiting(&mut self, index: u32, policy: &ChannelPolicy) {
         let item = &mut self.items[index];
         item.stage = Stage::Waiting;
-        self.waiting[item.level.index()].add(item.size as usize);
+        self.waiting[item.level.index()].add(item);
         self.alone += usize::from(item.is_alone(policy));
         if item.prev.is_none() {
             self.push_ready(index);
@@ -211,7 +214,7 @@ impl Order {
 
     /// Whether anything could be packed now.
     pub(super) fn is_anything_waiting(&self) -> bool {
-        self.waiting.iter().any(|totals| totals.count > 0)
+        self.waiting.iter().any(|held| !held.is_empty())
     }
 
     /// Whether it is the first of its key and due.
@@ -257,12 +260,12 @@ impl Order {
     /// packed because of that.
     fn unlink(&mut self, index: u32, policy: &ChannelPolicy) -> u32 {
         let item = &self.items[index];
-        let (level, size, bytes) = (item.level.index(), item.size as usize, item.content.bytes());
+        let (level, bytes) = (item.level.index(), item.content.bytes());
         let (stage, prev, next) = (item.stage, item.prev, item.next);
         let alone = item.is_alone(policy);
         self.held[level].sub(bytes);
         if stage == Stage::Waiting {
-            self.waiting[level].sub(size);
+            self.waiting[level].sub(item);
             self.alone -= usize::from(alone);
         }
         if let Some(chain) = self.chain(index) {
@@ -335,10 +338,10 @@ impl Order {
         }
     }
 
-    /// The item that goes next, taken off the candidates: [`Order::pack`] it, or
-    /// [`Order::put_back`].
-    pub(super) fn pop(&mut self) -> Option<u32> {
-        for level in [Priority::High, Priority::Normal, Priority::Low] {
+    /// The item that goes next of so many levels from the highest, taken off the candidates: [`Order::pack`]
+    /// it, or [`Order::put_back`].
+    pub(super) fn pop(&mut self, levels: usize) -> Option<u32> {
+        for level in LEVELS.into_iter().take(levels) {
             let heap = &mut self.ready[level.index()];
             while let Some(Reverse((place, index))) = heap.pop() {
                 // An item that lost the head of its line and got it back is there twice.
@@ -384,7 +387,7 @@ impl Order {
 
     /// The oldest candidate of all, whatever its priority.
     pub(super) fn oldest(&mut self) -> Option<(Place, u32)> {
-        [Priority::High, Priority::Normal, Priority::Low]
+        LEVELS
             .into_iter()
             .filter_map(|level| self.oldest_of(level))
             .min()
@@ -401,13 +404,13 @@ impl Order {
         let waiting = item.stage == Stage::Waiting;
         self.held[item.level.index()].sub(item.content.bytes());
         if waiting {
-            self.waiting[item.level.index()].sub(item.size as usize);
+            self.waiting[item.level.index()].sub(item);
             self.alone -= usize::from(item.is_alone(policy));
         }
         change(item);
         self.held[item.level.index()].add(item.content.bytes());
         if waiting {
-            self.waiting[item.level.index()].add(item.size as usize);
+            self.waiting[item.level.index()].add(item);
             self.alone += usize::from(item.is_alone(policy));
         }
         if item.next_timer() < item.timer {
@@ -419,12 +422,13 @@ impl Order {
     pub(super) fn remeasure(&mut self, index: u32, old: &ChannelPolicy, new: &ChannelPolicy) {
         let item = &mut self.items[index];
         let waiting = item.stage == Stage::Waiting;
-        let before = item.size as usize;
+        if waiting {
+            self.waiting[item.level.index()].sub(item);
+        }
         let was_alone = item.is_alone(old);
         item.measure(new);
         if waiting {
-            let totals = &mut self.waiting[item.level.index()];
-            totals.bytes = totals.bytes - before + item.size as usize;
+            self.waiting[item.level.index()].add(item);
             self.alone = self.alone - usize::from(was_alone) + usize::from(item.is_alone(new));
         }
     }
@@ -443,7 +447,7 @@ impl Order {
 
     /// The same of all levels.
     pub(super) fn first_other(&mut self) -> Option<(Place, u32)> {
-        [Priority::High, Priority::Normal, Priority::Low]
+        LEVELS
             .into_iter()
             .filter_map(|level| self.first_other_of(level))
             .min()

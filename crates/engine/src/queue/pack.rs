@@ -4,6 +4,8 @@
 //! good, or its events' time is over; only a refusal for its size dissolves it, and where a state is
 //! kept, that the stream is offline.
 
+mod sliced;
+
 use std::sync::Arc;
 
 use crate::call::{Outcome, Rejection};
@@ -14,6 +16,7 @@ use crate::queue::fill::Filled;
 use crate::queue::item::Stage;
 use crate::queue::ledger::{DeadLetterReason, End};
 use crate::queue::order::Order;
+use crate::queue::slices::Slicing;
 use crate::queue::{Queue, small};
 use crate::time::{Span, Time};
 
@@ -30,13 +33,13 @@ pub struct PayloadId(u64);
 pub struct Payload {
     /// For [`Queue::settle`].
     pub id: PayloadId,
-    /// Its number; the same when it is sent again.
+    /// Its number; the same when it is sent again. In a payload in slices is the last one's.
     pub n: u64,
     /// The metadata.
     pub text: Arc<str>,
     /// How many events are in it.
     pub events: usize,
-    /// Bytes of its plain form, which `text` is or stands for.
+    /// Bytes of its plain form, which `text` is or stands for. Of slices the last one has those of all.
     pub plain_bytes: usize,
 }
 
@@ -58,7 +61,7 @@ pub(super) struct InFlightPayload {
     pub n: u64,
     pub text: Arc<str>,
     /// Bytes of its plain form.
-    plain_bytes: usize,
+    pub plain_bytes: usize,
     pub items: Vec<u32>,
     /// `max(accepted, at)` of its oldest event.
     pub oldest: Time,
@@ -72,6 +75,8 @@ pub(super) struct InFlightPayload {
     pub maybe: bool,
     /// What it tells of the state.
     pub carried: Option<Box<Carried>>,
+    /// It leaves in slices: `id`, `n`, `text` are of the one whose turn it is.
+    pub slicing: Option<Box<Slicing>>,
 }
 
 impl InFlightPayload {
@@ -101,16 +106,30 @@ impl InFlightPayload {
             returned: false,
             maybe: false,
             carried: None,
+            slicing: None,
+        }
+    }
+
+    /// What is sent of it now.
+    fn payload(&self) -> Payload {
+        Payload {
+            id: self.id,
+            n: self.n,
+            text: Arc::clone(&self.text),
+            events: self.items.len(),
+            plain_bytes: self.plain_bytes,
         }
     }
 
     /// It as a change.
     pub(super) fn packed(&self, order: &Order) -> Change {
         let items = self.items.iter().filter_map(|&index| order.item(index));
+        let slicing = self.slicing.as_deref();
         Change::Packed {
-            n: self.n,
-            text: Arc::clone(&self.text),
+            n: self.first_n(),
+            text: Arc::clone(self.whole()),
             seqs: items.map(|item| item.id_seq).collect(),
+            slices: slicing.map(|slicing| slicing.slices),
         }
     }
 }
@@ -119,31 +138,40 @@ impl Queue {
     /// The next payload, or `None` if there is nothing to send now.
     pub fn take(&mut self, now: Time) -> Option<Payload> {
         self.advance(now);
-        if let Some(out) = self
-            .outs
-            .iter_mut()
-            .filter(|out| out.again)
-            .min_by_key(|out| out.n)
-        {
-            out.again = false;
-            let payload = Payload {
-                id: out.id,
-                n: out.n,
-                text: Arc::clone(&out.text),
-                events: out.items.len(),
-                plain_bytes: out.plain_bytes,
-            };
-            if std::mem::take(&mut out.returned) {
-                let sent = out.packed(&self.order);
-                self.record(sent);
-            }
+        let again = self.outs.iter().enumerate().filter(|(_, out)| out.again);
+        let again = again
+            .min_by_key(|(_, out)| out.n)
+            .map(|(position, _)| position);
+        let is_free = again.is_none_or(|position| self.outs[position].is_next_slice());
+        if is_free && let Some(payload) = self.take_new() {
             return Some(payload);
         }
+        again.map(|position| self.take_again(position))
+    }
+
+    /// The payload that waits to be sent again, or whose next slice has its turn.
+    fn take_again(&mut self, position: usize) -> Payload {
+        let out = &mut self.outs[position];
+        out.leaves();
+        self.next_n = self.next_n.max(out.n + 1);
+        let payload = out.payload();
+        if std::mem::take(&mut out.returned) {
+            let sent = out.packed(&self.order);
+            self.record(sent);
+        }
+        payload
+    }
+
+    /// A payload of what is queued.
+    fn take_new(&mut self) -> Option<Payload> {
+        let levels = self.open_levels();
         let queued = self.len();
-        let filled = if self.policy.compresses() {
-            self.fill()
+        let filled = if levels == 0 {
+            None
+        } else if self.policy.compresses() {
+            self.fill(levels)
         } else {
-            self.fill_plain()
+            self.fill_plain(levels)
         };
         if filled.is_none() {
             // What was counted out may have been before something that can go.
@@ -156,8 +184,8 @@ impl Queue {
     }
 
     /// Picks the items of the next payload, and writes it plain.
-    fn fill_plain(&mut self) -> Option<Filled> {
-        let items = self.pick();
+    fn fill_plain(&mut self, levels: usize) -> Option<Filled> {
+        let items = self.pick(levels);
         if items.is_empty() {
             return None;
         }
@@ -166,16 +194,17 @@ impl Queue {
             items,
             plain_bytes: text.len(),
             text,
+            slices: 0,
         })
     }
 
     /// Packs the items of the next payload.
-    fn pick(&mut self) -> Vec<u32> {
+    fn pick(&mut self, levels: usize) -> Vec<u32> {
         let mut picked: Vec<u32> = Vec::new();
         let mut passed: Vec<u32> = Vec::new();
         let mut too_big = 0;
         let mut bytes = 0;
-        while let Some(index) = self.order.get_mut().and_then(Order::pop) {
+        while let Some(index) = self.order.get_mut().and_then(|order| order.pop(levels)) {
             let item = &self.order.items[index];
             // Rules that changed since it was accepted may leave it without a payload.
             let reason = match item.size_alone(&self.policy) {
@@ -244,32 +273,26 @@ impl Queue {
 
     /// A payload that is written is on its way.
     fn send(&mut self, filled: Filled, carried: Option<Box<Carried>>) -> Payload {
-        let Filled {
-            items,
-            text,
-            plain_bytes,
-        } = filled;
-        debug_assert!(
-            text.len() <= self.payload_max(),
-            "a payload of {} bytes",
-            text.len()
-        );
-        let (n, id) = (self.next_n, self.take_payload_id());
-        self.next_n += 1;
-        let text: Arc<str> = text.into();
-        let payload = Payload {
-            id,
-            n,
-            text: Arc::clone(&text),
-            events: items.len(),
-            plain_bytes,
+        let id = self.take_payload_id();
+        let mut out = match filled.slices {
+            0 => {
+                let (n, text) = (self.next_n, filled.text.into());
+                InFlightPayload::new(id, n, text, filled.plain_bytes, filled.items, &self.order)
+            }
+            count => self.begin_slices(filled, id, count),
         };
-        let mut out = InFlightPayload::new(id, n, text, plain_bytes, items, &self.order);
+        debug_assert!(
+            out.text.len() <= self.payload_max(),
+            "a payload of {} bytes",
+            out.text.len()
+        );
+        self.next_n += 1;
         out.carried = carried;
         if self.is_recording() {
             let packed = out.packed(&self.order);
             self.record(packed);
         }
+        let payload = out.payload();
         self.outs.push(out);
         payload
     }
@@ -321,6 +344,9 @@ impl Queue {
     }
 
     fn deliver(&mut self, now: Time, position: usize) -> Settled {
+        if let Some(settled) = self.go_on(position) {
+            return settled;
+        }
         let out = self.outs.remove(position);
         let due = |index: &u32| self.order.items[*index].place.due;
         let latencies = out
@@ -347,7 +373,7 @@ impl Queue {
         let counts = self.policy.on_unknown == OnUnknown::Drop || self.keeping.is_some();
         if counts && !out.maybe {
             out.returned = true;
-            let n = out.n;
+            let n = out.first_n();
             self.record(Change::Returned { n });
         }
         Settled::default()
@@ -360,14 +386,14 @@ impl Queue {
     }
 
     fn end_packed(&mut self, out: &InFlightPayload, end: End) {
-        if end == End::Delivered || out.maybe {
+        if end == End::Delivered || out.may_be_seen() {
             self.state_takes(out);
         } else {
             self.state_lost(out);
         }
         for &index in &out.items {
             let item = self.order.remove_packed(index);
-            self.end_item(&item, end, Some(out.n));
+            self.end_item(&item, end, Some(out.own_n()));
         }
     }
 
@@ -376,8 +402,9 @@ impl Queue {
     fn go_offline(&mut self, position: usize) -> Settled {
         if self.policy.offline == Offline::Hold {
             // What surely did not reach the stream is packed anew when it is back, because the state
-            // may be another by then.
-            if self.keeping.is_some() && !self.outs[position].maybe {
+            // may be another by then. Of slices the next stream needs all.
+            let out = &self.outs[position];
+            if out.slicing.is_some() || (self.keeping.is_some() && !out.maybe) {
                 self.dissolve(position);
                 return Settled::default();
             }
@@ -404,7 +431,7 @@ impl Queue {
     }
 
     /// The payload will not be sent again: its events are queued as they were.
-    fn dissolve(&mut self, position: usize) {
+    pub(super) fn dissolve(&mut self, position: usize) {
         let out = self.outs.remove(position);
         self.state_lost(&out);
         self.order.restore(&out.items, &self.policy);
@@ -413,17 +440,22 @@ impl Queue {
                 shares.come_back(index, &mut self.order.items);
             }
         }
-        self.record(Change::Dissolved { n: out.n });
+        self.record(Change::Dissolved { n: out.first_n() });
     }
 
-    /// Payloads that were sent in vain for as long as their events live.
+    /// Payloads that were sent in vain for as long as their events live, and slices that are of no use any more.
     pub(super) fn expire_outs(&mut self, now: Time) {
+        let limit = self.payload_max();
         while let Some(position) = self
             .outs
             .iter()
-            .position(|out| out.again && out.deadline <= now)
+            .position(|out| out.again && (out.deadline <= now || out.is_late(now, limit)))
         {
-            self.bury(position, DeadLetterReason::Expired);
+            if self.outs[position].deadline <= now {
+                self.bury(position, DeadLetterReason::Expired);
+            } else {
+                self.dissolve(position);
+            }
         }
     }
 }

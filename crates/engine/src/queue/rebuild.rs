@@ -20,6 +20,7 @@ use super::ledger::{DeadLetterReason, Fate};
 use super::pack::InFlightPayload;
 use super::queued_event::QueuedEvent;
 use super::scheduled::Scheduled;
+use super::slices::{Slices, Slicing};
 use super::{NUMBERS, Queue};
 use crate::event::Data;
 use crate::form;
@@ -72,6 +73,12 @@ pub enum Unusable {
         /// The number.
         number: u64,
     },
+    /// A payload cannot have been cut into such slices.
+    #[error("payload {n} cannot be cut into its slices")]
+    Slices {
+        /// The number of the first.
+        n: u64,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -87,6 +94,7 @@ struct Packed {
     /// Those of its events that have not ended.
     seqs: Vec<u64>,
     returned: bool,
+    slices: Option<Slices>,
 }
 
 impl Rebuild {
@@ -99,7 +107,12 @@ impl Rebuild {
         match change {
             Change::Queued(kept) => self.queued(kept)?,
             Change::Ended { seq, fate } => self.ended(seq, fate),
-            Change::Packed { n, text, seqs } => self.packed(n, text, &seqs)?,
+            Change::Packed {
+                n,
+                text,
+                seqs,
+                slices,
+            } => self.packed(n, text, &seqs, slices)?,
             Change::Returned { n } => {
                 if let Some(payload) = self.payloads.get_mut(&n) {
                     payload.returned = true;
@@ -204,11 +217,21 @@ impl Rebuild {
         }
     }
 
-    fn packed(&mut self, n: u64, text: Arc<str>, seqs: &[u64]) -> Result<(), Unusable> {
+    fn packed(
+        &mut self,
+        n: u64,
+        text: Arc<str>,
+        seqs: &[u64],
+        slices: Option<Slices>,
+    ) -> Result<(), Unusable> {
         if n >= NUMBERS {
             return Err(Unusable::Number { number: n });
         }
-        self.next_n = self.next_n.max(n + 1);
+        if slices.is_some_and(|slices| !slices.can_be(&text)) {
+            return Err(Unusable::Slices { n });
+        }
+        let last = slices.map_or(n, |slices| slices.last_n(n));
+        self.next_n = self.next_n.max(last + 1);
         if let Some(payload) = self.payloads.get_mut(&n) {
             payload.returned = false;
             return Ok(());
@@ -229,6 +252,7 @@ impl Rebuild {
                 text,
                 seqs: found,
                 returned: false,
+                slices,
             };
             self.payloads.insert(n, payload);
         }
@@ -312,6 +336,14 @@ impl Queue {
             let plain_bytes = plain_bytes(&payload.text);
             let text = payload.text;
             let mut out = InFlightPayload::new(id, n, text, plain_bytes, items, &queue.order);
+            if let Some(slices) = payload.slices {
+                // All of them go again.
+                let since = slices.since.min(now);
+                let slices = Slices { since, ..slices };
+                let mut slicing = Slicing::new(Arc::clone(&out.text), plain_bytes, n, slices);
+                slicing.was_out = !payload.returned;
+                out = out.in_slices(slicing);
+            }
             out.again = true;
             out.returned = payload.returned;
             out.maybe = !payload.returned;
@@ -332,6 +364,11 @@ impl Queue {
     fn put_back(&mut self, kept: QueuedEvent) -> u32 {
         let mut item = kept.into_item(self.now, self.wall_origin);
         item.measure(&self.policy);
+        let size = item.size_alone(&self.policy);
+        if size > self.payload_max() && self.policy.sliced_max().is_some() {
+            // One that is too large by now is found out when it is its turn.
+            item.slices = self.slices_of(&item.content, size).unwrap_or(0);
+        }
         self.bytes += item.content.bytes();
         let (id, seq) = (item.content.id.clone(), item.id_seq);
         let index = self.order.insert(item, None, &self.policy);
@@ -389,6 +426,7 @@ impl QueuedEvent {
             },
             sent: self.sent,
             size: 0,
+            slices: 0,
             prev: None,
             next: None,
             kind_prev: None,

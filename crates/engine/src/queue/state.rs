@@ -4,6 +4,7 @@ use super::Queue;
 use super::ids::Whereabouts;
 use super::item::{Item, Stage};
 use super::ledger::Fate;
+use super::pack::InFlightPayload;
 use crate::time::Time;
 
 /// Where an event is on its way.
@@ -49,7 +50,7 @@ impl Queue {
                 let out = outs.find(|out| out.items.contains(&index));
                 // There always is one.
                 EventState::InFlight {
-                    n: out.map_or(0, |out| out.n),
+                    n: out.map_or(0, InFlightPayload::own_n),
                 }
             }
         }

@@ -21,6 +21,7 @@ mod recovery;
 mod reference;
 mod settling;
 mod shares;
+mod slices;
 mod torn;
 mod varied;
 mod wall_clock;

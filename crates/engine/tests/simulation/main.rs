@@ -19,7 +19,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use scenario::{ADVERSE, ALL, Faults, SECOND, Scenario};
+use scenario::{ADVERSE, ALL, Faults, SECOND, Scenario, Traffic};
 use world::{Report, World};
 
 fn scenario(name: &str) -> Scenario {
@@ -70,6 +70,8 @@ fn check(name: &str) {
         assert!(report.events > 0 && report.delivered > 0);
         assert!(!scenario.forgets || report.forgotten > 0, "{report:?}");
         assert!(!scenario.clock_is_set || report.moved > 0, "{report:?}");
+        let has_large = scenario.traffic.contains(&Traffic::Mixed) && scenario.is_crowded();
+        assert!(!has_large || report.slices > 0, "{report:?}");
     }
 }
 

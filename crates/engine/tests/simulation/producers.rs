@@ -1,6 +1,7 @@
 //! Who sends events: from nothing at all to far too much.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use engine::{
@@ -41,9 +42,11 @@ impl Producer {
                 id: random.chance(2000),
             },
             compress: match self.id % 10 {
-                2 => Compress::Deflate,
+                2 | 3 => Compress::Deflate,
                 _ => Compress::Off,
             },
+            // Where nothing is compressed it is nothing.
+            event_max_bytes: 65_536,
             keyframes: Keyframes {
                 on: self.id % 3 != 1,
                 max_keys: random.pick(&[2, 1000]),
@@ -153,8 +156,14 @@ impl Producer {
         let at = event.at.map(|at| at.time(driver.world.origin));
         let due = at.map_or(now, |at| at.max(now)).micros();
         let ttl = u64::from(event.ttl_ms.unwrap_or(channel.queue.policy().ttl_ms)) * 1000;
-        let pad = usize::try_from(random.within(0..80)).expect("small");
-        let data = format!(r#"[{key},{seq},{due},{},"{:x<pad$}"]"#, due + ttl, "");
+        let policy = channel.queue.policy();
+        let is_sliced = policy.compress == Compress::Deflate && policy.envelope == Envelope::Cue;
+        let pad = if is_sliced && event.at.is_none() && random.chance(400) {
+            noise(random)
+        } else {
+            "x".repeat(usize::try_from(random.within(0..80)).expect("small"))
+        };
+        let data = format!(r#"[{key},{seq},{due},{},"{pad}"]"#, due + ttl);
         event.content.data = Data::Json(data.into());
         self.offer(now, driver, event, false);
     }
@@ -255,4 +264,14 @@ impl Producer {
             self.ids.truncate(20);
         }
     }
+}
+
+/// What leaves in two to five slices.
+fn noise(random: &mut Random) -> String {
+    let mut digits = String::new();
+    for _ in 0..random.within(120..420) {
+        // Writing to a String cannot fail.
+        let _ = write!(digits, "{:016x}", random.next());
+    }
+    digits
 }

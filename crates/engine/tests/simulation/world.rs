@@ -73,6 +73,8 @@ pub struct Report {
     pub forgotten: u64,
     /// Events that had another place after the wall clock was set.
     pub moved: u64,
+    /// Slices of large events.
+    pub slices: u64,
 }
 
 pub struct World {
@@ -215,6 +217,10 @@ impl World {
             longest_wait: self.driver.world.monitor.longest_wait,
             forgotten: self.driver.forgotten,
             moved: self.driver.moved(),
+            slices: {
+                let channels = self.driver.world.channels.iter();
+                channels.map(|channel| channel.books.slices).sum()
+            },
         }
     }
 

@@ -1,3 +1,5 @@
+use engine::Reader;
+
 use super::*;
 
 /// Two channels, five events each, one a request, 10 a second.
@@ -128,7 +130,12 @@ fn every_fate_of_an_event_is_told_apart() {
     ] {
         let mut book = accepted();
         for (channel, text) in taken {
-            book.taken(*channel, &Payload::parse(text), 5_000_000, 1_000_000);
+            book.taken(
+                *channel,
+                &Payload::parse(text, &mut Reader::default()),
+                5_000_000,
+                1_000_000,
+            );
         }
         assert_eq!(book.seen(), [first, second], "{what}");
     }
@@ -162,9 +169,19 @@ fn delays_run_from_the_moment_an_event_was_due() {
         book.plan.request(4).map(|r| r.due),
         Some(Duration::from_millis(400))
     );
-    book.taken(0, &Payload::parse(&cue(1, 0, &[2])), 1_650_000, 1_000_000);
+    book.taken(
+        0,
+        &Payload::parse(&cue(1, 0, &[2]), &mut Reader::default()),
+        1_650_000,
+        1_000_000,
+    );
     assert_eq!(book.delays.max(), Some(250_000));
     // A clock that is a little behind is no delay below nothing.
-    book.taken(0, &Payload::parse(&cue(2, 0, &[3])), 1_000_000, 1_000_000);
+    book.taken(
+        0,
+        &Payload::parse(&cue(2, 0, &[3]), &mut Reader::default()),
+        1_000_000,
+        1_000_000,
+    );
     assert_eq!(book.delays.permille(1), Some(0));
 }

@@ -72,16 +72,29 @@ impl Draft {
 
     /// The payload with the first items, in the shortest form.
     pub(super) fn seal(&mut self, count: usize) -> Sealed {
-        let end = self.end(count);
-        let closed = &mut self.closed;
-        closed.clear();
-        closed.push_str(&self.text[..end]);
-        self.envelope.close(closed);
+        self.close(count);
         let compressor = self.compressor.get_or_insert_with(Compressor::new);
-        let compressed = compressor.compress(closed);
+        let compressed = compressor.compress(&self.closed);
         Sealed {
-            plain_bytes: closed.len(),
-            text: compressed.unwrap_or_else(|| closed.clone()),
+            plain_bytes: self.closed.len(),
+            text: compressed.unwrap_or_else(|| self.closed.clone()),
         }
+    }
+
+    /// The payload with all items in the form `~0`, which slices are of. None: it is far longer so.
+    pub(super) fn seal_whole(&mut self) -> Option<Sealed> {
+        self.close(self.ends.len());
+        let compressor = self.compressor.get_or_insert_with(Compressor::new);
+        Some(Sealed {
+            text: compressor.compress_anyway(&self.closed)?,
+            plain_bytes: self.closed.len(),
+        })
+    }
+
+    fn close(&mut self, count: usize) {
+        let end = self.end(count);
+        self.closed.clear();
+        self.closed.push_str(&self.text[..end]);
+        self.envelope.close(&mut self.closed);
     }
 }

@@ -27,10 +27,10 @@ impl Order {
         let slot = self.items.insert(item);
         debug_assert_eq!(slot, index, "slots are given out again in reverse order");
         let item = &self.items[index];
-        let (level, bytes, size) = (item.level.index(), item.content.bytes(), item.size as usize);
+        let (level, bytes) = (item.level.index(), item.content.bytes());
         self.held[level].add(bytes);
         if item.stage == Stage::Waiting {
-            self.waiting[level].add(size);
+            self.waiting[level].add(item);
             self.alone += usize::from(item.is_alone(policy));
         }
         if let Some(key) = item.content.key.clone() {
@@ -80,7 +80,7 @@ impl Order {
     pub(super) fn block(&mut self, index: u32, policy: &ChannelPolicy) {
         let item = &mut self.items[index];
         item.stage = Stage::Blocked;
-        self.waiting[item.level.index()].sub(item.size as usize);
+        self.waiting[item.level.index()].sub(item);
         self.alone -= usize::from(item.is_alone(policy));
         self.push_other(index);
     }

@@ -8,7 +8,7 @@ use crate::policy::ChannelPolicy;
 use crate::queue::gate::Gate;
 use crate::queue::item::{Item, Stage};
 use crate::queue::items::Items;
-use crate::queue::totals::Totals;
+use crate::queue::totals::Packable;
 use crate::time::{Time, Wall};
 
 /// Why an item leaves by itself.
@@ -115,7 +115,7 @@ impl Order {
         let heaps = self.ready.iter_mut().chain(&mut self.others);
         heaps.for_each(BinaryHeap::clear);
         self.timers.clear();
-        self.waiting = [Totals::default(); 3];
+        self.waiting = [Packable::default(); 3];
         self.alone = 0;
         let mut held = Vec::with_capacity(self.items.len());
         for (index, item) in self.items.iter_mut() {

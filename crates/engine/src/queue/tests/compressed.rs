@@ -202,7 +202,14 @@ fn what_the_last_payloads_gained_decides_what_is_full() {
     let mut random = Random(3);
     let mut queue = queue(deflate());
     let put = |queue: &mut Queue, random: &mut Random, bytes: usize| {
-        while queue.order.waiting.iter().map(|it| it.bytes).sum::<usize>() < bytes {
+        while queue
+            .order
+            .waiting
+            .iter()
+            .map(|it| it.items.bytes)
+            .sum::<usize>()
+            < bytes
+        {
             let events = varied(random, 1);
             put_all(queue, &events);
         }

@@ -57,6 +57,7 @@ fn policy(random: &mut Random, compress: bool) -> ChannelPolicy {
         } else {
             Compress::Off
         },
+        event_max_bytes: 0,
         keyframes: Keyframes::default(),
         ttl_ms: random.pick(&[50, 500, 10_000]),
         queue_max_events: random.size(1..60),

@@ -454,6 +454,7 @@ fn what_fits_nothing_is_ignored() {
         n,
         text: format!("[{n}]").into(),
         seqs: seqs.to_vec(),
+        slices: None,
     };
     let changes = vec![
         Change::Ended { seq: 4, fate },
@@ -578,6 +579,7 @@ fn what_cannot_be_used_is_told() {
         n: number,
         text: "".into(),
         seqs: vec![],
+        slices: None,
     };
     assert_eq!(rebuild.apply(packed), Err(Unusable::Number { number }));
     assert_eq!(rebuild.len(), 1);

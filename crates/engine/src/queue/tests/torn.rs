@@ -7,7 +7,7 @@ use super::*;
 use crate::call::Rejection;
 use crate::event::Content;
 use crate::policy::OnUnknown;
-use crate::queue::{Change, DeadLetterReason, QueuedEvent, Rebuild, Scheduled};
+use crate::queue::{Change, DeadLetterReason, QueuedEvent, Rebuild, Scheduled, Slices};
 
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![
@@ -131,12 +131,16 @@ fn fate() -> impl Strategy<Value = Fate> {
     })
 }
 
+fn slices() -> impl Strategy<Value = Slices> {
+    (any::<u8>(), time()).prop_map(|(count, since)| Slices { count, since })
+}
+
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         6 => kept().prop_map(Change::Queued),
         2 => (number(), fate()).prop_map(|(seq, fate)| Change::Ended { seq, fate }),
-        3 => (number(), text(), proptest::collection::vec(number(), 0..5))
-            .prop_map(|(n, text, seqs)| Change::Packed { n, text, seqs }),
+        3 => (number(), text(), proptest::collection::vec(number(), 0..5), proptest::option::of(slices()))
+            .prop_map(|(n, text, seqs, slices)| Change::Packed { n, text, seqs, slices }),
         1 => number().prop_map(|n| Change::Returned { n }),
         1 => number().prop_map(|n| Change::Dissolved { n }),
         1 => (short(), time(), fate()).prop_map(|(id, until, fate)| {
