@@ -28,11 +28,16 @@ impl Gateway {
         })
     }
 
-    /// What viewers are told of the state over HTTP.
+    /// What viewers are told of the state over HTTP. Where another node has the account, this one does not
+    /// know what was sent.
     #[must_use]
     pub fn public_state(&self, channel: &Arc<Channel>) -> PublicState {
         let now = self.now();
-        channel.with(&self.shared, |state| state.queue.public_state(now))
+        let is_here = channel.account.home().is_ok();
+        match channel.with(&self.shared, |state| state.queue.public_state(now)) {
+            PublicState::Told(_) if !is_here => PublicState::NotYet,
+            told => told,
+        }
     }
 
     /// Deletes a key of the state, or, without one, all of it. False: the channel keeps no state.
