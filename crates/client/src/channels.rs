@@ -123,6 +123,8 @@ pub struct Totals {
     pub accepted: u64,
     /// Brought back from the journal at the start.
     pub recovered: u64,
+    /// Gone to another node with their account.
+    pub released: u64,
     /// Refused as seen before.
     pub duplicates: u64,
     /// Delivered.

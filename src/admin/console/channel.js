@@ -135,7 +135,7 @@ export function channelView(name, overview) {
   async function pause() {
     const text = `Calls for ${name} stop at once. Events are still accepted and wait; those whose TTL `
       + `(${span(report.limits.ttl_ms)} by default) ends before you resume are lost, and so is what overflows `
-      + `the queue. ${waiting()} A pause does not outlive the process.`;
+      + `the queue. ${waiting()} A pause is kept over restarts until somebody resumes.`;
     if (await ask({ title: `Pause ${name}?`, text, yes: "Pause" })) await act("/pause", "POST", () => "Paused.");
   }
 
