@@ -116,7 +116,8 @@ impl Gateway {
         self.shared.homes.set(id, region, None);
         let mut definitions = self.definitions.lock().await;
         definitions.forget(|arn| arn.account() == id && arn.region() == region);
-        self.put_in_force(&mut definitions, settings);
+        // As they are now: a reload may have come while calls were awaited.
+        self.put_in_force(&mut definitions, self.settings());
         clean
     }
 
