@@ -34,8 +34,8 @@ pub struct Account<C> {
     outlook: Mutex<AccountOutlook>,
     /// Why the account cannot send, if it cannot.
     trouble: Mutex<Option<String>>,
-    /// When a call was last delivered, in µs of the engine's clock; 0: never.
-    delivered: AtomicU64,
+    /// When a call was last permitted, in µs of the engine's clock; 0: never.
+    permitted: AtomicU64,
     supervisor: Supervisor,
 }
 
@@ -65,7 +65,7 @@ impl<C> Account<C> {
             quiet: AtomicBool::new(false),
             home: RwLock::new(home),
             trouble: Mutex::default(),
-            delivered: AtomicU64::new(0),
+            permitted: AtomicU64::new(0),
             supervisor: shared.supervisor.clone(),
         }
     }
@@ -103,14 +103,14 @@ impl<C> Account<C> {
         self.quiet.load(Ordering::Acquire)
     }
 
-    /// A call was delivered.
-    pub(super) fn delivered(&self, now: Time) {
-        self.delivered.store(now.micros().max(1), Ordering::Relaxed);
+    /// A call was permitted: delivered, throttled or refused for another reason.
+    pub(super) fn permitted(&self, now: Time) {
+        self.permitted.store(now.micros().max(1), Ordering::Relaxed);
     }
 
     /// Whether one was of late: then what refuses another call is not the account's permissions.
-    pub(super) fn has_delivered_lately(&self, now: Time) -> bool {
-        let last = self.delivered.load(Ordering::Relaxed);
+    pub(super) fn was_permitted_lately(&self, now: Time) -> bool {
+        let last = self.permitted.load(Ordering::Relaxed);
         last != 0 && now.since(Time::from_micros(last)) < PERMITTED_FOR
     }
 

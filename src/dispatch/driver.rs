@@ -164,23 +164,25 @@ impl Driver {
     fn answered(&mut self, call: &Call, answer: Answer) {
         let now = self.queues.shared.clock.now();
         let denied = answer.outcome == Outcome::Rejected(Rejection::AccessDenied);
-        if answer.outcome == Outcome::Delivered {
-            self.calls.account.delivered(now);
+        // Others say nothing of permissions, or nobody knows what they say.
+        let says_nothing = matches!(
+            answer.outcome,
+            Outcome::Failed | Outcome::Refused | Outcome::Unknown
+        );
+        // A throttle is an answer to a call that was permitted, too.
+        let permitted = !denied && !says_nothing && !answer.account_trouble;
+        if permitted {
+            self.calls.account.permitted(now);
         }
-        // Where others are delivered it is the channel that is refused, and not the account.
+        // Where others are permitted it is the channel that is refused, and not the account.
         let trouble =
-            answer.account_trouble || (denied && !self.calls.account.has_delivered_lately(now));
+            answer.account_trouble || (denied && !self.calls.account.was_permitted_lately(now));
         let message = answer.error.as_ref().map(|error| error.message.clone());
         if trouble {
             self.calls
                 .account
                 .set_trouble(message.or_else(|| Some("the account cannot send".to_owned())));
-        } else if !denied
-            && !matches!(
-                answer.outcome,
-                Outcome::Failed | Outcome::Refused | Outcome::Unknown
-            )
-        {
+        } else if permitted {
             self.calls.account.set_trouble(None);
         }
         let error = answer

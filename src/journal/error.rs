@@ -30,6 +30,16 @@ pub enum OpenError {
         /// The directory.
         dir: PathBuf,
     },
+    /// A copy to read would be made in the journal itself.
+    #[error(
+        "the journal in {dir} is read from a copy, which would be made inside it, in {temporary}: set TMPDIR to a directory outside the journal"
+    )]
+    TemporaryInside {
+        /// The directory.
+        dir: PathBuf,
+        /// The system's temporary directory.
+        temporary: PathBuf,
+    },
     /// The storage refused.
     #[error("the journal in {path} cannot be opened: {error}")]
     Storage {

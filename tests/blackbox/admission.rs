@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::http::check_problem;
+use crate::support::metrics::same;
 use crate::support::payloads::data;
 use crate::support::process::{Gateway, local};
-use crate::support::{eventually, within};
+use crate::support::{SOON, eventually, within};
 
 fn shown(gateway: &Gateway, channel: &str) -> Vec<Value> {
     data(gateway.taken(channel).iter().map(String::as_str))
@@ -187,6 +188,31 @@ fn what_would_expire_is_refused_at_once() {
         + 5000;
     let later = format!(r#"{{"data":2,"ttl_ms":1000,"at":{soon}}}"#);
     assert_eq!(post("quiz", &later).status, 202, "not for a future `at`");
+}
+
+/// What a queue takes goes by how busy the account is now, and not by how busy it was when the channel last
+/// sent. The first moment of quiet shows that as well as a long time of it.
+#[test]
+fn an_idle_channel_goes_by_the_present_pace() {
+    let names: Vec<String> = (0..400).map(|nth| format!("c{nth}")).collect();
+    let channels: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let gateway = Gateway::start(&local("", &channels));
+    let event = |channel: &str| format!(r#"{{"channel":"{channel}","data":1,"ttl_ms":600000}}"#);
+    let all: Vec<String> = names.iter().rev().map(|name| event(name)).collect();
+    let answer = gateway.post("/v1/events", &format!("[{}]", all.join(",")));
+    assert_eq!(answer.json()["accepted"], 400, "{answer:?}");
+    within(3 * SOON, "all have left", || {
+        same(gateway.scrape().sum("cuegate_queue_events"), 0.0).then_some(())
+    });
+    // In company these would take longer than their TTL.
+    let event = format!(r#"{{"data":"{}","ttl_ms":20000}}"#, "x".repeat(900));
+    let ten = format!("[{}]", vec![event; 10].join(","));
+    let answer = gateway.publish("c0", &ten);
+    assert_eq!(answer["accepted"], 10, "{answer}");
+    let eta = answer["eta_ms"].as_u64().expect("a number");
+    assert!(eta < 20_000, "{answer}");
+    gateway.drained("c0");
+    assert_eq!(gateway.taken("c0").len(), 11);
 }
 
 #[test]

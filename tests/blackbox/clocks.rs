@@ -5,6 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::support::http::send;
+use crate::support::metrics::same;
 use crate::support::payloads::{data, played};
 use crate::support::process::{Gateway, local};
 use crate::support::wall_clock::WallClock;
@@ -145,6 +147,48 @@ fn a_scheduled_event_follows_a_clock_that_is_set() {
     lives.set(&gateway, 0);
     gateway.drained("quiz");
     assert_eq!(gateway.taken("quiz").len(), 1);
+}
+
+/// When an event died is right once the clock is: while the process lives, and in the next one.
+#[test]
+fn dead_letters_follow_a_clock_that_is_set() {
+    for (before, during, after) in [(-HOUR, 0, HOUR), (0, HOUR, -HOUR)] {
+        let Some(lives) = Lives::new() else { return };
+        lives.clock.set(before);
+        let first = lives.start();
+        let refusal = r#"{"kind":"error","status":403,"code":"AccessDeniedException"}"#;
+        first.emulator.faults(refusal);
+        first.publish("quiz", r#"[{"data":"dead","id":"a"}]"#);
+        first.drained("quiz");
+        let died = real_ms();
+        lives.set(&first, during);
+        is_dead_since(&first, died + i64::from(during) * 1000);
+        kill(first);
+        lives.clock.set(after);
+        let second = lives.start();
+        is_dead_since(&second, died + i64::from(after) * 1000);
+        lives.set(&second, 0);
+        is_dead_since(&second, died);
+        let replayed = send(second.admin, "POST", "/admin/dead-letters", &[], b"").json();
+        assert_eq!(replayed["replayed"], 1, "{replayed}");
+        second.drained("quiz");
+        assert_eq!(second.taken("quiz").len(), 1);
+        kill(second);
+        let third = lives.start();
+        assert!(same(third.scrape().get("cuegate_dead_letters"), 0.0));
+        let again = third.publish("quiz", r#"{"data":"dead","id":"a"}"#);
+        assert_eq!(again["duplicates"], 1, "{again}");
+    }
+}
+
+/// The only dead letter died at about that moment, by the gateway's own clock.
+fn is_dead_since(gateway: &Gateway, expected_ms: i64) {
+    // The letters are corrected a moment after the clock was set.
+    eventually("the letter has its moment", || {
+        let letters = send(gateway.admin, "GET", "/admin/dead-letters", &[], b"").json();
+        let at = letters["dead_letters"][0]["at_ms"].as_i64();
+        ((at.expect("a letter") - expected_ms).abs() < 60_000).then_some(())
+    });
 }
 
 #[test]

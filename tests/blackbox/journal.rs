@@ -5,6 +5,7 @@ mod damage;
 mod disk;
 mod fixture;
 mod shim;
+mod texts;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! What operators see of a request beside metrics: its id in the answer and in the log, lines that
 //! parse, and nothing of what producers send. Traces have their tests in `tests/interop`.
 
+mod warnings;
+
 use std::io::{BufReader, Write as _};
 
 use serde_json::Value;
@@ -278,56 +280,4 @@ fn who_did_what_is_in_the_log() {
             assert_eq!(fields[name], value, "{fields}");
         }
     }
-}
-
-#[test]
-fn losses_and_refused_keys_are_warned_of_once() {
-    // The SHA-256 of `key`.
-    let keys = r#"
-[[api_key]]
-name = "quiz-backend"
-sha256 = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"
-channels = ["*"]
-scopes = ["publish", "control"]
-"#;
-    let config = local(keys, &[("quiz", "ttl_ms = 1")]);
-    let gateway = Gateway::start_as(&config, &[], &["--log-format", "json"]);
-    let ask = |key: &str, method, path: &str, body: &str| {
-        let bearer = format!("Bearer {key}");
-        let headers = [
-            ("content-type", "application/json"),
-            ("authorization", bearer.as_str()),
-        ];
-        send(gateway.producers, method, path, &headers, body.as_bytes()).status
-    };
-    assert_eq!(ask("key", "POST", "/v1/channels/quiz/pause", ""), 204);
-    let events = format!("[{0},{0},{0}]", r#"{"data":1}"#);
-    assert_eq!(ask("key", "POST", "/v1/channels/quiz/events", &events), 202);
-    for _ in 0..3 {
-        assert_eq!(ask("no-such-key", "GET", "/v1/channels/quiz", ""), 401);
-    }
-    assert_eq!(ask("key", "GET", "/v1/channels/quiz", ""), 403);
-    gateway.process.logged("events expired");
-    gateway.process.logged("were refused for their key");
-    let lines = parsed(&gateway.process.log());
-    let warned = |part: &str| -> Vec<&Value> {
-        let of = |line: &&Value| {
-            line["fields"]["message"]
-                .as_str()
-                .is_some_and(|m| m.contains(part))
-        };
-        lines.iter().filter(of).collect()
-    };
-    let expired = warned("events expired");
-    assert_eq!(expired.len(), 1, "{lines:#?}");
-    assert_eq!(expired[0]["level"], "WARN");
-    assert_eq!(expired[0]["fields"]["latest"], arn("quiz"));
-    let refused = warned("were refused for their key");
-    assert_eq!(refused.len(), 1, "{lines:#?}");
-    assert!(
-        refused[0]["fields"]["count"]
-            .as_u64()
-            .is_some_and(|n| n >= 1)
-    );
-    assert!(!gateway.process.log().contains("no-such-key"));
 }

@@ -1,11 +1,13 @@
 //! A channel without a live stream: events are held, dropped or refused.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::support::emulator::Emulator;
-use crate::support::http::{check_problem, send};
+use crate::support::http::{Response, check_problem, send};
 use crate::support::metrics::{Metrics, same};
 use crate::support::payloads::data;
 use crate::support::process::{Gateway, arn, local};
@@ -111,6 +113,47 @@ fn held_events_expire_as_any_others() {
     );
 }
 
+fn post_notice(gateway: &Gateway, secret: &str, body: &str) -> Response {
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-cuegate-secret", secret),
+    ];
+    let body = body.as_bytes();
+    send(gateway.producers, "POST", "/v1/eventbridge", &headers, body)
+}
+
+/// What `EventBridge` says of a channel's stream.
+fn notice(name: &str, time: &str, arn: &str) -> Value {
+    json!({
+        "version": "0", "id": "98a31fbd-0000-0000-0000-000000000000",
+        "detail-type": "IVS Stream State Change", "source": "aws.ivs",
+        "account": "000000000000", "time": time, "region": "us-west-2", "resources": [arn],
+        "detail": {"event_name": name, "channel_name": "quiz", "stream_id": "st-1"},
+    })
+}
+
+/// One with a wrong date counts as one of now, so that it silences none that come after it.
+#[test]
+fn a_notice_from_the_future_silences_none_that_follow() {
+    let secret = "0123456789abcdef";
+    let rest = format!("[eventbridge]\nsecret = \"{secret}\"\n");
+    let gateway = Gateway::start(&local(&rest, &[("quiz", "ttl_ms = 600000")]));
+    gateway.emulator.stream(&arn("quiz"), "offline");
+    gateway.publish("quiz", r#"{"data":1}"#);
+    until_state(&gateway, "quiz", "offline");
+    let probes = || gateway.emulator.report()["all"]["not_broadcasting"].as_u64();
+    for wrong in ["2030-01-01T00:00:00Z", "2099-12-31T23:59:59Z"] {
+        let now = OffsetDateTime::now_utc().format(&Rfc3339).expect("a time");
+        for time in [wrong, &now] {
+            let before = probes();
+            let body = notice("Stream Start", time, &arn("quiz")).to_string();
+            let answer = post_notice(&gateway, secret, &body);
+            assert_eq!(answer.json()["applied"], 1, "{time}: {answer:?}");
+            eventually("it is probed", || (probes() > before).then_some(()));
+        }
+    }
+}
+
 /// Probes of a stream that stays offline come every few seconds at most; what is said of the
 /// stream is looked into at once.
 #[test]
@@ -122,22 +165,9 @@ fn what_is_said_of_a_stream_is_looked_into() {
     gateway.publish("quiz", r#"{"data":1}"#);
     until_state(&gateway, "quiz", "offline");
 
-    let post = |secret: &str, body: &str| {
-        let headers = [
-            ("content-type", "application/json"),
-            ("x-cuegate-secret", secret),
-        ];
-        let body = body.as_bytes();
-        send(gateway.producers, "POST", "/v1/eventbridge", &headers, body)
-    };
+    let post = |secret: &str, body: &str| post_notice(&gateway, secret, body);
     let notice = |name: &str, seconds: u32, arn: &str| {
-        json!({
-            "version": "0", "id": "98a31fbd-0000-0000-0000-000000000000",
-            "detail-type": "IVS Stream State Change", "source": "aws.ivs",
-            "account": "000000000000", "time": format!("2026-11-22T15:54:{seconds:02}Z"),
-            "region": "us-west-2", "resources": [arn],
-            "detail": {"event_name": name, "channel_name": "quiz", "stream_id": "st-1"},
-        })
+        notice(name, &format!("2026-11-22T15:54:{seconds:02}Z"), arn)
     };
     let with_id = |notice: &serde_json::Value, id: &str| {
         let mut other = notice.clone();
@@ -208,6 +238,96 @@ fn until_taken(gateway: &Gateway, channel: &str, limit: Duration) -> bool {
         std::thread::sleep(Duration::from_millis(25));
     }
     false
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(since.expect("after 1970").as_millis()).expect("this century")
+}
+
+/// Nobody knows when the stream comes back, so no answer says how long the queue takes.
+#[test]
+fn while_a_channel_is_offline_nobody_says_how_long_its_queue_takes() {
+    let gateway = Gateway::start(&local("", &[("quiz", "ttl_ms = 600000")]));
+    let eta = |answer: &Value| answer["eta_ms"].clone();
+    let listed = || gateway.request("GET", "/v1/channels").json()["channels"][0].clone();
+    let queued = || gateway.request("GET", "/v1/channels/quiz/events").json()["events"][0].clone();
+    gateway.emulator.stream(&arn("quiz"), "offline");
+    gateway.publish("quiz", r#"{"data":1}"#);
+    until_state(&gateway, "quiz", "offline");
+    let answers = [
+        gateway.publish("quiz", r#"{"data":2}"#),
+        gateway.status("quiz"),
+        listed(),
+        queued(),
+    ];
+    for answer in answers {
+        assert_eq!(answer.get("eta_ms"), Some(&Value::Null), "{answer}");
+    }
+    // The metric stays what the queue takes once it may leave.
+    let takes = gateway
+        .scrape()
+        .get(r#"cuegate_queue_eta_seconds{channel="quiz"}"#);
+    assert!(takes > 0.0, "{takes}");
+    gateway.emulator.stream(&arn("quiz"), "live");
+    gateway.drained("quiz");
+    for answer in [gateway.status("quiz"), listed()] {
+        assert!(eta(&answer).is_u64(), "{answer}");
+    }
+}
+
+/// Both policies are about what is to leave now: what is to leave later is held until then.
+#[test]
+fn what_is_to_leave_later_is_held_until_then() {
+    let keys = |policy: &str| format!("ttl_ms = 60000\noffline = \"{policy}\"");
+    let (drop, reject) = (keys("drop"), keys("reject"));
+    let channels = [("drop", drop.as_str()), ("reject", &reject)];
+    let gateway = Gateway::start(&local("", &channels));
+    let lost = |channel: &str| {
+        let totals = &gateway.status(channel)["totals"];
+        totals["dead_lettered"]["offline"]
+            .as_u64()
+            .expect("a number")
+    };
+    let event = |text: &str, at: u64| format!(r#"{{"data":"{text}","at":{at}}}"#);
+    for (channel, _) in channels {
+        gateway.emulator.stream(&arn(channel), "offline");
+        gateway.publish(channel, r#"{"data":"first"}"#);
+        until_state(&gateway, channel, "offline");
+        assert_eq!(lost(channel), 1, "{channel}");
+    }
+    let soon = now_ms() + 3000;
+    let hour = now_ms() + 3_600_000;
+    for (channel, _) in channels {
+        gateway.publish(channel, &event("soon", soon));
+        gateway.publish(channel, &event("later", hour));
+    }
+    for (channel, _) in channels {
+        // Its time comes, and the stream is still not live.
+        eventually("it is lost", || (lost(channel) == 2).then_some(()));
+        assert!(now_ms() >= soon, "{channel}: lost before its time");
+        assert_eq!(gateway.status(channel)["queued"], 1, "{channel}");
+    }
+    // Of these the stream is back when their time comes.
+    let soon = now_ms() + 3000;
+    for (channel, _) in channels {
+        gateway.publish(channel, &event("in time", soon));
+        gateway.emulator.stream(&arn(channel), "live");
+    }
+    for (channel, _) in channels {
+        let taken = eventually("it is delivered", || {
+            let taken = gateway.taken(channel);
+            (!taken.is_empty()).then_some(taken)
+        });
+        assert!(now_ms() >= soon, "{channel}: sent before its time");
+        assert_eq!(data(taken.iter().map(String::as_str)), [json!("in time")]);
+        assert_eq!(
+            (lost(channel), gateway.status(channel)["queued"].clone()),
+            (2, json!(1))
+        );
+    }
+    gateway.scrape().check_books(true);
 }
 
 /// Longer than any pause after which an event might be let through to see.

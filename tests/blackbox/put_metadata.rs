@@ -87,11 +87,7 @@ fn errors_in_the_apis_own_form() {
     assert_eq!(put(&gateway, &arn("full"), "first").status, 204);
     let answer = put(&gateway, &arn("full"), "second");
     check_error(&answer, 429, "ThrottlingException");
-    let wait = |name: &str| answer.header(name).parse::<u64>();
-    let (Ok(s), Ok(ms)) = (wait("retry-after"), wait("x-amz-retry-after")) else {
-        panic!("{answer:?}");
-    };
-    assert_eq!(s, ms.div_ceil(1000), "{answer:?}");
+    check_told_when(&answer);
 
     gateway.emulator.stream(&arn("off"), "offline");
     let answer = eventually("it is known to be offline", || {
@@ -112,6 +108,80 @@ fn errors_in_the_apis_own_form() {
     let metrics = gateway.scrape();
     metrics.check_books(true);
     assert!(metrics.get(r#"cuegate_events_received_total{transport="put_metadata"}"#) > 17.0);
+}
+
+/// SDKs wait as long as `x-amz-retry-after` says, and other clients as `Retry-After` says.
+fn check_told_when(answer: &Response) {
+    let wait = |name: &str| answer.header(name).parse::<u64>();
+    let (Ok(s), Ok(ms)) = (wait("retry-after"), wait("x-amz-retry-after")) else {
+        panic!("{answer:?}");
+    };
+    assert!(ms > 0 && s == ms.div_ceil(1000), "{answer:?}");
+}
+
+/// Both reasons for a 503 are told as the API does, with how long to wait.
+#[test]
+fn overload_and_the_end_say_when_to_come_again() {
+    let rest = "[limits]\nqueue_total_bytes = 1024";
+    let mut gateway = Gateway::start(&local(rest, &[("full", "ttl_ms = 60000"), ("quiz", "")]));
+    gateway.pause("full");
+    for _ in 0..3 {
+        put(&gateway, &arn("full"), &"x".repeat(500));
+    }
+    let answer = put(&gateway, &arn("quiz"), "x");
+    check_error(&answer, 503, "ServiceUnavailable");
+    check_told_when(&answer);
+    let purged = gateway.request("DELETE", "/v1/channels/full/events?all=true");
+    assert_eq!(purged.status, 200, "{purged:?}");
+    // What is paused holds up the end, so that there is time to ask.
+    assert_eq!(put(&gateway, &arn("full"), "x").status, 204);
+    gateway.process.signal("TERM");
+    let message = |answer: &Response| answer.json()["exceptionMessage"].to_string();
+    let answer = eventually("it drains", || {
+        let answer = put(&gateway, &arn("quiz"), "x");
+        message(&answer).contains("shutting down").then_some(answer)
+    });
+    check_error(&answer, 503, "ServiceUnavailable");
+    check_told_when(&answer);
+    gateway.process.kill();
+}
+
+/// A presigned URL has a token. Both doors say what they do not take, and not that none is there.
+#[test]
+fn presigned_requests_are_told_that_they_are_not_supported() {
+    let key = r#"
+[[api_key]]
+name = "quiz-backend"
+channels = ["*"]
+scopes = ["publish"]
+aws_access_key_id = "AKIDQUIZ"
+aws_secret_env = "SECRET_OF_QUIZ"
+"#;
+    let environment = [("SECRET_OF_QUIZ", "the-secret-of-quiz")];
+    let gateway = Gateway::start_with(&local(key, &[("quiz", "")]), &environment);
+    let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDQUIZ%2F20261122%2Fus-west-2%2Fivs%2Faws4_request\
+        &X-Amz-Date=20261122T200000Z&X-Amz-Expires=300&X-Amz-SignedHeaders=host&X-Amz-Signature=00";
+    let body = json!({"channelArn": arn("quiz"), "metadata": "x"}).to_string();
+    let json = [("content-type", "application/json")];
+    for address in [gateway.producers, gateway.emulator.0] {
+        for (path, name, text) in [
+            (
+                format!("/PutMetadata?{query}"),
+                "IncompleteSignatureException",
+                "Presigned requests are not supported",
+            ),
+            (
+                "/PutMetadata".to_owned(),
+                "MissingAuthenticationTokenException",
+                "Missing Authentication Token",
+            ),
+        ] {
+            let answer = send(address, "POST", &path, &json, body.as_bytes());
+            let said = (answer.status, answer.header("x-amzn-errortype"));
+            assert_eq!(said, (403, name), "{address}: {answer:?}");
+            assert!(answer.text().contains(text), "{address}: {answer:?}");
+        }
+    }
 }
 
 #[test]

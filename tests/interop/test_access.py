@@ -34,7 +34,8 @@ class Signatures(unittest.TestCase):
     def setUpClass(cls):
         keys = signing("quiz", (ID, SECRET), ["quiz"]) + signing("chat", OTHER, ["chat"])
         keys += signing("reader", READER, ["*"], ["read"]) + key_table("operator", "o" * 40, ["admin"])
-        secrets = {"SECRET_QUIZ": SECRET, "SECRET_CHAT": OTHER[1], "SECRET_READER": READER[1]}
+        # Secrets come out of files, and files end with a new line.
+        secrets = {"SECRET_QUIZ": SECRET + "\n", "SECRET_CHAT": OTHER[1], "SECRET_READER": READER[1]}
         cls.gateway = programs.Gateway({"quiz": "ttl_ms = 60000", "chat": ""}, keys, **secrets)
         cls.addClassCleanup(cls.gateway.close)
 

@@ -323,6 +323,8 @@ class Kubernetes(unittest.TestCase):
         expected = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
         self.assertEqual(container, expected)
         self.assertIs(self.pod["automountServiceAccountToken"], False)
+        # Kubernetes would set variables of services: those of one named "cuegate" look like settings.
+        self.assertIs(self.pod["enableServiceLinks"], False)
         self.assertEqual(self.pod["serviceAccountName"], self.one("ServiceAccount")["metadata"]["name"])
         self.assertTrue(self.container["resources"]["limits"]["memory"])
 

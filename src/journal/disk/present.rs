@@ -142,10 +142,10 @@ pub(super) struct Copy(tempfile::TempDir);
 
 impl Copy {
     pub(super) fn of(generation: &Path) -> Result<Self, OpenError> {
-        let temporary = std::env::temp_dir();
+        let temporary = outside(generation, &std::env::temp_dir())?;
         let copy = tempfile::Builder::new()
             .prefix("cuegate-journal-")
-            .tempdir()
+            .tempdir_in(&temporary)
             .map_err(OpenError::io(&temporary))?;
         copy_all(generation, copy.path())?;
         Ok(Self(copy))
@@ -154,6 +154,20 @@ impl Copy {
     pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
+}
+
+/// The temporary directory, if it is not inside the journal that this generation is of: a tool that only
+/// reads would write there. Links are followed, because only the real places tell.
+fn outside(generation: &Path, temporary: &Path) -> Result<PathBuf, OpenError> {
+    let real = |path: &Path| path.canonicalize().map_err(OpenError::io(path));
+    let (journal, temporary) = (generation.parent().unwrap_or(generation), real(temporary)?);
+    if temporary.starts_with(real(journal)?) {
+        return Err(OpenError::TemporaryInside {
+            dir: journal.to_owned(),
+            temporary,
+        });
+    }
+    Ok(temporary)
 }
 
 fn copy_all(from: &Path, to: &Path) -> Result<(), OpenError> {

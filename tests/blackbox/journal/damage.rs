@@ -13,7 +13,7 @@ use crate::support::SOON;
 use crate::support::process::{Gateway, command, run};
 
 /// Every file with what is in it, but for the lock's holder.
-fn everything(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn everything(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut look = vec![dir.to_owned()];
     while let Some(dir) = look.pop() {

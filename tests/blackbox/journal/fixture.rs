@@ -1,5 +1,7 @@
 //! Journals that earlier versions wrote are opened, exported and served.
 
+mod later;
+
 use std::path::Path;
 use std::process::Command;
 
