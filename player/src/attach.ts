@@ -1,7 +1,7 @@
 /** Cues of a player: its metadata into the core, and the core's clock from its picture. */
 
 import { player, type Player } from "./core.js";
-import { SOURCES, type Players, type Source, type Take, type Video } from "./sources.js";
+import { SOURCES, steady, type Players, type Source, type Take, type Video } from "./sources.js";
 import type { AnyEvents, Cues, Options } from "./types.js";
 
 export type { HlsPlayer, IvsPlayer, Players, ShakaPlayer, Video, VideojsPlayer } from "./sources.js";
@@ -38,12 +38,13 @@ function start(kind: keyof Players, of: object, options: Options, gone: () => vo
   const attached = { core, count: 0 };
   // No picture yet: nothing is due.
   core.tick(-Infinity);
-  const source = (SOURCES[kind] as (player: object, take: Take) => Source)(of, (text, time) =>
+  const take = steady((text, time) =>
     guarded(() => {
       follow();
       core.push(text, time);
     }),
   );
+  const source = (SOURCES[kind] as (player: object, take: Take) => Source)(of, take);
   const timer = setInterval(look, LOOK_MS);
   look();
   return attached;

@@ -87,11 +87,28 @@ const TWICE_S = 0.1;
 /** More than a player loads again after a seek back of a minute. */
 const RECENT = 499;
 
+/**
+ * What comes again with nearly the same time, as after a seek or when a segment is loaded anew, has the time that it had. The core knows what has
+ * no number by its text and time.
+ */
+export function steady(take: Take): Take {
+  const times = new Map<string, number>();
+  return (text, time) => {
+    const other = times.get(text);
+    const at = Math.abs(other! - time!) < TWICE_S ? other! : time!;
+    times.delete(text);
+    times.set(text, at);
+    if (times.size > RECENT) times.delete(times.keys().next().value!);
+    take(text, at);
+  };
+}
+
 function ivs(player: IvsPlayer, take: Take): Source {
   // It also fires for the tag that each segment begins with, whose owner is another.
   const name = "PlayerTextMetadataCue";
   const heard = ({ owner, text, startTime }: { owner: string; text: string; startTime: number }) => {
-    if (owner === OWNER) take(text, Math.min(startTime, player.getPosition()));
+    // Not the position: it may be that of a seek already, long before a cue that was due.
+    if (owner === OWNER) take(text, startTime);
   };
   player.addEventListener(name as never, heard as never);
   return {
@@ -112,27 +129,10 @@ function hls(player: HlsPlayer, take: Take): Source {
   return { video: () => player.media, url: () => player.url, stop: () => player.off(name as never, heard as never) };
 }
 
-/**
- * What comes again with nearly the same time, as when a segment is loaded anew, has the time that it had. The core knows what has no number by
- * its text and time.
- */
-function steady(take: Take): Take {
-  const times = new Map<string, number>();
-  return (text, time) => {
-    const other = times.get(text);
-    const at = Math.abs(other! - time!) < TWICE_S ? other! : time!;
-    times.delete(text);
-    times.set(text, at);
-    if (times.size > RECENT) times.delete(times.keys().next().value!);
-    take(text, at);
-  };
-}
-
 function shaka(player: ShakaPlayer, take: Take): Source {
   const name = "metadataadded";
   // Each tag comes twice, out of order, and with times that differ by a frame: as of the sound and as of the picture. The core sorts.
-  const once = steady(take);
-  const heard = ({ startTime, payload }: { startTime: number; payload: Frame }) => given(payload, startTime, once);
+  const heard = ({ startTime, payload }: { startTime: number; payload: Frame }) => given(payload, startTime, take);
   player.addEventListener(name as never, heard as never);
   return {
     video: () => player.getMediaElement(),
@@ -143,7 +143,7 @@ function shaka(player: ShakaPlayer, take: Take): Source {
 
 function videojs(player: VideojsPlayer, take: Take): Source {
   const video = () => player.el()?.querySelector("video") as Video | null | undefined;
-  return { video, url: () => player.currentSrc(), ...tracks(() => player.textTracks() as ArrayLike<Track>, steady(take)) };
+  return { video, url: () => player.currentSrc(), ...tracks(() => player.textTracks() as ArrayLike<Track>, take) };
 }
 
 function native(player: Video, take: Take): Source {

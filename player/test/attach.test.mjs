@@ -114,7 +114,7 @@ afterEach(() => {
   mock.restoreAll();
 });
 
-test("IVS: by owner, when it fires; the same again after a seek back", () => {
+test("IVS: by owner, at its time; the same again after a seek back", () => {
   const [video, events] = [new Video(), new Emitter()];
   const player = {
     addEventListener: (...rest) => events.add(...rest),
@@ -132,7 +132,9 @@ test("IVS: by owner, when it fires; the same again after a seek back", () => {
   cue("raw", 1);
   cue(sum(1), 1.1);
   video.play(1.04);
-  assert.deepEqual([numbers(), foreign], [[1], ["raw"]], "its time is at most the position: the player says that it is due");
+  assert.deepEqual([numbers(), foreign], [[], ["raw"]], "the player told of it early");
+  video.play(1.09);
+  assert.deepEqual(numbers(), [1]);
   video.play(2);
   cue(sum(2), 1.9);
   video.play(2.04);
@@ -147,6 +149,40 @@ test("IVS: by owner, when it fires; the same again after a seek back", () => {
   const other = attach("ivs", player);
   assert.equal(other, cues);
   other.stop();
+});
+
+test("IVS: late news of a cue from before a seek back keeps the cue's own time, also where the text has no number", () => {
+  const [video, events] = [new Video(), new Emitter()];
+  const player = {
+    addEventListener: (...rest) => events.add(...rest),
+    removeEventListener: (...rest) => events.remove(...rest),
+    getHTMLVideoElement: () => video,
+    getPosition: () => video.currentTime,
+  };
+  const { cues, heard } = attached("ivs", player);
+  cues.on("#foreign", (event) => heard.push(event));
+  const cue = (text, startTime) => events.emit("PlayerTextMetadataCue", { owner: OWNER, text, startTime });
+  const told = () => heard.splice(0).map(({ n, text }) => n ?? text);
+  video.play(9);
+  cue("first", 9.01);
+  cue(sum(1), 9.02);
+  video.play(9.5);
+  assert.deepEqual(told(), ["first", 1]);
+  // The position is back there, and what was due before comes only now: ahead of the element's word on the seek, and behind it.
+  video.currentTime = 8;
+  cue("second", 9.6);
+  video.seek(8);
+  cue(sum(2), 9.7);
+  video.play(8.1);
+  assert.deepEqual([told(), cues.state("k")], [[], undefined]);
+  // What comes again may have a time that differs by a rounding.
+  cue("first", 9.012);
+  cue(sum(1), 9.022);
+  video.play(9.1);
+  cue("second", 9.6);
+  cue(sum(2), 9.7);
+  video.play(9.8);
+  assert.deepEqual([told(), cues.state("k")], [["first", 1, "second", 2], 2]);
 });
 
 test("hls.js: samples seconds before the picture, syncsafe sizes, other frames and owners", () => {

@@ -686,10 +686,21 @@ function texts(tag) {
 var SOURCES = { ivs, hls, videojs, shaka, native };
 var TWICE_S = 0.1;
 var RECENT = 499;
+function steady(take) {
+  const times = /* @__PURE__ */ new Map();
+  return (text2, time) => {
+    const other = times.get(text2);
+    const at = Math.abs(other - time) < TWICE_S ? other : time;
+    times.delete(text2);
+    times.set(text2, at);
+    if (times.size > RECENT) times.delete(times.keys().next().value);
+    take(text2, at);
+  };
+}
 function ivs(player2, take) {
   const name = "PlayerTextMetadataCue";
   const heard = ({ owner, text: text2, startTime }) => {
-    if (owner === OWNER) take(text2, Math.min(startTime, player2.getPosition()));
+    if (owner === OWNER) take(text2, startTime);
   };
   player2.addEventListener(name, heard);
   return {
@@ -707,21 +718,9 @@ function hls(player2, take) {
   player2.on(name, heard);
   return { video: () => player2.media, url: () => player2.url, stop: () => player2.off(name, heard) };
 }
-function steady(take) {
-  const times = /* @__PURE__ */ new Map();
-  return (text2, time) => {
-    const other = times.get(text2);
-    const at = Math.abs(other - time) < TWICE_S ? other : time;
-    times.delete(text2);
-    times.set(text2, at);
-    if (times.size > RECENT) times.delete(times.keys().next().value);
-    take(text2, at);
-  };
-}
 function shaka(player2, take) {
   const name = "metadataadded";
-  const once = steady(take);
-  const heard = ({ startTime, payload }) => given(payload, startTime, once);
+  const heard = ({ startTime, payload }) => given(payload, startTime, take);
   player2.addEventListener(name, heard);
   return {
     video: () => player2.getMediaElement(),
@@ -731,7 +730,7 @@ function shaka(player2, take) {
 }
 function videojs(player2, take) {
   const video = () => player2.el()?.querySelector("video");
-  return { video, url: () => player2.currentSrc(), ...tracks(() => player2.textTracks(), steady(take)) };
+  return { video, url: () => player2.currentSrc(), ...tracks(() => player2.textTracks(), take) };
 }
 function native(player2, take) {
   return { video: () => player2, url: () => player2.currentSrc, ...tracks(() => player2.textTracks, take) };
@@ -798,13 +797,13 @@ function start(kind, of, options, gone) {
   const core = player(options, stop);
   const attached = { core, count: 0 };
   core.tick(-Infinity);
-  const source = SOURCES[kind](
-    of,
+  const take = steady(
     (text2, time) => guarded(() => {
       follow();
       core.push(text2, time);
     })
   );
+  const source = SOURCES[kind](of, take);
   const timer = setInterval(look, LOOK_MS);
   look();
   return attached;
