@@ -33,8 +33,10 @@ IVS_HALF, IVS_MOST = 12, 75
 JUMP = 13
 IVS_NEAR, IVS_FAR = 12, 50
 BACK_S = 2
-# Values that fill a few dozen payloads: keyframes alone take as many to tell all of the state.
-LARGE_KEYS, LARGE = 40, 400
+# Of this size, what cannot be compressed leaves in three slices.
+SLICED = 2_400
+# Values that fill a dozen payloads: keyframes alone take as many to tell all of the state.
+LARGE_KEYS, LARGE = 20, 400
 # What is newer is not told over HTTP, and how soon after its first frame a viewer has the whole state from there.
 DELAY_S, WHOLE_S = 2, 3
 
@@ -50,13 +52,20 @@ class Show:
     def event(self, data, **more):
         return {"data": data, "id": f"event-{next(self.sent)}", "type": "show", **more}
 
+    def dense(self, length):
+        """A text that cannot be compressed."""
+        return "".join(self.random.choices(DENSE, k=length))
+
     def batch(self, step):
         return {
             0: [self.event({"user": f"user-{nth}", "points": nth * step}) for nth in range(20)],
-            1: [self.event("".join(self.random.choices(DENSE, k=300)))],
+            1: [self.event(self.dense(300))],
             2: [{"data": f"somebody else's, {next(self.sent)}", "envelope": "raw"}],
             3: [self.event({"home": step, "away": 0}, key="score", merge="replace")],
             4: [self.event(step, key="votes", merge="sum"), self.event({f"round {step % 5}": step}, key="rounds", merge="patch")],
+            # Its value fits no keyframe, so whoever missed it knows it when it comes again.
+            5: [self.event(self.dense(SLICED), key="board", merge="replace")],
+            6: [self.event([{"rank": rank, "name": f"player {self.random.randrange(9999)}"} for rank in range(120)])],
         }.get(step % 8) or [self.event({"step": step})]
 
     def post(self, batch):
@@ -70,7 +79,7 @@ class Show:
     def resend(self):
         """A payload whose answer was lost, so that it is in the stream twice."""
         faults = f"{self.gateway.emulator.url}/_local/faults"
-        taken = lambda: sum('"twice"' in viewers.plain(sent) for sent in self.gateway.emulator.taken(CHANNEL))
+        taken = lambda: sum('"twice"' in (viewers.plain(sent) or "") for sent in self.gateway.emulator.taken(CHANNEL))
         before = taken()
         fetch(faults, "POST", json.dumps({"kind": "reply_lost"}))
         with ThreadPoolExecutor() as pool:
@@ -82,10 +91,24 @@ class Show:
             posting.result()
         wait_until("it is taken again", lambda: taken() > before + 1)
 
+    def resend_a_slice(self):
+        """The answer to each slice is lost once, so that all are in the stream twice, or more often."""
+        faults = f"{self.gateway.emulator.url}/_local/faults"
+        slices = lambda: [sent for sent in self.gateway.emulator.taken(CHANNEL) if sent.startswith("~2")]
+        known = set(slices())
+        again = lambda: [sent for sent in slices() if sent not in known]
+        fetch(faults, "POST", json.dumps({"kind": "reply_lost"}))
+        with ThreadPoolExecutor() as pool:
+            posting = pool.submit(self.post, [self.event(self.dense(SLICED))])
+            try:
+                wait_until("a slice is taken twice", lambda: len(again()) > len(set(again())))
+            finally:
+                fetch(faults, "DELETE")
+            posting.result()
+
     def fill_state(self):
         """Keys whose values are long and cannot be compressed."""
-        text = lambda: "".join(self.random.choices(DENSE, k=LARGE))
-        self.post([self.event(text(), key=f"large {nth}", merge="replace") for nth in range(LARGE_KEYS)])
+        self.post([self.event(self.dense(LARGE), key=f"large {nth}", merge="replace") for nth in range(LARGE_KEYS)])
 
     @contextlib.contextmanager
     def going_on(self):
@@ -126,7 +149,7 @@ class Audience(unittest.TestCase):
         self.seed = int(os.environ.get("CUEGATE_TEST_SEED", random.getrandbits(32)))
         address = f"127.0.0.1:{free_port()}"
         self.state_url = f"http://{address}/v1/channels/{CHANNEL}/state"
-        rules = f'envelope_fields = ["type", "key", "id"]\ncompress = "deflate"\nkeyframes = true\nstate_http = true\nstate_delay_ms = {1_000 * DELAY_S}'
+        rules = f'envelope_fields = ["type", "key", "id"]\ncompress = "deflate"\nevent_max_bytes = 65536\nkeyframes = true\nstate_http = true\nstate_delay_ms = {1_000 * DELAY_S}'
         self.gateway = Gateway({CHANNEL: rules}, f'[state]\nlisten = "{address}"\n')
         self.addCleanup(self.gateway.close)
         self.theatre = viewers.Theatre()
@@ -151,7 +174,7 @@ class Audience(unittest.TestCase):
 
     def all_is_heard(self, audience, on_frames=True):
         stream = self.stream()
-        self.assertEqual({entry["form"] for entry in stream}, {"plain", "compressed", "foreign"}, self.seed)
+        self.assertEqual({entry["form"] for entry in stream}, {"plain", "compressed", "sliced", "foreign"}, self.seed)
         for viewer in audience:
             with self.subTest(viewer=viewer.name, seed=self.seed):
                 self.hears_all(viewer, stream, on_frames)
@@ -227,7 +250,7 @@ class Audience(unittest.TestCase):
             wait_until("the show goes on", lambda: len(self.gateway.emulator.taken(CHANNEL)) > taken + 10)
             audience = self.join(kinds, "late-", self.state_url) + self.join(kinds[:1], "later-")
             for viewer in audience:
-                self.eventually(viewer, "the first events", lambda: len(viewer.events()) > 20)
+                self.eventually(viewer, "the first events", lambda: len(viewer.events()) > 20 and "board" in viewer.state())
         stream = self.stream()
         for viewer in audience:
             with self.subTest(viewer=viewer.name, seed=self.seed):
@@ -276,6 +299,7 @@ class Playback(Audience):
         audience = self.join(KINDS)
         self.show.go_on(12)
         self.show.resend()
+        self.show.resend_a_slice()
         self.show.go_on(20)
         self.all_is_heard(audience)
         self.goes_back(audience)

@@ -123,9 +123,33 @@ def began_us(emulator, channel):
     return round(moment.timestamp() * 1_000_000) - segment * 1_000_000
 
 
-def plain(sent):
-    """The text of a payload, whatever its form."""
+class Slices:
+    """Large events out of their slices."""
+
+    def __init__(self):
+        self.parts = {}
+
+    def whole(self, sent):
+        """The text of which this is the last slice that was missing."""
+        part, count = (forms.ALPHABET.index(character) for character in sent[6:8])
+        parts = self.parts.setdefault((sent[2:6], count), {})
+        is_new = part not in parts
+        parts[part] = sent[8:]
+        if not is_new or len(parts) < count:
+            return None
+        body = "".join(parts[place] for place in range(count))
+        assert forms.identity(body) == sent[2:6], sent
+        return forms.decoded(body)
+
+
+def plain(sent, slices=None):
+    """The text of a payload, whatever its form; nothing of a slice that completes none."""
+    if sent.startswith("~2"):
+        return slices.whole(sent) if slices else None
     return forms.decoded(sent[2:]) if sent.startswith("~0") else sent
+
+
+FORMS = {"~0": "compressed", "~2": "sliced"}
 
 
 def stream(emulator, channel):
@@ -133,11 +157,13 @@ def stream(emulator, channel):
     with the frame of its moment."""
     began = began_us(emulator, channel)
     _, _, text = fetch(f"{emulator.url}/_local/channels/{arn(channel)}/metadata")
-    found, seen, state = [], set(), model.State()
+    found, seen, state, slices = [], set(), model.State(), Slices()
     for entry in json.loads(text)["metadata"]:
         sent = entry["metadata"]
         frame = (entry["time_us"] - began) * RATE / 1_000_000
-        text = plain(sent)
+        text = plain(sent, slices)
+        if text is None:
+            continue
         if not text.startswith("{"):
             found.append({"text": sent, "frame": frame, "form": "foreign"})
             continue
@@ -149,7 +175,7 @@ def stream(emulator, channel):
         state.entries(read)
         for place, item in enumerate(payload["e"]):
             state.item(read["n"], place, read["e"][place])
-            form = "compressed" if sent.startswith("~0") else "plain"
+            form = FORMS.get(sent[:2], "plain")
             value = state.values().get(item.get("k"))
             found.append({"n": payload["n"], "item": item, "frame": frame, "form": form, "state": value})
     return found
