@@ -74,6 +74,29 @@ fn compressed_payloads_are_judged() {
     assert!(payloads.iter().any(|payload| payload.starts_with("~0")));
 }
 
+/// Events that leave in slices are judged as one each, and each slice counts as a payload.
+#[test]
+fn large_events_are_judged() {
+    let keys = "compress = \"deflate\"\nevent_max_bytes = 65536\nttl_ms = 60000";
+    let gateway = Gateway::start(&local("", &[("quiz", keys)]));
+    let arguments = ["--rate", "2", "--seconds", "2", "--size", "9000", "--json"];
+    let ended = load(&gateway, &arguments);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = report(&ended);
+    check_sums(&report);
+    assert_eq!(number(&report, "/delivered"), 4, "{report}");
+    let taken = gateway.taken("quiz");
+    assert!(taken.iter().all(|payload| payload.starts_with("~2")));
+    assert!(taken.len() >= 8, "{}", taken.len());
+    assert_eq!(number(&report, "/payloads"), taken.len() as u64);
+    // The largest that there can be does not fit with its envelope: a refusal is an answer.
+    let arguments = ["--rate", "1", "--seconds", "1", "--size", "65536", "--json"];
+    let ended = load(&gateway, &arguments);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = self::report(&ended);
+    assert_eq!(report["refused"]["event_too_large"], 1, "{report}");
+}
+
 #[test]
 fn runs_that_are_well_end_with_0_and_their_figures_agree() {
     let gateway = Gateway::start(&local(UNLISTED, &[("quiz", "")]));

@@ -42,7 +42,7 @@ pub(super) struct Book {
     pub(super) lateness: Histogram,
     /// From the moment an event was due to the local IVS's time of its payload.
     pub(super) delays: Histogram,
-    /// Payloads with events of this run.
+    /// Payloads with events of this run, each slice counted.
     pub(super) payloads: u64,
     /// Their bytes.
     pub(super) payload_bytes: u64,
@@ -161,7 +161,7 @@ impl Book {
         let Some(player) = self.players.get_mut(channel).filter(|_| !ours.is_empty()) else {
             return;
         };
-        self.payloads += 1;
+        self.payloads += payload.calls;
         self.payload_bytes += payload.bytes;
         self.last_taken_us = self.last_taken_us.max(time_us);
         if let Some(n) = payload.n {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use cuegate_client::{Client, Method, segment};
-use engine::Reader;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::event::Payload;
+use super::event::Watch;
 use super::judge::Calls;
 use super::producers::Run;
 use crate::arn::ChannelArn;
@@ -133,8 +132,7 @@ pub(super) struct Observer {
 struct Watched {
     arn: String,
     after: u64,
-    /// What there is of payloads in slices.
-    reader: Reader,
+    watch: Watch,
 }
 
 impl Observer {
@@ -150,7 +148,7 @@ impl Observer {
             Some(Watched {
                 arn: arn.clone(),
                 after: known.last_seq,
-                reader: Reader::default(),
+                watch: Watch::default(),
             })
         });
         let watched: Option<Vec<Watched>> = watched.collect();
@@ -175,8 +173,9 @@ impl Observer {
                 self.forgotten += page.dropped_before.saturating_sub(watched.after + 1);
                 for entry in &page.metadata {
                     // Read before the book is taken: producers wait for it too.
-                    let payload = Payload::parse(&entry.metadata, &mut watched.reader);
-                    run.book().taken(place, &payload, entry.time_us, start_us);
+                    if let Some(payload) = watched.watch.read(&entry.metadata) {
+                        run.book().taken(place, &payload, entry.time_us, start_us);
+                    }
                 }
                 watched.after = page.metadata.last().map_or(last, |entry| entry.seq);
             }

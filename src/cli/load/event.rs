@@ -1,7 +1,8 @@
 //! The events of a run: each carries its own identity, and exactly the bytes asked for.
 //!
 //! The data is a JSON string, `"RUN.CHANNEL.SEQ.xxxx"`, the quotes counted: an identity that
-//! takes few bytes and is the same text in every envelope.
+//! takes few bytes and is the same text in every envelope. Data that may not fit a payload goes on with words
+//! instead, which compress as a list of names and points does, so that it leaves in slices.
 
 use std::fmt::Write as _;
 
@@ -17,6 +18,15 @@ pub(super) const KIND: &str = "load";
 
 /// The smallest data: the run and the largest channel and sequence number fit.
 pub(super) const SIZE_MIN: usize = 32;
+/// The largest: what a payload in slices decodes to at most.
+pub(super) const SIZE_MAX: usize = 65_536;
+/// Larger data is of words.
+const WORDS_FROM: usize = 1024;
+/// Words of as many letters, and a space.
+const WORDS: [&str; 16] = [
+    "answer ", "banner ", "camera ", "dancer ", "eleven ", "finals ", "goalie ", "header ",
+    "impact ", "jersey ", "kicker ", "league ", "middle ", "number ", "offset ", "player ",
+];
 
 /// What all events of a run share.
 #[derive(Clone, Debug)]
@@ -61,6 +71,13 @@ impl Form {
     fn data(&self, into: &mut String, channel: usize, seq: usize) {
         let end = into.len() + self.size - 1;
         let _ = write!(into, r#""{}.{channel}.{seq}."#, self.run);
+        if self.size > WORDS_FROM {
+            // Words of its own, so that no event is compressed into a word on another one.
+            let mut random = fastrand::Rng::with_seed((channel as u64) << 32 | seq as u64);
+            while into.len() + WORDS[0].len() <= end {
+                into.push_str(random.choice(WORDS).unwrap_or_default());
+            }
+        }
         while into.len() < end {
             into.push('x');
         }
@@ -86,53 +103,69 @@ pub(super) struct Payload {
     pub(super) n: Option<u64>,
     /// The data of its events that are strings.
     pub(super) data: Vec<String>,
-    /// Its size in bytes.
+    /// Calls that it took, its slices counted.
+    pub(super) calls: u64,
+    /// Its size in bytes, those of its slices counted.
     pub(super) bytes: u64,
 }
 
-impl Payload {
-    /// Reads a payload of any envelope, in any form. None of the data of one in slices is there before the last.
-    pub(super) fn parse(text: &str, reader: &mut Reader) -> Self {
-        #[derive(Deserialize)]
-        struct Cue {
-            n: u64,
-            e: Vec<Item>,
-        }
-        #[derive(Deserialize)]
-        struct Item {
-            d: Value,
-        }
-        let bytes = text.len() as u64;
-        let Some(text) = reader.read(text) else {
-            return Self {
-                n: None,
-                data: Vec::new(),
-                bytes,
-            };
+/// Reads a channel's payloads as a player does.
+#[derive(Default)]
+pub(super) struct Watch {
+    reader: Reader,
+    /// Slices of a payload that is not whole yet, and their bytes.
+    slices: (u64, u64),
+}
+
+impl Watch {
+    /// Reads a payload of any envelope, in any form; none: a slice that completes nothing.
+    pub(super) fn read(&mut self, sent: &str) -> Option<Payload> {
+        let bytes = sent.len() as u64;
+        let Some(text) = self.reader.read(sent) else {
+            self.slices = (self.slices.0 + 1, self.slices.1 + bytes);
+            return None;
         };
-        let text = text.as_str();
-        if let Ok(cue) = serde_json::from_str::<Cue>(text) {
-            let items = cue.e.into_iter().map(|item| item.d);
-            return Self {
-                n: Some(cue.n),
-                data: items.filter_map(string).collect(),
-                bytes,
-            };
-        }
-        let data = match serde_json::from_str::<Vec<Box<RawValue>>>(text) {
-            Ok(items) => items
-                .iter()
-                .filter_map(|item| serde_json::from_str(item.get()).ok())
-                .collect(),
-            // A `raw` string is there as its characters.
-            Err(_) => vec![text.to_owned()],
+        // What is urgent goes between slices; and what stays as it is was none.
+        let is_last = sent.starts_with("~2") && text != sent;
+        let before = if is_last {
+            std::mem::take(&mut self.slices)
+        } else {
+            (0, 0)
         };
-        Self {
-            n: None,
+        let (n, data) = parse(&text);
+        Some(Payload {
+            n,
             data,
-            bytes,
-        }
+            calls: before.0 + 1,
+            bytes: before.1 + bytes,
+        })
     }
+}
+
+/// The number of a payload, and its events' data that are strings.
+fn parse(text: &str) -> (Option<u64>, Vec<String>) {
+    #[derive(Deserialize)]
+    struct Cue {
+        n: u64,
+        e: Vec<Item>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        d: Value,
+    }
+    if let Ok(cue) = serde_json::from_str::<Cue>(text) {
+        let items = cue.e.into_iter().map(|item| item.d);
+        return (Some(cue.n), items.filter_map(string).collect());
+    }
+    let data = match serde_json::from_str::<Vec<Box<RawValue>>>(text) {
+        Ok(items) => items
+            .iter()
+            .filter_map(|item| serde_json::from_str(item.get()).ok())
+            .collect(),
+        // A `raw` string is there as its characters.
+        Err(_) => vec![text.to_owned()],
+    };
+    (None, data)
 }
 
 fn string(value: Value) -> Option<String> {
@@ -162,6 +195,8 @@ mod tests {
             (SIZE_MIN, 9_999, 99_999_999),
             (90, 39, 1499),
             (1024, 5, 7),
+            (1025, 5, 7),
+            (65_536, 5, 7),
         ] {
             let mut data = String::new();
             form(size).data(&mut data, channel, seq);
@@ -214,14 +249,18 @@ mod tests {
     fn slices_are_read_with_the_last() {
         // Of the payload `{"v":1,"n":7,"e":[{"d":"a"},{"d":"b"}]}`, made by `player/reference/forms.py`.
         let slices = ["~2W*f0ACiz+ylAy}p", "~2W*f0BCl`QIAbNAA"];
-        let mut reader = Reader::default();
-        let first = Payload::parse(slices[0], &mut reader);
-        assert_eq!((first.n, first.data.len()), (None, 0));
-        let last = Payload::parse(slices[1], &mut reader);
+        // What is urgent goes between them.
+        let urgent = "~0iz+ylAy}4IM3CO;BSdtp(4!-uJT3IAA";
+        let mut watch = Watch::default();
+        assert!(watch.read(slices[0]).is_none());
+        let between = watch.read(urgent).expect("a payload");
+        assert_eq!((between.calls, between.bytes), (1, 33));
+        let last = watch.read(slices[1]).expect("a payload");
         assert_eq!(
             (last.n, last.data),
             (Some(7), vec!["a".to_owned(), "b".to_owned()])
         );
+        assert_eq!((last.calls, last.bytes), (2, 34));
     }
 
     #[test]
@@ -239,7 +278,7 @@ mod tests {
             ("", None, &[""]),
             (r#"{"v":1}"#, None, &[r#"{"v":1}"#]),
         ] {
-            let payload = Payload::parse(text, &mut Reader::default());
+            let payload = Watch::default().read(text).expect("a payload");
             assert_eq!(
                 (
                     payload.n,

@@ -27,7 +27,7 @@ use tokio::time::{Instant, interval};
 
 use super::{Error, Target, output};
 use drain::Drain;
-use event::{Form, SIZE_MIN};
+use event::{Form, SIZE_MAX, SIZE_MIN};
 use figures::{Outcome, figures};
 use pace::Pace;
 use plan::Plan;
@@ -77,8 +77,8 @@ pub struct Load {
     /// Events a request or message, all of one channel.
     #[arg(long, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     batch: usize,
-    /// Bytes of data of each event.
-    #[arg(long, default_value_t = 90, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(SIZE_MIN as u64..=1024))]
+    /// Bytes of data of each event. More than fit a payload leave in slices, where the channel's `event_max_bytes` allows it.
+    #[arg(long, default_value_t = 90, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(SIZE_MIN as u64..=SIZE_MAX as u64))]
     size: usize,
     /// Time to live of each event in milliseconds [default: the channel's].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=86_400_000))]

@@ -1,4 +1,4 @@
-use engine::Reader;
+use super::super::event::Watch;
 
 use super::*;
 
@@ -132,7 +132,7 @@ fn every_fate_of_an_event_is_told_apart() {
         for (channel, text) in taken {
             book.taken(
                 *channel,
-                &Payload::parse(text, &mut Reader::default()),
+                &Watch::default().read(text).expect("a payload"),
                 5_000_000,
                 1_000_000,
             );
@@ -171,7 +171,7 @@ fn delays_run_from_the_moment_an_event_was_due() {
     );
     book.taken(
         0,
-        &Payload::parse(&cue(1, 0, &[2]), &mut Reader::default()),
+        &Watch::default().read(&cue(1, 0, &[2])).expect("a payload"),
         1_650_000,
         1_000_000,
     );
@@ -179,7 +179,7 @@ fn delays_run_from_the_moment_an_event_was_due() {
     // A clock that is a little behind is no delay below nothing.
     book.taken(
         0,
-        &Payload::parse(&cue(2, 0, &[3]), &mut Reader::default()),
+        &Watch::default().read(&cue(2, 0, &[3])).expect("a payload"),
         1_000_000,
         1_000_000,
     );
