@@ -1,7 +1,8 @@
 //! The hot path of a queue: one event in, one payload out.
 //!
 //! Goals: below 300 ns to accept an event of 120 bytes, below 5 µs to build a full payload, below
-//! 0.5 ms to fill one that leaves compressed (155 a second are 8 % of a core then). What a
+//! 0.5 ms to fill one that leaves compressed (155 a second are 8 % of a core then), and below 3 DEFLATEs of it
+//! for an event of 64 KiB in slices. What a
 //! call costs does not grow with what is queued: the same calls with 1,000, 10,000 and 100,000.
 
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
@@ -10,13 +11,14 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use std::num::NonZeroU32;
 
 use engine::{
     ChannelPolicy, Compress, Content, Data, Event, Merge, Outcome, Overflow, Producer, Queue, Span,
     Time, Wall,
 };
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 
 /// Events between two fresh queues: less than the bound of a default queue.
 const BATCH: u64 = 1000;
@@ -229,6 +231,57 @@ fn compress(criterion: &mut Criterion) {
     bench("one event", 1, &varied);
 }
 
+/// An event of 64 KiB, from its acceptance to the settlement of its last slice. The floor is one DEFLATE of it: it is compressed to see
+/// whether it can leave, and again when it does.
+fn large(criterion: &mut Criterion) {
+    let rows: Vec<String> = (0..1400)
+        .map(|rank| {
+            let points = mixed(rank) % 100_000;
+            let name = mixed(rank + 7919) % 5000;
+            format!(r#"{{"rank":{rank},"name":"player {name}","points":{points}}}"#)
+        })
+        .collect();
+    let data = format!("[{}]", rows.join(","));
+    let event = || Event::new(Data::Json(data.as_str().into()));
+    let policy = ChannelPolicy {
+        compress: Compress::Deflate,
+        event_max_bytes: 65_536,
+        queue_max_bytes: 1 << 30,
+        ..ChannelPolicy::default()
+    };
+    let queue = || Queue::new(Arc::new(policy.clone()), 1024, 1, Span::ZERO);
+    let leave = |queue: &mut Queue| {
+        let accepted = queue.accept(NOW, event());
+        let mut slices = 0;
+        while let Some(payload) = queue.take(NOW) {
+            queue.settle(NOW, payload.id, Outcome::Delivered);
+            slices += 1;
+        }
+        (accepted, slices)
+    };
+    let (_, slices) = leave(&mut queue());
+    let size = data.len();
+    criterion.bench_function(
+        &format!("an event of {size} bytes in {slices} slices"),
+        |bencher| {
+            bencher.iter_batched_ref(queue, leave, BatchSize::SmallInput);
+        },
+    );
+    criterion.bench_function("floor: one DEFLATE of it", |bencher| {
+        let config = DeflateConfig {
+            level: 9,
+            window_bits: -15,
+            ..DeflateConfig::default()
+        };
+        let mut deflate = Deflate::new_with_config(config);
+        let mut output = vec![0; 65_536];
+        bencher.iter(|| {
+            deflate.reset();
+            let _ = black_box(deflate.compress(data.as_bytes(), &mut output, DeflateFlush::Finish));
+        });
+    });
+}
+
 /// A queue with so many events by that policy, and whether there is room for more.
 fn filled(overflow: Overflow, events: u32, room: bool, make: &dyn Fn(u32) -> Event) -> Queue {
     let policy = ChannelPolicy {
@@ -314,5 +367,5 @@ fn sizes(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, accept, build, compress, sizes);
+criterion_group!(benches, accept, build, compress, large, sizes);
 criterion_main!(benches);
