@@ -9,6 +9,7 @@ use super::gateway::Gateway;
 use super::letters::{Letter, LetterFilter};
 use super::unavailable::Unavailable;
 use crate::arn::ChannelArn;
+use crate::telemetry::Transport;
 
 /// What became of dead letters that were replayed.
 #[derive(Debug, Default)]
@@ -86,6 +87,8 @@ impl Gateway {
             });
             let why = match answer {
                 Ok((Ok(_), accepted)) => {
+                    // The queue counts it again, as accepted or as a duplicate.
+                    self.shared.meters.received(Transport::Http, 1);
                     let (forgotten, removed) = self.forget(std::slice::from_ref(&letter));
                     replayed.accepted += forgotten;
                     commits = commits.and(accepted).and(removed);

@@ -18,12 +18,15 @@ mod trouble;
 
 use std::thread::ScopedJoinHandle;
 
-use lane::Lane;
+use lane::{DAMAGED, Lane};
 
 use crate::support::seed;
 
-/// Lanes side by side; the last one has more channels than the account's limit has room for.
-const LANES: u64 = 8;
+/// Lanes side by side. One keeps nothing on disk, and the journal of another is damaged now and then.
+const LANES: u64 = 10;
+
+/// The lane that has more channels than the account's limit has room for.
+const CROWDED: u64 = 7;
 
 /// Kills in all, unless `CUEGATE_CONSERVATION_KILLS` says more.
 const KILLS: u64 = 208;
@@ -42,19 +45,28 @@ fn what_is_accepted_is_delivered_or_accounted_for() {
     };
     std::thread::scope(|scope| {
         let lanes = lanes.into_iter().map(|lane| {
-            let channels = if lane == LANES - 1 { 40 } else { 3 };
+            let channels = if lane == CROWDED { 40 } else { 3 };
             let run = move || Lane::new(lane, seed, channels).run(each);
-            std::thread::Builder::new()
-                .name(format!("lane {lane}"))
-                .spawn_scoped(scope, run)
-                .expect("a thread")
+            let name = format!("lane {lane}");
+            let spawned = std::thread::Builder::new()
+                .name(name)
+                .spawn_scoped(scope, run);
+            (lane, spawned.expect("a thread"))
         });
         let lanes: Vec<_> = lanes.collect();
-        let verdicts: Vec<_> = lanes.into_iter().map(ScopedJoinHandle::join).collect();
-        for (number, verdict) in verdicts.into_iter().enumerate() {
+        let verdicts: Vec<_> = lanes
+            .into_iter()
+            .map(|(number, lane)| (number, ScopedJoinHandle::join(lane)))
+            .collect();
+        for (number, verdict) in verdicts {
             let verdict = verdict.unwrap_or_else(|_| panic!("lane {number} failed"));
             println!("lane {number}: {verdict}");
             verdict.check(each);
+            assert_eq!(
+                verdict.stopped > 0,
+                number == DAMAGED,
+                "lane {number}: {verdict}"
+            );
         }
     });
 }

@@ -4,6 +4,7 @@
 mod damage;
 mod disk;
 mod fixture;
+mod replays;
 mod shim;
 mod texts;
 
@@ -353,7 +354,7 @@ fn damage_stops_the_start() {
     assert_eq!(journal.exported().len(), 20);
 }
 
-fn log_file(journal: &Path) -> PathBuf {
+pub fn log_file(journal: &Path) -> PathBuf {
     let generation = std::fs::read_to_string(journal.join("current")).expect("a generation");
     let directory = std::fs::read_dir(journal.join(generation.trim())).expect("its files");
     directory
@@ -397,7 +398,7 @@ fn a_torn_write_loses_nothing_else() {
 }
 
 /// Bytes before the zeros that are laid out ahead.
-fn used(log: &[u8]) -> usize {
+pub fn used(log: &[u8]) -> usize {
     const ZEROS: [u8; 4096] = [0; 4096];
     let mut end = log.len();
     while end >= ZEROS.len() && log[end - ZEROS.len()..end] == ZEROS {

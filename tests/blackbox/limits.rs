@@ -1,5 +1,7 @@
 //! Bounds of the whole process: memory of the queues, channels, connections.
 
+mod crowds;
+
 use std::io::{BufReader, Write as _};
 
 use serde_json::json;

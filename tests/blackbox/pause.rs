@@ -2,7 +2,7 @@
 
 use crate::support::http::send;
 use crate::support::process::{Gateway, arn, local};
-use crate::support::{SOON, eventually};
+use crate::support::{SOON, eventually, seed};
 
 /// Lives of a gateway on one journal.
 struct Lives(tempfile::TempDir);
@@ -94,6 +94,61 @@ fn it_survives_restarts_and_reloads() {
     let fourth = lives.start(&["full", "empty", "free"], "");
     assert_eq!(state(&fourth, "empty"), "live");
     assert!(!fourth.process.log().contains("paused"));
+}
+
+/// Many pause and resume at once. At the end it is one of both, and all agree on which: the status, the
+/// metrics, what leaves, and the next process.
+#[test]
+fn pausing_and_resuming_at_once_leaves_one_of_both() {
+    let mut random = fastrand::Rng::with_seed(seed());
+    let lives = Lives::new();
+    let channels = ["quiz", "other"];
+    let mut gateway = lives.start(&channels, "");
+    for round in 0..8 {
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                let (gateway, mut random) = (&gateway, random.fork());
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        if random.bool() {
+                            gateway.pause("quiz");
+                        } else {
+                            gateway.resume("quiz");
+                        }
+                    }
+                });
+            }
+        });
+        let is_paused = state(&gateway, "quiz") == "paused";
+        println!("round {round}: paused: {is_paused}");
+        assert_eq!(paused_seconds(&gateway, "quiz") > 0.0, is_paused);
+        let series = r#"cuegate_channel_state{channel="quiz",state="paused"}"#;
+        assert_eq!(gateway.scrape().get(series) > 0.5, is_paused);
+        leaves_unless(is_paused, &gateway);
+        kill(gateway);
+        gateway = lives.start(&channels, "");
+        assert_eq!(state(&gateway, "quiz") == "paused", is_paused);
+        leaves_unless(is_paused, &gateway);
+        // So that the next round's event is the only one.
+        gateway.resume("quiz");
+        gateway.drained("quiz");
+    }
+}
+
+/// An event leaves, or waits if the channel is paused: while others are delivered that came after it.
+fn leaves_unless(is_paused: bool, gateway: &Gateway) {
+    let taken = gateway.taken("quiz").len();
+    gateway.publish("quiz", r#"{"data":1}"#);
+    if !is_paused {
+        gateway.drained("quiz");
+        return;
+    }
+    for _ in 0..2 {
+        let path = "/v1/channels/other/events?wait=delivered";
+        assert_eq!(gateway.post(path, r#"{"data":1}"#).status, 200);
+    }
+    assert_ne!(gateway.status("quiz")["queued"], 0);
+    assert_eq!(gateway.taken("quiz").len(), taken);
 }
 
 /// It is the ARN's: under another name, or under none.

@@ -28,6 +28,17 @@ HISTORY = 45
 DESKTOP = (1280, 960)
 PHONE = (360, 780)
 MARKUP = '<img src=x onerror="recorded.dialogs++"><script>recorded.dialogs++</script>'
+# Every visible text that overrides its direction, with how far that reaches.
+TURNED = """
+const found = [];
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const [text, parent] = [walker.currentNode.textContent, walker.currentNode.parentElement];
+  if (!text.includes('\\u202e') || !parent.checkVisibility()) continue;
+  found.push([parent.tagName + '.' + parent.className, getComputedStyle(parent).unicodeBidi]);
+}
+return found;
+"""
 # WCAG 2 AA, for text of ordinary size.
 CONTRAST = 4.5
 
@@ -320,6 +331,31 @@ class Console(unittest.TestCase):
         for tag in ("img", "script", "b", "[onclick]", "[onerror]"):
             self.assertEqual(self.browser.all(f"body {tag}"), [], tag)
         self.check_quiet()
+
+    def test_the_direction_of_an_event_ends_with_it(self):
+        """An override of the direction turns what it stands in, and nothing beside it."""
+        self.start({"quiz": 'envelope_fields = ["type", "key", "id"]', "plain": 'envelope = "raw"'})
+        turned = "\u202eabc"
+        self.open("#/channel/quiz")
+        self.publish("quiz", {"data": {turned: turned}, "type": turned, "key": turned, "id": turned})
+        self.browser.says(".payloads", turned)
+        self.check_isolated(4)
+        self.publish("plain", {"data": turned})
+        self.browser.go("#/channel/plain")
+        self.browser.says(".events", turned)
+        self.check_isolated(1)
+        self.publish(turned, {"data": 1})
+        self.publish("quiz", {"data": 1, turned: 1})
+        self.browser.go("#/losses")
+        self.browser.says(".recent", turned)
+        self.check_isolated(2)
+        self.check_quiet()
+
+    def check_isolated(self, least):
+        """Every text with such a character is in an element of its own direction, and there are as many."""
+        found = self.browser.run(TURNED)
+        self.assertGreaterEqual(len(found), least, found)
+        self.assertEqual({style for _, style in found} - {"isolate", "isolate-override", "plaintext"}, set(), found)
 
     def test_pause_resume_and_purge_ask_first(self):
         self.start({"quiz": "ttl_ms = 600000"})

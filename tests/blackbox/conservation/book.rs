@@ -20,6 +20,8 @@ pub enum Fate {
     Unknown,
     /// Accepted: a promise.
     Promised,
+    /// Accepted by a process that kept nothing on disk and was killed: it came out before that, or never does.
+    Forgotten,
     /// Refused, and the answer came: no promise, and nothing half done.
     Refused,
     /// Cancelled, and the answer came: another promise.
@@ -103,6 +105,15 @@ impl Book {
             );
         }
         body
+    }
+
+    /// The process that knew of all this kept nothing on disk, and was killed.
+    pub fn forget(&mut self) {
+        for entry in &mut self.entries {
+            if entry.fate == Fate::Promised {
+                entry.fate = Fate::Forgotten;
+            }
+        }
     }
 
     /// They were accepted, or had been before; but for the `refused`, by their place.

@@ -17,6 +17,8 @@ pub struct Delivered {
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub kills: u64,
+    /// Starts that damage stopped.
+    pub stopped: u64,
     pub promised: usize,
     pub delivered: usize,
     pub dead: usize,
@@ -29,8 +31,9 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} kills, {} events promised, {} delivered, {} dead letters, at most {} and {} calls in a second",
+            "{} kills, {} stopped by damage, {} events promised, {} delivered, {} dead letters, at most {} and {} calls in a second",
             self.kills,
+            self.stopped,
             self.promised,
             self.delivered,
             self.dead,
@@ -94,7 +97,7 @@ pub fn judge(book: &Book, delivered: &[Delivered], letters: &[(usize, Value)]) -
     let fates = book
         .entries
         .iter()
-        .filter(|entry| entry.fate == Fate::Promised);
+        .filter(|entry| matches!(entry.fate, Fate::Promised | Fate::Forgotten));
     verdict.promised = fates.count();
     verdict.delivered = seen.under.len();
     verdict.dead = letters.len();

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::book::{Book, Fate, Kind};
 use super::judge::{Delivered, Verdict, judge};
-use super::trouble::{self, Disk, WallClock};
+use super::trouble::{self, Damage, Disk, WallClock};
 use crate::support::emulator::Emulator;
 use crate::support::http::{self, Response};
 use crate::support::process::{Gateway, arn, command, run};
@@ -23,6 +23,10 @@ const TO_THE_END: Duration = Duration::from_secs(90);
 
 const NDJSON: [(&str, &str); 1] = [("content-type", "application/x-ndjson")];
 
+/// The lane without a journal, and the one whose journal is damaged.
+const OFF: u64 = 8;
+pub const DAMAGED: u64 = 9;
+
 pub struct Lane {
     random: fastrand::Rng,
     channels: usize,
@@ -31,6 +35,12 @@ pub struct Lane {
     home: tempfile::TempDir,
     disk: Option<Disk>,
     clock: Option<WallClock>,
+    /// `journal.mode = "off"`: each kill ends what is queued.
+    is_off: bool,
+    /// The journal is damaged before some of the starts.
+    is_damaged: bool,
+    /// Starts that damage stopped.
+    stopped: u64,
     /// Events that were sent and not answered: nothing else goes to a channel before they are.
     pending: Option<(usize, Vec<usize>)>,
     /// A channel whose stream was ended.
@@ -45,7 +55,9 @@ fn channel(nth: usize) -> String {
 impl Lane {
     pub fn new(number: u64, seed: u64, channels: usize) -> Self {
         let home = tempfile::tempdir().expect("a directory");
-        let clock = (number % 4 == 1).then(|| WallClock::new(home.path().join("clock")));
+        let (is_off, is_damaged) = (number == OFF, number == DAMAGED);
+        let clock =
+            (number % 4 == 1 && !is_damaged).then(|| WallClock::new(home.path().join("clock")));
         let clock = clock.flatten();
         // It goes by the same clock: else it would refuse signatures of an hour ago.
         let environment = clock.as_ref().map(WallClock::environment);
@@ -56,7 +68,9 @@ impl Lane {
         }
         let disk = number
             .is_multiple_of(2)
-            .then(|| Disk::mount(&home.path().join("disk")));
+            .then_some(())
+            .filter(|()| !is_off)
+            .map(|()| Disk::mount(&home.path().join("disk")));
         Self {
             random: fastrand::Rng::with_seed(seed.wrapping_add(number)),
             channels,
@@ -65,6 +79,9 @@ impl Lane {
             disk: disk.flatten(),
             clock,
             home,
+            is_off,
+            is_damaged,
+            stopped: 0,
             pending: None,
             offline: None,
             kills: 0,
@@ -74,9 +91,11 @@ impl Lane {
     /// Life after life until there were so many kills, and one more that ends well.
     pub fn run(mut self, kills: u64) -> Verdict {
         println!(
-            "a small disk: {}, a wall clock that is set: {}",
+            "a small disk: {}, a wall clock that is set: {}, no journal: {}, damage: {}",
             self.disk.is_some(),
-            self.clock.is_some()
+            self.clock.is_some(),
+            self.is_off,
+            self.is_damaged
         );
         while self.kills < kills {
             let Some(mut gateway) = self.start() else {
@@ -87,6 +106,11 @@ impl Lane {
             let (_, log) = gateway.process.wait(SOON);
             if log.rfind("deliveries go on") > log.rfind("can be written again") {
                 self.book.repeatable = self.book.entries.len();
+            }
+            if self.is_off {
+                // The next process would take what is pending for new, whether it was delivered or not.
+                self.book.forget();
+                self.pending = None;
             }
         }
         self.end()
@@ -100,8 +124,9 @@ impl Lane {
         let mut text = format!(
             "[upstream]\nmode = \"aws\"\nendpoint_url = \"http://{}\"\ncall_timeout_ms = 1000\n\
             [tuning]\nabandon_ms = 1000\n[quota]\nchannel_tps = {channel_tps}\n\
-            [journal]\nmax_bytes = 67108864\ndir = \"{}\"\n[channel_defaults]\nttl_ms = 3600000\n",
+            [journal]\nmode = \"{}\"\nmax_bytes = 67108864\ndir = \"{}\"\n[channel_defaults]\nttl_ms = 3600000\n",
             self.emulator.api.0,
+            if self.is_off { "off" } else { "os" },
             self.journal().display()
         );
         for nth in 0..self.channels {
@@ -117,6 +142,9 @@ impl Lane {
         if self.random.u8(..100) < 25 {
             // While nothing runs.
             self.set_clock();
+        }
+        if self.is_damaged && self.random.u8(..100) < 40 {
+            self.damage();
         }
         let environment = self.clock.as_ref().map(WallClock::environment);
         let mut gateway = Gateway::spawn(&self.config(5), &environment.unwrap_or_default());
@@ -142,6 +170,22 @@ impl Lane {
         assert!(log.contains("No space left"), "{log}");
         disk.empty();
         None
+    }
+
+    /// A start on a damaged journal ends, and leaves everything as it was: once the damage is undone, nothing
+    /// is missing.
+    fn damage(&mut self) {
+        let mut entries = self.book.entries.iter();
+        if !entries.any(|entry| entry.fate == Fate::Promised) {
+            return;
+        }
+        let damage = Damage::of(&self.journal(), &mut self.random);
+        let mut gateway = Gateway::spawn(&self.config(5), &[]);
+        let (status, log) = gateway.process.wait(SOON);
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains("is damaged"), "{log}");
+        damage.undo();
+        self.stopped += 1;
     }
 
     /// Publishes and makes trouble until it is time to die.
@@ -304,8 +348,10 @@ impl Lane {
         gateway.process.signal("TERM");
         let (status, log) = gateway.process.wait(SOON);
         assert_eq!(status.code(), Some(0), "{log}");
-        let checked = run(command().args(["journal", "check"]).arg(self.journal()), "");
-        assert!(checked.out.starts_with("ok: 0 "), "{checked:?}");
+        if !self.is_off {
+            let checked = run(command().args(["journal", "check"]).arg(self.journal()), "");
+            assert!(checked.out.starts_with("ok: 0 "), "{checked:?}");
+        }
         self.verdict(&letters)
     }
 
@@ -324,6 +370,7 @@ impl Lane {
         let channels = report["channels"].as_object().expect("channels").values();
         Verdict {
             kills: self.kills,
+            stopped: self.stopped,
             most_of_a_channel: channels.map(most).max().unwrap_or(0),
             most_of_all: most(&report["all"]),
             ..judge(&self.book, &delivered, letters)

@@ -1,7 +1,11 @@
-//! What goes wrong beside the kills: the API, the stream, the disk, the clock.
+//! What goes wrong beside the kills: the API, the stream, the disk, the clock, the journal's own files.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::journal::{log_file, used};
 
 use crate::support::emulator::EmulatorApi;
 pub use crate::support::wall_clock::WallClock;
@@ -80,5 +84,54 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+    }
+}
+
+/// Damage to a journal of which something was promised, to be undone. Each of it stops a start.
+pub enum Damage {
+    /// A file is not there: its name, and what it is called meanwhile.
+    Missing(PathBuf, PathBuf),
+    /// These bytes were at that place of a file.
+    Changed(PathBuf, u64, Vec<u8>),
+}
+
+impl Damage {
+    pub fn of(journal: &Path, random: &mut fastrand::Rng) -> Self {
+        let log = log_file(journal);
+        let length = used(&std::fs::read(&log).expect("the log"));
+        // In a short one there may be nothing that was promised: it is in the storage's tables, or was not
+        // answered yet.
+        let kinds = if length > 4096 { 4 } else { 2 };
+        match random.u8(..kinds) {
+            0 => Self::missing(journal.join("current")),
+            1 => Self::change(journal.join("promised"), 0, &[0x55; 1024]),
+            2 => Self::missing(log),
+            _ => Self::change(log, (length / 2) as u64, &vec![0; length - length / 2]),
+        }
+    }
+
+    fn missing(file: PathBuf) -> Self {
+        let aside = file.with_extension("aside");
+        std::fs::rename(&file, &aside).expect("renamed");
+        Self::Missing(file, aside)
+    }
+
+    fn change(file: PathBuf, at: u64, bytes: &[u8]) -> Self {
+        let open = OpenOptions::new().read(true).write(true).open(&file);
+        let open = open.expect("a file");
+        let mut before = vec![0; bytes.len()];
+        open.read_exact_at(&mut before, at).expect("read");
+        open.write_all_at(bytes, at).expect("written");
+        Self::Changed(file, at, before)
+    }
+
+    pub fn undo(self) {
+        match self {
+            Self::Missing(file, aside) => std::fs::rename(aside, file).expect("renamed"),
+            Self::Changed(file, at, before) => {
+                let open = OpenOptions::new().write(true).open(file).expect("a file");
+                open.write_all_at(&before, at).expect("written");
+            }
+        }
     }
 }
