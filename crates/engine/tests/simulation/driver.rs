@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use engine::{
-    Account, Call, CallId, ChannelId, ChannelPolicy, Look, Outcome, Payload, PayloadId, Queue,
-    Queues, Settled, Span, Step, Time, View, Wall,
+    Account, AccountPolicy, Call, CallId, ChannelId, ChannelPolicy, Look, Outcome, Payload,
+    PayloadId, Queue, Queues, Settled, Span, Step, Time, View, Wall,
 };
 
 use crate::books::{Books, Taken};
@@ -252,6 +252,27 @@ impl Driver {
             self.forgotten += 1;
             self.mark(u64::from(index));
         }
+    }
+
+    /// Another process goes on, which knows of nothing, and makes no call before `hold_until`.
+    pub fn restart(&mut self, now: Time, hold_until: Time, policy: AccountPolicy) {
+        self.account = Account::new(policy, hold_until, PAYLOAD_MAX);
+        self.flights.clear();
+        let world = &mut self.world;
+        world.inbox.clear();
+        world.by_id.clear();
+        for (index, channel) in (0..).zip(&mut world.channels) {
+            let mut next = queue(&Arc::clone(channel.queue.policy()), now);
+            next.set_wall_origin(now, world.origin);
+            channel.books.killed(&channel.queue, &next);
+            channel.queue = next;
+            channel.id = ChannelId(world.next_id);
+            world.next_id += 1;
+            world.by_id.insert(channel.id, index);
+            (channel.paused, channel.woken) = (false, false);
+            channel.in_flight.clear();
+        }
+        world.monitor.killed(now);
     }
 
     /// The wall clock is set so many µs off: what is queued is placed anew, and whoever has some

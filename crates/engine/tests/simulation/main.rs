@@ -70,6 +70,7 @@ fn check(name: &str) {
         assert!(report.events > 0 && report.delivered > 0);
         assert!(!scenario.forgets || report.forgotten > 0, "{report:?}");
         assert!(!scenario.clock_is_set || report.moved > 0, "{report:?}");
+        assert!(!scenario.killed || report.kills > 3, "{report:?}");
         let has_large = scenario.traffic.contains(&Traffic::Mixed) && scenario.is_crowded();
         assert!(!has_large || report.slices > 0, "{report:?}");
     }
@@ -105,6 +106,8 @@ scenarios! {
     adverse_crowded: "adverse-60",
     adverse_sparse: "adverse-400-sparse",
     adverse_steady: "adverse-6-steady",
+    adverse_killed: "adverse-6-killed",
+    adverse_crowded_killed: "adverse-60-killed",
     adverse_clock: "adverse-6-clock-is-set",
     calm_forgotten: "calm-forgotten-6",
     adverse_forgotten: "adverse-forgotten-6",

@@ -176,6 +176,21 @@ impl Monitor {
         }
     }
 
+    /// The process was killed: what it sent is handled within a leg, and counts for a second.
+    pub fn killed(&mut self, now: Time) {
+        let back = now.micros() + LEG_MAX + SECOND;
+        let channels = self.channels.iter_mut();
+        let tokens = channels.map(|watch| {
+            (watch.wants, watch.full) = (None, None);
+            &mut watch.tokens
+        });
+        for lease in tokens.chain([&mut self.account]).flat_map(|it| &mut it.0) {
+            // The next process numbers its calls from the beginning.
+            lease.call = CallId(u64::MAX);
+            lease.returns = Some(lease.returns.map_or(back, |at| at.min(back)));
+        }
+    }
+
     pub fn late(&mut self, now: Time, channel: u32, call: CallId) {
         let back = now.micros() + SECOND + GRACE;
         self.account.end(call, back);

@@ -104,6 +104,8 @@ pub struct Scenario {
     pub forgets: bool,
     /// The wall clock is set by up to an hour, forth and back.
     pub clock_is_set: bool,
+    /// The process is killed now and then, and keeps nothing on disk.
+    pub killed: bool,
     /// How late the account's task runs at most, in µs.
     pub lag: u64,
 }
@@ -122,7 +124,7 @@ impl Scenario {
     pub fn is_calm(&self) -> bool {
         let f = &self.faults;
         let sum = f.stall + f.lost_request + f.lost_reply + f.refused + f.broken + f.failed;
-        sum + f.throttled + f.spells == 0 && !self.operators && self.lag == 0
+        sum + f.throttled + f.spells == 0 && !self.operators && !self.killed && self.lag == 0
     }
 
     /// Whether the account's limit can bind.
@@ -148,6 +150,7 @@ const BASE: Scenario = Scenario {
     operators: false,
     forgets: false,
     clock_is_set: false,
+    killed: false,
     lag: 0,
 };
 
@@ -158,6 +161,18 @@ const MIXED: &[Traffic] = &[
     Traffic::Counters,
     Traffic::Flood,
 ];
+
+/// Of those no call is handled later than a leg after it was sent: what a killed process sent is handled
+/// while the next one holds its tokens.
+const PROMPT: Faults = Faults {
+    lost_request: 60,
+    lost_reply: 60,
+    refused: 100,
+    failed: 150,
+    throttled: 30,
+    spells: 30,
+    ..CALM
+};
 
 /// Idle every few moments, with tokens out.
 const BRIEF: &[Traffic] = &[
@@ -287,6 +302,28 @@ pub const ALL: &[Scenario] = &[
         forgets: true,
         clock_is_set: true,
         lag: 1000,
+        ..BASE
+    },
+    Scenario {
+        name: "adverse-6-killed",
+        channels: 6,
+        seconds: 1800,
+        seeds: 4,
+        faults: PROMPT,
+        traffic: MIXED,
+        operators: true,
+        forgets: true,
+        killed: true,
+        lag: 1000,
+        ..BASE
+    },
+    Scenario {
+        name: "adverse-60-killed",
+        channels: 60,
+        seconds: 600,
+        faults: PROMPT,
+        traffic: MIXED,
+        killed: true,
         ..BASE
     },
     Scenario {

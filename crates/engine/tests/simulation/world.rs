@@ -7,7 +7,7 @@ use std::sync::Arc;
 use engine::{CallId, ChannelPolicy, Outcome, Time};
 
 use crate::books::Taken;
-use crate::driver::{Driver, News};
+use crate::driver::{Driver, Flight, News};
 use crate::mishaps::HOUR;
 use crate::network::{Server, fate};
 use crate::producers::Producer;
@@ -31,12 +31,15 @@ pub enum Action {
     Operate,
     Forget,
     SetClock,
+    Kill,
+    /// The API handles a call of a process that is gone.
+    Orphan(usize),
 }
 
-struct Due {
-    at: u64,
-    order: u64,
-    action: Action,
+pub(crate) struct Due {
+    pub(crate) at: u64,
+    pub(crate) order: u64,
+    pub(crate) action: Action,
 }
 
 impl PartialEq for Due {
@@ -75,6 +78,7 @@ pub struct Report {
     pub moved: u64,
     /// Slices of large events.
     pub slices: u64,
+    pub kills: u64,
 }
 
 pub struct World {
@@ -83,11 +87,14 @@ pub struct World {
     pub(crate) faults: Faults,
     pub(crate) random: Random,
     pub(crate) now: u64,
-    agenda: BinaryHeap<Due>,
+    pub(crate) agenda: BinaryHeap<Due>,
     order: u64,
     pub(crate) driver: Driver,
     pub(crate) server: Server,
     pub(crate) producers: Vec<Producer>,
+    /// Calls of processes that were killed, which are still to be handled.
+    pub(crate) orphans: Vec<Flight>,
+    pub(crate) kills: u64,
     /// The earliest step that is on the agenda.
     step_at: u64,
 }
@@ -111,6 +118,8 @@ impl World {
             agenda: BinaryHeap::new(),
             order: 0,
             producers,
+            orphans: Vec::new(),
+            kills: 0,
             step_at: u64::MAX,
             random,
         };
@@ -126,6 +135,9 @@ impl World {
         }
         if scenario.forgets {
             world.add(0, Action::Forget);
+        }
+        if scenario.killed {
+            world.add(5 * SECOND, Action::Kill);
         }
         if scenario.clock_is_set {
             // Before the first event, too.
@@ -216,6 +228,7 @@ impl World {
             first_violation: self.server.first_violation.clone(),
             longest_wait: self.driver.world.monitor.longest_wait,
             forgotten: self.driver.forgotten,
+            kills: self.kills,
             moved: self.driver.moved(),
             slices: {
                 let channels = self.driver.world.channels.iter();
@@ -253,6 +266,11 @@ impl World {
             Action::Spell if open => self.spell(),
             Action::Operate if open => self.operate(),
             Action::Forget if open => self.forget(),
+            Action::Kill if open => self.kill(),
+            Action::Orphan(nth) => {
+                let flight = self.orphans[nth].clone();
+                self.take(&flight, false);
+            }
             Action::SetClock if open => {
                 let offset = self.random.pick(&[-HOUR, -HOUR / 120, 0, HOUR / 120, HOUR]);
                 self.set_clock(offset);
@@ -309,24 +327,9 @@ impl World {
 
     fn handle(&mut self, call: CallId) {
         let flight = self.driver.flights[&call].clone();
-        let id = flight.channel as usize;
-        let outcome = self.server.handle(
-            self.now,
-            id,
-            flight.text.len(),
-            &mut self.random,
-            &self.faults,
-        );
-        if outcome == Outcome::Delivered {
-            let channel = &mut self.driver.world.channels[id];
-            let live = channel.is_live(flight.call.payload);
-            let taken = Taken {
-                n: flight.n,
-                text: &flight.text,
-                events: flight.events,
-            };
-            channel.books.applied(taken, live);
-        }
+        let channel = &self.driver.world.channels[flight.channel as usize];
+        let live = channel.is_live(flight.call.payload);
+        let outcome = self.take(&flight, live);
         if let Some(after) = flight.reply {
             self.add(self.now + after, Action::Answer(call, outcome));
             self.driver
@@ -336,6 +339,27 @@ impl World {
                 .pending += 1;
         }
         self.over(call);
+    }
+
+    /// The API takes a call, or not.
+    fn take(&mut self, flight: &Flight, live: bool) -> Outcome {
+        let id = flight.channel as usize;
+        let outcome = self.server.handle(
+            self.now,
+            id,
+            flight.text.len(),
+            &mut self.random,
+            &self.faults,
+        );
+        if outcome == Outcome::Delivered {
+            let taken = Taken {
+                n: flight.n,
+                text: &flight.text,
+                events: flight.events,
+            };
+            self.driver.world.channels[id].books.applied(taken, live);
+        }
+        outcome
     }
 
     fn answer(&mut self, call: CallId, outcome: Outcome) {
