@@ -49,6 +49,13 @@ impl ChannelArn {
     pub fn account(&self) -> &str {
         &self.text[usize::from(self.region_end) + 1..usize::from(self.account_end)]
     }
+
+    /// The ARN of a channel of the same account and region.
+    #[must_use]
+    pub fn sibling(&self, id: &str) -> String {
+        let account = &self.text[..usize::from(self.account_end)];
+        format!("{account}:channel/{id}")
+    }
 }
 
 impl FromStr for ChannelArn {

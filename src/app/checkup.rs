@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use crate::config::UpstreamMode;
+use crate::config::{Settings, UpstreamMode};
 use crate::dispatch::Gateway;
-use crate::doctor::{self, Finding, Level, machine};
+use crate::doctor::{self, Finding, Level, account, machine};
 
 /// Findings that are told one by one; what is beyond is counted.
 const TOLD: usize = 20;
@@ -22,10 +22,26 @@ async fn look(gateway: Arc<Gateway>) {
     let settings = gateway.settings();
     let now_s = i64::try_from(gateway.clock().epoch_ms() / 1000).unwrap_or(i64::MAX);
     let mut found = doctor::accounts(gateway.upstream(), &settings).await;
+    found.extend(permissions(&gateway, &settings).await);
     // The disk may be on a network.
     let machine = tokio::task::spawn_blocking(move || machine::of_gateway(&settings, now_s));
     found.extend(machine.await.unwrap_or_default());
     tell(&found);
+}
+
+/// Whether each account may call, by one call of its own. One after the other: nobody waits.
+async fn permissions(gateway: &Gateway, settings: &Settings) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let accounts = doctor::channels_by_account(settings).into_iter();
+    for ((account, region), channels) in accounts.take(doctor::ACCOUNTS_MAX) {
+        let Some(channel) = channels.first().and_then(|arn| gateway.known(arn)) else {
+            continue;
+        };
+        if let Some(answer) = gateway.ask_permission(&channel).await {
+            found.extend(account::permitted(&account, &region, &answer));
+        }
+    }
+    found
 }
 
 fn tell(found: &[Finding]) {

@@ -16,7 +16,7 @@
 //! - `registry`: which channels and accounts there are;
 //! - `room`: memory for events, where ids of the past take it;
 //! - `streams`: which channels are said to be live; `notices`: the notices about them, told apart;
-//! - `credentials`: which accounts have any;
+//! - `credentials`: which accounts have any; `permission`: whether one may call at all;
 //! - `letters`: the events that can never be delivered; `replay`: what operators do with them;
 //! - `recent`: the payloads and ends of late, for whoever looks afterwards; `receipts`, `ends`: those who follow the ends;
 //! - `origins`: the requests that events came with, for traces;
@@ -47,6 +47,7 @@ mod offer;
 mod origins;
 mod own_definition;
 mod past;
+mod permission;
 mod receipts;
 mod recent;
 mod registry;

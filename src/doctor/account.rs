@@ -1,9 +1,11 @@
-//! What reads of the API say of an account, as findings. Pure.
+//! What answers of the API say of an account, as findings. Pure.
 
 use std::time::Duration;
 
+use engine::{Outcome, Rejection};
+
 use super::Finding;
-use crate::upstream::{ClockReading, Examined, Kind, ReadFailure};
+use crate::upstream::{Answer, ClockReading, Examined, Kind, ReadFailure};
 
 /// How far a clock may be off before it is told, beside what the reading itself may be off: `at`
 /// moves by as much. Clocks that are kept are within some milliseconds.
@@ -35,6 +37,40 @@ pub fn judge(account: &str, region: &str, channels: usize, examined: &Examined) 
     }
     found.extend(clock(&about, &examined.clock));
     found
+}
+
+/// What an account was told whose gateway called `PutMetadata` for a channel that does not exist. None:
+/// what else is looked at says more.
+#[must_use]
+pub fn permitted(account: &str, region: &str, answer: &Answer) -> Option<Finding> {
+    let (check, about) = ("PutMetadata", format!("{account} {region}"));
+    let said = answer.error.as_ref().map_or("", |error| &error.message);
+    match answer.outcome {
+        _ if answer.account_trouble => None,
+        Outcome::Rejected(Rejection::AccessDenied) => {
+            let text = format!("not allowed for a channel that does not exist: {said}");
+            Some(Finding::action(check, &about, text).advise(format!(
+                "allow ivs:PutMetadata on arn:aws:ivs:{region}:{account}:channel/*, or see that the policy names each channel of yours"
+            )))
+        }
+        Outcome::Rejected(Rejection::NoSuchChannel) | Outcome::Offline | Outcome::Delivered => {
+            Some(Finding::ok(check, &about, "ivs:PutMetadata is allowed"))
+        }
+        Outcome::Throttled(_) => {
+            let text = "throttled at the first call: other programs call it for this account";
+            Some(Finding::action(check, &about, text).advise(
+                "let all events of the account go through one gateway, or lower quota.account_tps by what others need",
+            ))
+        }
+        Outcome::Rejected(Rejection::Validation)
+        | Outcome::TooLarge
+        | Outcome::Failed
+        | Outcome::Refused
+        | Outcome::Unknown => {
+            let text = format!("one call was tried and told nothing: {said}");
+            Some(Finding::note(check, &about, text))
+        }
+    }
 }
 
 /// An account whose examination did not end.

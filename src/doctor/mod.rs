@@ -1,10 +1,11 @@
 //! What keeps a gateway from sending, found before a show does: whose credentials sign, what may be
 //! read, the clock, the network, the disk, descriptors, certificates. Each finding says what to do.
 //!
-//! It reads and changes nothing, here and at AWS. `PutMetadata` is never called: beside a running
-//! gateway its calls would break the limit. What that gateway's own calls came to is shown instead.
+//! It reads and changes nothing, here and at AWS. The command never calls `PutMetadata`: beside a running
+//! gateway its calls would break the limit. What that gateway's own calls came to is shown instead. A
+//! gateway that starts has the tokens, and calls it once for each account.
 //!
-//! - [`account`]: what reads of the API say of an account. Pure.
+//! - [`account`]: what answers of the API say of an account. Pure.
 //! - [`gateway`]: a gateway that runs by the same configuration.
 //! - [`machine`]: what this machine gives the process.
 
@@ -24,7 +25,7 @@ use crate::config::Settings;
 use crate::upstream::Upstream;
 
 /// Accounts and regions that are looked at; what is beyond is counted.
-const ACCOUNTS_MAX: usize = 100;
+pub const ACCOUNTS_MAX: usize = 100;
 
 /// Of them at the same time.
 const AT_ONCE: usize = 8;
@@ -125,7 +126,8 @@ pub fn local() -> Finding {
 }
 
 /// The ARNs of the listed channels by account and region; none of an account that only has a table.
-fn channels_by_account(settings: &Settings) -> BTreeMap<(String, String), Vec<String>> {
+#[must_use]
+pub fn channels_by_account(settings: &Settings) -> BTreeMap<(String, String), Vec<String>> {
     let mut accounts: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for own in &settings.accounts {
         accounts

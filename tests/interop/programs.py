@@ -180,9 +180,9 @@ class Addresses:
 
 class Gateway(Process):
     """In local mode, with these channels: a name and more lines of its table each. `rest` is more
-    of its file, `variables` more of its environment."""
+    of its file, `variables` more of its environment. Returns when `probe` is answered by 200."""
 
-    def __init__(self, channels, rest="", **variables):
+    def __init__(self, channels, rest="", probe="readyz", **variables):
         self.directory = tempfile.TemporaryDirectory()
         self.config = pathlib.Path(self.directory.name) / "cuegate.toml"
         tables = (f'[[channel]]\nname = "{name}"\narn = "{arn(name)}"\n{keys}\n' for name, keys in channels.items())
@@ -194,7 +194,7 @@ class Gateway(Process):
             environment(**self.addresses.variables(), **variables),
             cwd=self.directory.name,
         )
-        self.wait_for(f"http://{self.addresses.metrics}/readyz")
+        self.wait_for(f"http://{self.addresses.metrics}/{probe}")
         self.emulator = Emulator(f"http://{self.addresses.ivs}")
 
     def status(self, channel):

@@ -222,6 +222,23 @@ impl Account {
         None
     }
 
+    /// Takes a token of the channel and one of the account for a call that carries nothing of any
+    /// queue, and whose answer says nothing of the channel: to see whether the account may call.
+    /// Follow up with [`Account::woken`], have the channel's open calls recorded before it leaves,
+    /// and tell its end by [`Account::repaid`].
+    ///
+    /// # Errors
+    /// When to ask again, because no token is free; [`Time::NEVER`]: when some call has ended.
+    pub fn lend(&mut self, now: Time, channel: ChannelId) -> Result<CallId, Time> {
+        self.scheduler.lend(now, channel)
+    }
+
+    /// Such a call ended, or nobody listens to it any more: [`Outcome::Unknown`]. Follow up with
+    /// [`Account::woken`].
+    pub fn repaid(&mut self, now: Time, call: CallId, outcome: Outcome) {
+        self.scheduler.repaid(now, call, outcome);
+    }
+
     /// Does one thing that is due: the next call, or nothing until a moment to come. Tell all
     /// that happened first, and step until it waits.
     pub fn step<Q: Queues>(&mut self, now: Time, queues: &mut Q) -> Step<Q::Parcel> {

@@ -232,7 +232,11 @@ fn beside_a_running_gateway_its_own_calls_are_shown() {
         findings(&ended, "descriptors")[0]["about"],
         "the running gateway"
     );
-    assert_eq!(emulator.api.report()["all"]["calls"], 1);
+    assert_eq!(
+        emulator.api.report()["all"]["calls"],
+        2,
+        "the event's, and that of the start"
+    );
 
     let denied = format!(
         r#"{{"kind":"error","status":403,"code":"UnrecognizedClientException","channel":"{}"}}"#,
@@ -264,8 +268,8 @@ fn the_start_warns_and_goes_on() {
     gateway.drained("quiz");
     assert_eq!(
         emulator.api.report()["all"]["calls"],
-        1,
-        "it called nothing itself"
+        2,
+        "the event's, and one to see whether it may"
     );
 
     // Nobody answers: neither the start nor an event waits for that.
@@ -273,6 +277,22 @@ fn the_start_warns_and_goes_on() {
     away.publish("quiz", r#"{"data":1}"#);
     away.process.logged("let this machine reach it");
     assert!(away.is_ready());
+}
+
+/// Before the first event, and it costs none.
+#[test]
+fn a_start_that_may_not_call_says_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("keys.toml");
+    let key = "[[key]]\naccess_key_id = \"test\"\nsecret_access_key = \"test\"\naccount = \"000000000000\"\noperations = [\"ivs:ListStreams\", \"ivs:BatchGetChannel\"]\n";
+    std::fs::write(&file, key).expect("a file");
+    let emulator = Emulator::start(&["--credentials", file.to_str().expect("text")]);
+    let gateway = Gateway::start(&config(emulator.api.0, "", &[("quiz", &arn("quiz"))]));
+    let process = &gateway.process;
+    process.logged("not allowed for a channel that does not exist");
+    process.logged("allow ivs:PutMetadata on arn:aws:ivs:us-west-2:000000000000:channel/*");
+    let status = gateway.status("quiz");
+    assert_eq!(status["totals"]["accepted"], 0, "{status}");
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod loan;
 mod succession;
 
 use super::{Account, Call, Look, Queues, Step, View};
-use crate::call::{ChannelCondition, ChannelId, Outcome, Rejection, ThrottleScope};
+use crate::call::{ChannelCondition, ChannelId, Health, Outcome, Rejection, ThrottleScope};
 use crate::event::{Data, Event};
 use crate::policy::{AccountPolicy, ChannelPolicy, OnUnknown};
 use crate::queue::{Payload, PayloadId, Queue, Settled};

@@ -19,6 +19,7 @@
 //! - `ready`: whose turn it is among those that may.
 //! - `agenda`: every channel in the one place where it waits for its moment.
 //! - `keyframes`: when payloads of state alone go.
+//! - `loan`: tokens for a call that carries nothing.
 //! - `outcome`: what the end of a call changes.
 //! - `rules`: the policy, the round trip, and every span that follows from them.
 //! - `outlook`: what queues get to know.
@@ -29,6 +30,7 @@ mod bucket;
 mod channel;
 mod circuit;
 mod keyframes;
+mod loan;
 mod outcome;
 mod outlook;
 mod pacing;

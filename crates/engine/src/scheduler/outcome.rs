@@ -60,28 +60,10 @@ impl Scheduler {
 
     fn end(&mut self, now: Time, lease: Lease, outcome: Outcome, random: u64) {
         let (call, channel) = (lease.call, lease.channel);
+        self.end_lease(now, lease, outcome);
         let Some(state) = self.channels.get_mut(&channel) else {
             return;
         };
-        let window = self.rules.window();
-        if outcome == Outcome::Refused {
-            self.account.release(call);
-            state.bucket.release(call);
-        } else {
-            let handled_by = match (self.stamp, outcome) {
-                (Stamp::Response, Outcome::Unknown) => now + self.rules.policy.abandon,
-                (Stamp::Response, _) => now,
-                #[cfg(test)]
-                (Stamp::Send, _) => lease.sent,
-            };
-            for bucket in [&mut self.account, &mut state.bucket] {
-                if outcome == Outcome::Unknown {
-                    bucket.given_up(call, handled_by + window);
-                } else {
-                    bucket.answered(call, handled_by + window);
-                }
-            }
-        }
         self.in_flight = self.in_flight.saturating_sub(1);
         state.in_flight = state.in_flight.saturating_sub(1);
         let before = state.condition.health;
@@ -94,6 +76,29 @@ impl Scheduler {
             self.throttled(now, channel, scope);
         }
         self.settle(now, channel);
+    }
+
+    /// When the tokens of a call that ended come back.
+    pub(super) fn end_lease(&mut self, now: Time, lease: Lease, outcome: Outcome) {
+        let (call, window) = (lease.call, self.rules.window());
+        let handled_by = match (self.stamp, outcome) {
+            (Stamp::Response, Outcome::Unknown) => now + self.rules.policy.abandon,
+            (Stamp::Response, _) => now,
+            #[cfg(test)]
+            (Stamp::Send, _) => lease.sent,
+        };
+        let channel = self.channels.get_mut(&lease.channel);
+        for bucket in channel
+            .map(|state| &mut state.bucket)
+            .into_iter()
+            .chain([&mut self.account])
+        {
+            match outcome {
+                Outcome::Refused => bucket.release(call),
+                Outcome::Unknown => bucket.given_up(call, handled_by + window),
+                _ => bucket.answered(call, handled_by + window),
+            }
+        }
     }
 
     fn throttled(&mut self, now: Time, channel: ChannelId, scope: ThrottleScope) {

@@ -56,6 +56,7 @@ fn saturated(seed: u64, channels: usize, network: Network) -> Setup {
         seconds: 60,
         dies: 0,
         records: Records::Right,
+        loans: false,
     }
 }
 
@@ -66,7 +67,7 @@ fn saturated(seed: u64, channels: usize, network: Network) -> Setup {
 #[test]
 fn no_second_on_the_servers_clock_holds_too_many_calls() {
     let (mut calls, mut channel_seconds, mut fullest) = (0, 0, (0, 0));
-    let (mut deaths, mut open) = (0, 0);
+    let (mut deaths, mut open, mut loans) = (0, 0, 0);
     for seed in seeds(40) {
         let mut random = Random(seed);
         let policy = any_policy(&mut random);
@@ -80,6 +81,7 @@ fn no_second_on_the_servers_clock_holds_too_many_calls() {
             seconds: 60,
             dies: [0, 0, 1_000_000, 5_000_000][usize::try_from(random.within(0, 3)).unwrap()],
             records: Records::Right,
+            loans: random.chance(500),
             policy: policy.clone(),
         };
         let (report, _) = World::new(setup.clone()).run();
@@ -90,6 +92,7 @@ fn no_second_on_the_servers_clock_holds_too_many_calls() {
         );
         assert!(report.calls > 0, "{report:?} {setup:?}");
         (deaths, open) = (deaths + report.deaths, open + report.open);
+        loans += report.loans;
         calls += report.calls;
         channel_seconds += channels * 60;
         if (policy.channel_tps, policy.account_tps) == (5, 155) {
@@ -98,7 +101,7 @@ fn no_second_on_the_servers_clock_holds_too_many_calls() {
         }
     }
     println!(
-        "{calls} calls, {} channel-hours, {deaths} deaths with {open} open calls; fullest second {fullest:?}",
+        "{calls} calls, {loans} that carried nothing, {} channel-hours, {deaths} deaths with {open} open calls; fullest second {fullest:?}",
         channel_seconds / 3600
     );
     assert_eq!(

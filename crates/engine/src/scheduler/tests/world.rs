@@ -148,12 +148,16 @@ pub(super) struct Setup {
     /// The process dies so often, in µs on average, and another goes on at once; 0: never.
     pub(super) dies: u64,
     pub(super) records: Records,
+    /// Now and then a call leaves that carries nothing.
+    pub(super) loans: bool,
 }
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Report {
     pub(super) calls: usize,
+    /// Calls that carried nothing.
+    pub(super) loans: usize,
     /// The most calls in any one second on the server's clock.
     pub(super) channel_most: usize,
     pub(super) account_most: usize,
@@ -182,6 +186,8 @@ pub(super) struct World {
     events: BinaryHeap<Reverse<(Time, u64, Event)>>,
     sequence: u64,
     calls: BTreeMap<CallId, (ChannelId, Vec<Time>)>,
+    /// Those that carry nothing.
+    loans: BTreeMap<CallId, ChannelId>,
     channel_windows: Vec<Windows>,
     account_windows: Windows,
     arrivals_seen: u64,
@@ -205,6 +211,7 @@ impl World {
             events: BinaryHeap::new(),
             sequence: 0,
             calls: BTreeMap::new(),
+            loans: BTreeMap::new(),
             channel_windows: (0..count).map(|_| Windows::default()).collect(),
             account_windows: Windows::default(),
             arrivals_seen: 0,
@@ -321,6 +328,23 @@ impl World {
         self.calls.insert(call, (channel, payload));
         self.travel(channel, call);
         self.update(channel);
+        if self.setup.loans && self.random.chance(50) {
+            self.lend(channel);
+        }
+    }
+
+    /// A call that carries nothing, if there are tokens for it.
+    fn lend(&mut self, channel: ChannelId) {
+        let Ok(call) = self.scheduler.lend(self.now, channel) else {
+            return;
+        };
+        let stub = &mut self.stubs[channel.0 as usize];
+        stub.tokens.0.insert(call, None);
+        stub.open.insert(call, Time::NEVER);
+        self.tokens.0.insert(call, None);
+        self.report.loans += 1;
+        self.loans.insert(call, channel);
+        self.travel(channel, call);
     }
 
     /// Decides the fate of a call.
@@ -388,8 +412,7 @@ impl World {
             }
             Event::Answer(call, kind) => {
                 let outcome = OUTCOMES[usize::from(kind)];
-                let random = self.random.next();
-                self.scheduler.finished(now, call, outcome, random);
+                self.finish(call, outcome);
                 let returns = match outcome {
                     Outcome::Refused => now,
                     Outcome::Unknown => abandoned,
@@ -398,8 +421,7 @@ impl World {
                 self.ended(call, outcome, returns);
             }
             Event::GiveUp(call) => {
-                let random = self.random.next();
-                self.scheduler.gave_up(now, call, random);
+                self.finish(call, Outcome::Unknown);
                 self.ended(call, Outcome::Unknown, abandoned);
             }
             Event::Die => self.die(),
@@ -414,8 +436,21 @@ impl World {
         }
     }
 
+    fn finish(&mut self, call: CallId, outcome: Outcome) {
+        if self.loans.contains_key(&call) {
+            return self.scheduler.repaid(self.now, call, outcome);
+        }
+        let random = self.random.next();
+        self.scheduler.finished(self.now, call, outcome, random);
+    }
+
     fn ended(&mut self, call: CallId, outcome: Outcome, returns: Time) {
-        let (channel, payload) = self.calls.remove(&call).unwrap();
+        let loan = self.loans.remove(&call);
+        let is_loan = loan.is_some();
+        let (channel, payload) = loan.map_or_else(
+            || self.calls.remove(&call).unwrap(),
+            |channel| (channel, Vec::new()),
+        );
         self.tokens.end(call, returns);
         let stub = &mut self.stubs[channel.0 as usize];
         stub.tokens.end(call, returns);
@@ -423,6 +458,9 @@ impl World {
             stub.open.insert(call, returns);
         } else {
             stub.open.remove(&call);
+        }
+        if is_loan {
+            return;
         }
         stub.in_flight -= 1;
         stub.last_answer = self.now;
@@ -456,6 +494,7 @@ impl World {
             let stub = &mut self.stubs[channel.0 as usize];
             stub.again.extend(payload.first());
         }
+        self.loans.clear();
         let returns = latest + window;
         self.scheduler = Scheduler::new(policy, Time::ZERO);
         self.scheduler.hold_after(now);
