@@ -26,8 +26,9 @@ fn arn(home: usize, nth: usize) -> String {
 }
 
 fn config() -> String {
+    // A call that a starved machine answers late would go again.
     let mut text =
-        "[upstream]\nmode = \"local\"\n[channel_defaults]\nenvelope = \"raw\"\nttl_ms = 600000\n"
+        "[upstream]\nmode = \"local\"\ncall_timeout_ms = 60000\n[channel_defaults]\nenvelope = \"raw\"\nttl_ms = 600000\n"
             .to_owned();
     // The third home is shared with others: it has a lower limit of its own.
     let _ = writeln!(
