@@ -68,11 +68,11 @@ pub async fn append(
         RETURNING part";
     let [cluster, account, region] = key.parameters();
     let (epoch, seq) = (signed(epoch), signed(entry.seq));
-    let removed: Vec<i64> = entry.removed.iter().copied().map(signed).collect();
+    let removed: Vec<i64> = entry.removed.iter().map(|id| id.cast_signed()).collect();
     let (ids, letters): (Vec<i64>, Vec<&[u8]>) = entry
         .letters
         .iter()
-        .map(|(id, letter)| (signed(*id), letter.as_slice()))
+        .map(|(id, letter)| (id.cast_signed(), letter.as_slice()))
         .unzip();
     let parameters = [
         cluster,
@@ -162,17 +162,18 @@ pub async fn page(
     Ok(rows)
 }
 
-/// Reads the dead letters, by number.
+/// Reads the dead letters, by number. All numbers are in use: those from 2^63 on are below zero in the
+/// table.
 ///
 /// # Errors
 /// The database's.
 pub async fn letters(session: &mut Session, key: &Key) -> Result<Vec<(u64, Vec<u8>)>, Error> {
     let question = "SELECT id, letter FROM cuegate_letter
-        WHERE cluster = $1 AND account = $2 AND region = $3 ORDER BY id";
+        WHERE cluster = $1 AND account = $2 AND region = $3 ORDER BY id < 0, id";
     let answer = session.run(question, &key.parameters(), PATIENCE).await?;
     let letters = answer.rows.iter();
     letters
-        .map(|row| Ok((number(row, 0)?, column(row, 1)?)))
+        .map(|row| Ok((column::<i64>(row, 0)?.cast_unsigned(), column(row, 1)?)))
         .collect()
 }
 

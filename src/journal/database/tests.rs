@@ -123,7 +123,12 @@ fn groups_are_read_as_they_were_written() {
         n_floor: Some(7),
         counts: true,
         phase: Phase::Begin,
-        letters: vec![(1, Some(b"one".to_vec())), (2, Some(b"two".to_vec()))],
+        letters: vec![
+            (1, Some(b"one".to_vec())),
+            (2, Some(b"two".to_vec())),
+            (1 << 63, Some(b"beyond".to_vec())),
+            (u64::MAX, Some(b"last".to_vec())),
+        ],
         ..Group::default()
     };
     log.commit(begin).expect("written");
@@ -136,14 +141,15 @@ fn groups_are_read_as_they_were_written() {
         log.commit(written).expect("written");
     }
     let removal = Group {
-        letters: vec![(1, Some(b"again".to_vec())), (1, None)],
+        letters: vec![(1, Some(b"again".to_vec())), (1, None), (u64::MAX, None)],
         ..Group::default()
     };
     log.commit(removal).expect("written");
     let (blocks, held) = contents(&mut log);
     assert_eq!(blocks, [(1, 5), (2, 6)]);
     assert_eq!((held.n_floor, held.unclean, held.counts), (7, true, true));
-    assert_eq!(held.letters, [(2, b"two".to_vec())]);
+    let beyond = (1 << 63, b"beyond".to_vec());
+    assert_eq!(held.letters, [(2, b"two".to_vec()), beyond]);
 
     // Its next owner, and its end.
     let (mut next, _) = database.take(SOON);
