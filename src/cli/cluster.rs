@@ -1,5 +1,7 @@
 //! `cuegate cluster`: what several nodes share, in their database.
 
+mod check;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +26,12 @@ pub enum Cluster {
         /// that one uses them.
         #[arg(long, value_name = "ROLE")]
         grants: Option<String>,
+    },
+    /// Look whether the database keeps what nodes rely on, and what a commit and a change of owner cost.
+    Check {
+        /// Where [cluster] is read from.
+        #[command(flatten)]
+        configuration: Configuration,
     },
     /// Show the nodes and who owns each account.
     Status {
@@ -62,6 +70,7 @@ pub async fn run(command: Cluster) -> Result<(), Error> {
             configuration,
             grants,
         } => init(&configuration, grants.as_deref()).await,
+        Cluster::Check { configuration } => check::check(&configuration).await,
         Cluster::Status { configuration } => status(&configuration).await,
     }
 }

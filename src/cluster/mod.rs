@@ -3,7 +3,8 @@
 //! - `schema`: the tables, their versions, the rights that a role needs, the settings they rely on;
 //! - `lease`: who owns an account and region, and the epoch that fences;
 //! - `nodes`: which nodes there are, and whether they are alive;
-//! - `rows`: an owner's log, as rows of bytes, and its dead letters.
+//! - `rows`: an owner's log, as rows of bytes, and its dead letters;
+//! - `trial`: what the database is and costs, for who sets it up.
 //!
 //! It decides nothing: who takes, and when, is asked elsewhere. Each function is one statement, so
 //! that no node that is paused holds a lock.
@@ -12,9 +13,10 @@ mod lease;
 mod nodes;
 pub mod rows;
 mod schema;
+pub mod trial;
 
 pub use lease::{Holder, Lease, Taken, read, read_all, release, take};
-pub use nodes::{Node, beat, nodes};
+pub use nodes::{Node, beat, nodes, prune};
 pub use schema::{Durability, SchemaError, VERSION, check_version, durability, grants, init};
 
 use std::time::Duration;

@@ -39,7 +39,22 @@ pub async fn beat(session: &mut Session, cluster: &str, node: &Node) -> Result<(
     Ok(())
 }
 
-/// Every node that ever was, with its last beat's number. Whether it moves is what counts, not the
+/// Forgets nodes that have not beaten for a day, by the database's clock, and own nothing. One that lives
+/// all the same is there again with its next beat.
+///
+/// # Errors
+/// The database's.
+pub async fn prune(session: &mut Session, cluster: &str) -> Result<(), Error> {
+    let statement = "DELETE FROM cuegate_node AS n
+        WHERE cluster = $1 AND at < clock_timestamp() - interval '1 day' AND NOT EXISTS (
+            SELECT 1 FROM cuegate_lease AS l WHERE l.cluster = n.cluster AND l.node = n.node)";
+    session
+        .run(statement, &[(&cluster, Type::TEXT)], PATIENCE)
+        .await?;
+    Ok(())
+}
+
+/// Every node of the last day, with its last beat's number. Whether it moves is what counts, not the
 /// time it was made at, which is of another clock.
 ///
 /// # Errors

@@ -2,13 +2,18 @@
 //! that it may go on believing in what it owns.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::parts::Parts;
 use super::{Options, connected};
 use crate::cluster;
 use crate::dispatch::Gateway;
+use crate::postgres::Session;
+
+/// How often nodes that are long gone are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_hours(1);
 
 /// Beats for as long as it runs.
 pub(super) async fn beat(
@@ -22,8 +27,9 @@ pub(super) async fn beat(
     let (mut session, mut is_silent) = (None, false);
     let mut tick = tokio::time::interval(options.beat);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut prune = Instant::now();
     loop {
-        tick.tick().await;
+        let at = tick.tick().await;
         let sent = gateway.now();
         let beaten = match connected(&mut session, &address).await {
             Ok(session) => cluster::beat(session, &options.cluster, &me).await,
@@ -35,6 +41,11 @@ pub(super) async fn beat(
                 if std::mem::take(&mut is_silent) {
                     tracing::info!("the database takes this node's beats again");
                 }
+                if at >= prune {
+                    // At the start, too: each start leaves a row of its own.
+                    prune = at + PRUNE_EVERY;
+                    forget_the_gone(&mut session, &options.cluster).await;
+                }
             }
             Err(error) => {
                 session = None;
@@ -43,5 +54,15 @@ pub(super) async fn beat(
                 }
             }
         }
+    }
+}
+
+/// Forgets nodes that are long gone. It is tried again the next time: a row more costs nothing.
+async fn forget_the_gone(session: &mut Option<Session>, cluster: &str) {
+    if let Some(open) = session
+        && let Err(error) = cluster::prune(open, cluster).await
+    {
+        tracing::warn!(%error, "nodes that are gone could not be forgotten");
+        *session = None;
     }
 }

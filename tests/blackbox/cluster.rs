@@ -1,6 +1,8 @@
 //! Several nodes on one PostgreSQL: one of them sends for the account, and another goes on when it
 //! cannot. Without `CUEGATE_TEST_POSTGRES` the tests say that they were skipped.
 
+mod database;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(20);
 struct Stage {
     database: Cluster,
     emulator: Emulator,
+    /// The database's role that nodes and commands log in as.
+    user: &'static str,
 }
 
 impl Stage {
@@ -24,14 +28,20 @@ impl Stage {
         let database = database?;
         let emulator = Emulator::start(&[]);
         emulator.api.stream(&arn("quiz"), "live");
-        let stage = Self { database, emulator };
+        let stage = Self {
+            database,
+            emulator,
+            user: "cuegate",
+        };
         let made = stage.command(&["init"]);
         assert_eq!(made.code, Some(0), "{made:?}");
         Some(stage)
     }
 
     fn configuration(&self, node: &str) -> String {
-        let (api, url, quiz) = (self.emulator.api.0, self.database.url(), arn("quiz"));
+        let (api, quiz) = (self.emulator.api.0, arn("quiz"));
+        let url = self.database.url();
+        let url = url.replacen("cuegate@", &format!("{}@", self.user), 1);
         format!(
             "[upstream]\nmode = \"aws\"\nendpoint_url = \"http://{api}\"\n\
             [cluster]\nurl = \"{url}\"\nnode = \"{node}\"\nlease_ms = 3000\nbeat_ms = 200\n\
@@ -211,7 +221,11 @@ fn what_is_wrong_with_the_database_is_said_at_the_start() {
         return;
     };
     let emulator = Emulator::start(&[]);
-    let stage = Stage { database, emulator };
+    let stage = Stage {
+        database,
+        emulator,
+        user: "cuegate",
+    };
     let start = |configuration: &str| {
         let mut node = Gateway::spawn(configuration, &[]);
         node.process.wait(SOON)

@@ -278,8 +278,9 @@ class Docs(Written):
         database = postgres.Postgres()
         self.addCleanup(database.close)
         variables = f"CUEGATE__UPSTREAM__MODE=aws CUEGATE__CLUSTER__URL={database.url} "
-        init, status = of("test_several_nodes")
+        init, check, status = of("test_several_nodes")
         self.assertIn("made the tables", self.run_shell(variables + init))
+        self.assertIn("wrote nothing", self.run_shell(variables + check))
         self.assertIn("nobody has owned an account", self.run_shell(variables + status))
 
     def test_scripts(self):
