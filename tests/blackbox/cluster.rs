@@ -2,6 +2,7 @@
 //! cannot. Without `CUEGATE_TEST_POSTGRES` the tests say that they were skipped.
 
 mod database;
+mod faults;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

@@ -11,8 +11,8 @@
 //! - [`trouble`]: what goes wrong besides;
 //! - [`judge`]: the books against what the API took.
 
-mod book;
-mod judge;
+pub mod book;
+pub mod judge;
 mod lane;
 mod trouble;
 

@@ -8,6 +8,7 @@ pub mod payloads;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod sql;
 pub mod wall_clock;
 pub mod ws;

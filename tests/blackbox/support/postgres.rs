@@ -38,15 +38,21 @@ pub struct Server {
 impl Cluster {
     /// A primary without a standby. `None`: there is no PostgreSQL for tests, which is said.
     pub fn alone() -> Option<Self> {
-        Self::start(false)
+        Self::start(None::<fn(SocketAddr) -> SocketAddr>)
     }
 
     /// A primary that waits for its standby.
     pub fn replicated() -> Option<Self> {
-        Self::start(true)
+        Self::replicated_by(|primary| primary)
     }
 
-    fn start(replicated: bool) -> Option<Self> {
+    /// The same where the standby reaches its primary by another address.
+    pub fn replicated_by(way: impl FnOnce(SocketAddr) -> SocketAddr) -> Option<Self> {
+        Self::start(Some(way))
+    }
+
+    fn start(way: Option<impl FnOnce(SocketAddr) -> SocketAddr>) -> Option<Self> {
+        let replicated = way.is_some();
         let Some(programs) = programs() else {
             println!("skipped: CUEGATE_TEST_POSTGRES does not say where PostgreSQL's programs are");
             return None;
@@ -93,8 +99,8 @@ impl Cluster {
             is_root,
             &[&synchronous, connections, "wal_keep_size=256MB"],
         );
-        let standby = replicated.then(|| {
-            let port = primary.address.port();
+        let standby = way.map(|way| {
+            let port = way(primary.address).port();
             let from = format!("primary_conninfo=host=127.0.0.1 port={port} user=cuegate");
             Server::start(
                 &programs,
