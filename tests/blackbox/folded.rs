@@ -1,6 +1,8 @@
 //! The state of a channel is the fold of what its stream took, whatever happened on the way: payloads
 //! that are packed anew, refused, replayed, lost, late or sent again, and a gateway that is killed.
 
+mod taken_over;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
