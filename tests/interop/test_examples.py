@@ -2,6 +2,8 @@
 They are smaller here than as they are shown. What arrived is asked of the emulator."""
 
 import ast
+import functools
+import http.server
 import json
 import os
 import pathlib
@@ -11,14 +13,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import tomllib
 import unittest
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 
 import yaml
 
 import documents
 import programs
+from browser import Browser
 from programs import ROOT, Addresses, Emulator, Process, environment, fetch
 from test_clients import PYTHON, typescript
+from test_player import packed
 
 EXAMPLES = ROOT / "examples"
 CHANNEL = "demo"
@@ -29,17 +37,24 @@ COMPILE_S = 600
 TERMINAL = "target/release/cuegate serve --config "
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript"}
+
+    def log_message(self, *arguments):
+        """Says nothing."""
+
+
 class Gateway(Process):
     """With the configuration that a README starts it with."""
 
-    def __init__(self, readme):
+    def __init__(self, readme, **variables):
         (command,) = [line for line in documents.commands(readme.read_text()) if line.startswith(TERMINAL)]
         self.directory = tempfile.TemporaryDirectory()
         self.addresses = Addresses()
         self.url = f"http://{self.addresses.producers}"
         super().__init__(
             [programs.BINARIES / "cuegate", "serve", "--config", ROOT / command.removeprefix(TERMINAL)],
-            environment(**self.addresses.variables(), CUEGATE__EVENTBRIDGE__SECRET=SECRET), cwd=self.directory.name,
+            environment(**self.addresses.variables(), CUEGATE__EVENTBRIDGE__SECRET=SECRET, **variables), cwd=self.directory.name,
         )
         self.wait_for(f"http://{self.addresses.metrics}/readyz")
         self.emulator = Emulator(f"http://{self.addresses.ivs}")
@@ -58,8 +73,8 @@ class Gateway(Process):
 
 
 class Examples(unittest.TestCase):
-    def gateway(self, name):
-        gateway = Gateway(EXAMPLES / name / "README.md")
+    def gateway(self, name, **variables):
+        gateway = Gateway(EXAMPLES / name / "README.md", **variables)
         self.addCleanup(gateway.close)
         return gateway
 
@@ -152,6 +167,50 @@ class Examples(unittest.TestCase):
             self.assertGreaterEqual(float(found[1]), steps, line)
         self.assertRegex(ends[3], "^advert: cancelled")
         self.assertEqual([item["d"]["scene"] for item in gateway.items("cue")], ["opening", "credits", "interview"])
+
+    def test_obs(self):
+        """The page that the scene's browser source names, at its size, before the game of another example."""
+        scenes = json.loads((EXAMPLES / "obs" / "scenes.json").read_text())
+        sources = {source["uuid"]: source for source in scenes["sources"]}
+        (scene,) = [source for source in scenes["sources"] if source["id"] == "scene"]
+        self.assertEqual([scene["name"]], [entry["name"] for entry in scenes["scene_order"]])
+        shown = [sources[item["source_uuid"]] for item in scene["settings"]["items"]]
+        (overlay,) = [source["settings"] for source in shown if source["id"] == "browser_source"]
+        page = urllib.parse.urlsplit(overlay["url"])
+        root = tempfile.TemporaryDirectory()
+        self.addCleanup(root.cleanup)
+        # The repository as it is after the commands of the README.
+        (pathlib.Path(root.name) / "player").symlink_to(packed()[0])
+        (pathlib.Path(root.name) / "examples").symlink_to(EXAMPLES)
+        site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=root.name))
+        self.addCleanup(site.server_close)
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        self.addCleanup(site.shutdown)
+        origin = f"http://127.0.0.1:{site.server_port}"
+        gateway = self.gateway("obs", CUEGATE__SERVER__ALLOWED_ORIGINS=json.dumps([origin]))
+        named = tomllib.loads((EXAMPLES / "obs" / "cuegate.toml").read_text())["server"]["allowed_origins"]
+        self.assertEqual(named, [f"{page.scheme}://{page.netloc}"])
+        browser = Browser()
+        self.addCleanup(browser.quit)
+        browser.look(overlay["width"], overlay["height"], "light")
+        query = urllib.parse.parse_qs(page.query)
+        self.assertEqual(query, {"gateway": ["http://127.0.0.1:8080"], "channel": [CHANNEL]})
+        address = f"{origin}{page.path}?{urllib.parse.urlencode({'gateway': gateway.url, 'channel': CHANNEL})}"
+        browser.open(address)
+        with ThreadPoolExecutor() as pool:
+            game = pool.submit(self.run_in_node, "score", gateway.url, "--seconds=4")
+            browser.says("#goal.is-on", "Goal ")
+            self.assertIn("all see 2:1", game.result())
+        browser.says("#names", "HOME 2 : 1 AWAY")
+        browser.says("#goal", "Goal 3: home")
+        # OBS keys the page by its own alpha.
+        self.assertEqual(browser.run("return getComputedStyle(document.body).backgroundColor"), "rgba(0, 0, 0, 0)")
+        # Who opens it when all is over has the score, although nobody sends it any more.
+        browser.open(address)
+        browser.says("#names", "HOME 2 : 1 AWAY")
+        self.assertEqual(browser.recorded("errors") + [entry for entry in browser.log() if "favicon" not in entry["message"]], [])
+        if os.environ.get("CUEGATE_SCREENSHOTS"):
+            browser.screenshot(os.environ["CUEGATE_SCREENSHOTS"])
 
     def test_go_runs(self):
         if shutil.which("go") is None:
