@@ -29,6 +29,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/config.js", SCRIPT, include_str!("console/config.js")),
     ("/define.js", SCRIPT, include_str!("console/define.js")),
     ("/dom.js", SCRIPT, include_str!("console/dom.js")),
+    ("/events.js", SCRIPT, include_str!("console/events.js")),
+    ("/keys.js", SCRIPT, include_str!("console/keys.js")),
     ("/letters.js", SCRIPT, include_str!("console/letters.js")),
     (
         "/hls.light.min.js",
@@ -38,7 +40,9 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/losses.js", SCRIPT, include_str!("console/losses.js")),
     ("/payloads.js", SCRIPT, include_str!("console/payloads.js")),
     ("/player.js", SCRIPT, include_str!("console/player.js")),
+    ("/queue.js", SCRIPT, include_str!("console/queue.js")),
     ("/send.js", SCRIPT, include_str!("console/send.js")),
+    ("/timeline.js", SCRIPT, include_str!("console/timeline.js")),
     ("/watch.js", SCRIPT, include_str!("console/watch.js")),
 ];
 

@@ -16,6 +16,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
+use super::Admin;
 use crate::access::Keyring;
 use crate::access::browser::{self, Foreign};
 use crate::clock::Clock;
@@ -28,6 +29,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src 'self' data:; media-src blob:; frame-ancestors 'none'; base-uri 'none'; \
     form-action 'none'";
 
+/// What the page, and nothing else, may do beside: its scripts may load pictures from where channels are played.
+const PAGE: &str = "/";
+
 /// What is behind a key, where there are keys.
 const BEHIND_KEYS: &str = "/admin/";
 
@@ -37,6 +41,7 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 #[derive(Clone)]
 struct Guard {
     bound: IpAddr,
+    pictures: Arc<dyn Admin>,
     keyring: Arc<Keyring>,
     clock: Arc<Clock>,
     meters: Arc<Meters>,
@@ -46,12 +51,14 @@ struct Guard {
 pub(super) fn around(
     router: Router,
     listen: SocketAddr,
+    pictures: Arc<dyn Admin>,
     keyring: Arc<Keyring>,
     clock: Arc<Clock>,
     meters: Arc<Meters>,
 ) -> Router {
     let guard = Guard {
         bound: listen.ip(),
+        pictures,
         keyring,
         clock,
         meters,
@@ -60,19 +67,20 @@ pub(super) fn around(
 }
 
 async fn look(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let policy = guard.policy(request.uri().path());
     let mut response = match guard.check(&mut request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
     let headers = response.headers_mut();
     for (name, value) in [
-        (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
         (RESOURCE_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
@@ -80,6 +88,17 @@ async fn look(State(guard): State<Guard>, mut request: Request, next: Next) -> R
 }
 
 impl Guard {
+    /// What a browser may do with what is at that path.
+    fn policy(&self, path: &str) -> HeaderValue {
+        let origins = (path == PAGE).then(|| self.pictures.playback_origins());
+        let more = origins.unwrap_or_default().join(" ");
+        let policy = POLICY.replace("connect-src 'self'", &format!("connect-src 'self' {more}"));
+        let wider = HeaderValue::try_from(policy).ok();
+        wider
+            .filter(|_| !more.is_empty())
+            .unwrap_or(HeaderValue::from_static(POLICY))
+    }
+
     /// Leaves the caller in the request, as the operator it is, for the channels' routes.
     fn check(&self, request: &mut Request) -> Result<(), Refusal> {
         let checked = browser::check_operator(request.uri(), request.headers(), self.bound);

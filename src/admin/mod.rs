@@ -57,6 +57,12 @@ pub trait Admin: Send + Sync + 'static {
     /// Why events were refused or lost. Blocks while it looks, as [`Admin::snapshot`].
     fn losses(&self) -> Losses;
 
+    /// Where the console finds the picture of a channel, which is known by any of its names; `None`: nowhere.
+    fn playback_url(&self, channel: &str) -> Option<String>;
+
+    /// The origins beside this listener's own that such pictures come from.
+    fn playback_origins(&self) -> Vec<String>;
+
     /// A playlist or a segment of a channel, which is known by any of its names; `None`: there is none, as in `aws` mode.
     fn playback(&self, channel: &str, file: &str) -> Option<Played>;
 
@@ -187,10 +193,12 @@ pub fn admin_router(
     clock: Arc<Clock>,
     meters: Arc<Meters>,
 ) -> Router {
+    let pictures = Arc::clone(&admin);
     let router = Router::new()
         .route("/admin/overview", get(views::overview))
         .route("/admin/refusals", get(views::refusals))
         .route("/admin/config", get(views::config))
+        .route("/admin/playback/{channel}", get(watch::place))
         .route("/admin/playback/{channel}/{file}", get(watch::playback))
         .route("/admin/reload", post(reload))
         .route(
@@ -205,7 +213,7 @@ pub fn admin_router(
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(axum::middleware::from_fn(request_id::answer));
-    guard::around(router, listen, keyring, clock, meters)
+    guard::around(router, listen, pictures, keyring, clock, meters)
 }
 
 /// The text format's own media type.

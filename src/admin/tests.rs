@@ -59,6 +59,14 @@ impl Admin for Gateway {
         Losses::of(&snapshot, [("queue_full", 7)].into(), Vec::new())
     }
 
+    fn playback_url(&self, channel: &str) -> Option<String> {
+        (channel == "a b").then(|| "/admin/playback/a%20b/playback.m3u8".to_owned())
+    }
+
+    fn playback_origins(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn playback(&self, channel: &str, file: &str) -> Option<Played> {
         (channel == "a b" && file == "playback.m3u8").then(|| Played {
             bytes: "#EXTM3U".into(),

@@ -1,12 +1,15 @@
-//! Channels as the console plays them: the emulator's playback, at the console's own address.
+//! Channels as the console plays them: in local mode the emulator's playback, at the console's own address, else
+//! what the configuration says.
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use super::Admin;
 use crate::refusal::{Code, Refusal};
@@ -18,6 +21,24 @@ pub struct Played {
     pub bytes: Bytes,
     /// Its media type.
     pub media_type: &'static str,
+}
+
+/// Where a picture is.
+#[derive(Serialize)]
+pub(super) struct Place {
+    /// A path of this listener, or a URL; none: the channel has no picture here.
+    url: Option<String>,
+}
+
+/// `GET /admin/playback/{channel}`.
+pub(super) async fn place(
+    State(admin): State<Arc<dyn Admin>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Json<Place> {
+    let url = path
+        .ok()
+        .and_then(|Path(channel)| admin.playback_url(&channel));
+    Json(Place { url })
 }
 
 /// `GET /admin/playback/{channel}/{file}`: `playback.m3u8`, and what that lists.

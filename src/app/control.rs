@@ -1,6 +1,10 @@
 //! What operators may ask of the running gateway: how it stands, a reload, dead letters.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use axum::http::Uri;
+use cuegate_client::segment;
 
 use super::local::Emulator;
 use super::reload::Reload;
@@ -14,6 +18,11 @@ use crate::journal::Room;
 use crate::node::Node;
 use crate::refusal::Refusal;
 use crate::telemetry::{Snapshot, Telemetry};
+
+/// Where IVS plays streams.
+const IVS: &str = "https://*.live-video.net";
+/// Other places that channels are played from: a header must not grow with the channels.
+const ORIGINS_MAX: usize = 32;
 
 /// What operators may ask of the running gateway.
 pub(super) struct Control {
@@ -125,6 +134,39 @@ impl Admin for Control {
         }
     }
 
+    fn playback_url(&self, channel: &str) -> Option<String> {
+        let known = self.gateway.channel(channel).ok()?;
+        if self.emulator.is_some() {
+            let name = segment(channel);
+            return Some(format!("/admin/playback/{name}/playback.m3u8"));
+        }
+        let settings = self.gateway.settings();
+        let listed = settings.channels.iter().find(|it| it.arn == *known.arn());
+        let given = listed.and_then(|listed| listed.playback_url.as_deref());
+        if let Some(url) = given {
+            return Some(url.to_owned());
+        }
+        // Of a channel that the API made.
+        let definition = self.gateway.report(&known).definition?;
+        let members: serde_json::Value = serde_json::from_str(definition.get()).ok()?;
+        Some(members.get("playback_url")?.as_str()?.to_owned())
+    }
+
+    fn playback_origins(&self) -> Vec<String> {
+        if self.emulator.is_some() {
+            return Vec::new();
+        }
+        let settings = self.gateway.settings();
+        let urls = settings
+            .channels
+            .iter()
+            .filter_map(|it| it.playback_url.as_deref());
+        let mut origins: BTreeSet<String> = urls.filter_map(origin).take(ORIGINS_MAX).collect();
+        // The lists of a stream lead to other hosts of IVS.
+        origins.insert(IVS.to_owned());
+        origins.into_iter().collect()
+    }
+
     fn playback(&self, channel: &str, file: &str) -> Option<Played> {
         let emulator = self.emulator.as_ref()?;
         let channel = self.gateway.channel(channel).ok()?;
@@ -195,6 +237,17 @@ impl Admin for Control {
             Ok(purged?)
         })
     }
+}
+
+/// The origin of a URL.
+fn origin(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let authority = uri.authority()?.as_str();
+    // Nothing that would end a directive of the header.
+    let is_plain = authority
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    is_plain.then(|| format!("{}://{authority}", uri.scheme_str().unwrap_or("https")))
 }
 
 /// Why a node takes no events, if other nodes own all accounts.

@@ -69,6 +69,7 @@ fn plain(
     Some(ChannelSettings {
         name: name.into(),
         arn,
+        playback_url: None,
         policy: Arc::clone(&settings.channel_defaults),
     })
 }

@@ -318,6 +318,9 @@ section! {
         /// The channel.
         "arn" => arn: Option<ChannelArn> = None, Given(text("the ARN of a channel", channel_arn)), Live,
             required "the ARN of the channel";
+        /// Where the console plays it in aws mode: its playbackUrl, as https://….playback.live-video.net/….m3u8.
+        /// Empty: its page has no picture. Whoever may open the console reads it, with a token if it has one.
+        "playback_url" => playback_url: Option<String> = None, Optional(url(any_url)), Live;
     }
 }
 

@@ -30,7 +30,11 @@ pub(super) fn channels(
                 t.error(key, what);
             }
         }
-        let ChannelTable { name, arn } = channel;
+        let ChannelTable {
+            name,
+            arn,
+            playback_url,
+        } = channel;
         once(t, &mut names, "name", name.clone());
         once(t, &mut arns, "arn", arn.clone());
         // Most channels have no keys of their own: one policy for all of those.
@@ -42,6 +46,7 @@ pub(super) fn channels(
         Some(ChannelSettings {
             name: name?.into(),
             arn: arn?,
+            playback_url: playback_url.map(Into::into),
             policy,
         })
     })

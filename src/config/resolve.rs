@@ -36,6 +36,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Settings {
         settings.channels.push(ChannelSettings {
             name: DEMO.0.into(),
             arn,
+            playback_url: None,
             policy: Arc::clone(&settings.channel_defaults),
         });
     }

@@ -16,6 +16,8 @@ pub struct ChannelSettings {
     pub name: Arc<str>,
     /// The channel.
     pub arn: ChannelArn,
+    /// Where the console plays it, where that is not the emulator's.
+    pub playback_url: Option<Arc<str>>,
     /// Its rules: `channel_defaults` with its own keys over them.
     pub policy: Arc<ChannelPolicy>,
 }

@@ -34,15 +34,15 @@ export class Refused extends Error {
   }
 }
 
-/** The answer's JSON; null where there is none. */
-export async function call(path, { method = "GET", body, patience = PATIENCE } = {}) {
+/** The answer's JSON, as `parse` reads it; null where there is none. */
+export async function call(path, { method = "GET", body, patience = PATIENCE, parse = JSON.parse } = {}) {
   const headers = { ...proof(), ...(body === undefined ? {} : { "content-type": "application/json" }) };
   const signal = AbortSignal.timeout(patience);
   const response = await fetch(path, { method, headers, body, signal, cache: "no-store" });
   const text = await response.text();
   let answer = null;
   try {
-    answer = text === "" ? null : JSON.parse(text);
+    answer = text === "" ? null : parse(text);
   } catch {
     throw new Refused(response.status, { detail: "the answer is not JSON" });
   }

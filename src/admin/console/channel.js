@@ -4,9 +4,12 @@ import { Rates, Refused, call, channelPath } from "/api.js";
 import { ask, badge, bytes, count, h, number, rate, set, span, svg, time } from "/dom.js";
 import { etaOf } from "/channels.js";
 import { remove } from "/define.js";
+import { fatePanel } from "/events.js";
+import { keysPanel } from "/keys.js";
 import { lettersView } from "/letters.js";
 import { recentTable } from "/losses.js";
 import { payloadsPanel } from "/payloads.js";
+import { queuePanel } from "/queue.js";
 import { sendPanel } from "/send.js";
 import { watchPanel } from "/watch.js";
 
@@ -31,6 +34,9 @@ export function channelView(name, overview) {
   const watch = watchPanel(name);
   const send = sendPanel(name, payloads, watch.mark);
   const letters = lettersView({ channel: name });
+  const queue = queuePanel(name);
+  const keys = keysPanel(name);
+  const fate = fatePanel(name);
   const refusals = recentTable("Nothing of this channel was refused of late.");
   const chart = chartOf();
   const state = h("span");
@@ -55,10 +61,11 @@ export function channelView(name, overview) {
 
   async function look() {
     send.setMode(overview()?.mode);
-    watch.setMode(overview()?.mode);
-    watch.look();
+    await watch.look();
+    payloads.look();
     draw(await call(channelPath(name)));
     if (looks++ % SLOW) return;
+    await Promise.all([queue.look(), keys.look()]);
     const { recent } = await call("/admin/refusals");
     refusals.draw(recent.filter(({ channel }) => channel === report.channel || channel === report.arn));
     await letters.look();
@@ -162,13 +169,13 @@ export function channelView(name, overview) {
         h("div", { class: "actions" }, edit, toggle, purge, gone)),
       arn, done, pausedFor, error, tiles.node, chart.node),
     watch.node,
-    h("div", { class: "columns" },
-      h("div", {}, payloads.node),
-      h("div", {}, send.node,
+    h("div", { class: "board" },
+      h("div", {}, payloads.node,
+        panel("refused-title", "Refused of late", refusals.node), letters.node),
+      h("div", {}, send.node, fate.node),
+      h("div", {}, queue.node, keys.node,
         panel("totals-title", "How its events ended", totals),
-        panel("limits-title", "Limits in force", limits))),
-    panel("refused-title", "Refused of late", refusals.node),
-    letters.node);
+        panel("limits-title", "Limits in force", limits))));
   const both = (what) => () => [payloads, watch].forEach((panel) => panel[what]());
   return { node, look, start: both("start"), stop: both("stop") };
 }

@@ -67,6 +67,7 @@ async function look() {
   try {
     overview = await call("/admin/overview");
     header(overview);
+    lastSeen = Date.now();
     await shown.look?.();
     lastSeen = Date.now();
     trouble(overview);

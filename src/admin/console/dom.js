@@ -67,6 +67,23 @@ export function count(n, one, many = `${one}s`) {
   return `${number(n)} ${n === 1 ? one : many}`;
 }
 
+/**
+ * Makes `list` have these items, each `[name, make]`, in their order: what is there under its name stays as it is, with the focus
+ * that it has. `make` is called for what is new.
+ */
+export function arrange(list, items) {
+  const known = new Map([...list.children].map((node) => [node.dataset.name, node]));
+  const wanted = items.map(([name, make]) => {
+    const node = known.get(name) ?? make();
+    known.delete(name);
+    node.dataset.name = name;
+    return node;
+  });
+  for (const node of known.values()) node.remove();
+  wanted.forEach((node, at) => list.children[at] !== node && list.insertBefore(node, list.children[at] ?? null));
+  return wanted;
+}
+
 /** A state as a word with a mark beside it: never a colour alone. */
 export function badge(state) {
   return h("span", { class: `state ${state}` }, state);

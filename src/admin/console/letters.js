@@ -4,6 +4,8 @@ import { Refused, call } from "/api.js";
 import { ask, count, h, number, set, time } from "/dom.js";
 
 const PAGE = 50;
+/** What the gateway gives at once. */
+const MOST = 1000;
 
 export function lettersView({ channel }) {
   const none = h("p", { class: "none" });
@@ -13,34 +15,55 @@ export function lettersView({ channel }) {
   const replayAll = h("button", { type: "button" }, "Replay all…");
   const purgeAll = h("button", { type: "button", class: "danger" }, "Discard all…");
   const more = h("button", { type: "button", hidden: true }, "Show more");
+  const alias = h("input", { id: "letters-alias", type: "search", autocomplete: "off", spellcheck: "false", placeholder: "alias or ARN" });
+  const moment = (id) => h("input", { id, type: "datetime-local", step: 1 });
+  const [from, until] = [moment("letters-from"), moment("letters-until")];
   let limit = PAGE;
   let drawn = "";
-  const of = channel ? ` of ${channel}` : "";
 
-  replayAll.addEventListener("click", () => replay({}, `all dead letters${of}`));
-  purgeAll.addEventListener("click", () => purge({}, `all dead letters${of}`));
+  replayAll.addEventListener("click", () => replay({}, whose()));
+  purgeAll.addEventListener("click", () => purge({}, whose()));
   more.addEventListener("click", () => {
-    limit = Math.min(1000, limit + PAGE);
+    limit = Math.min(MOST, limit + PAGE);
     look();
   });
 
+  for (const field of [alias, from, until]) field.addEventListener("change", look);
+
+  const of = () => channel ?? alias.value.trim();
+  const whose = () => `all dead letters${of() ? ` of ${of()}` : ""}`;
+
   function path(query) {
-    const all = new URLSearchParams(channel ? { channel, ...query } : query);
+    const all = new URLSearchParams(of() ? { channel: of(), ...query } : query);
     return `/admin/dead-letters?${all}`;
   }
 
   async function look() {
-    const page = await call(path({ limit }));
+    const timed = from.value !== "" || until.value !== "";
+    const page = await (timed ? between(Date.parse(from.value), Date.parse(until.value)) : call(path({ limit })));
     const letters = page.dead_letters;
     set(where, letters.length ? `${number(letters.length)}${page.next ? " oldest" : ""} of ${number(page.total)} kept` : "");
-    set(none, channel ? "None of this channel." : "There are none.");
+    set(none, timed ? "None of that time." : of() ? "None of this channel." : "There are none.");
     none.hidden = letters.length > 0;
-    replayAll.disabled = purgeAll.disabled = letters.length === 0;
-    more.hidden = !page.next || limit >= 1000;
+    // They are told by channel and id, not by time: what is not seen is not touched.
+    replayAll.disabled = purgeAll.disabled = letters.length === 0 || timed;
+    more.hidden = !page.next || (!timed && limit >= MOST);
     const now = JSON.stringify(letters.map(({ id, alias }) => [id, alias]));
     if (now === drawn) return;
     drawn = now;
     list.replaceChildren(...letters.map(item));
+  }
+
+  /** Those that died at that time, the oldest first. */
+  async function between(first, last) {
+    const found = [];
+    let page = { next: undefined, total: 0 };
+    do {
+      page = await call(path(page.next ? { limit: MOST, after: page.next } : { limit: MOST }));
+      // What is not a time is no bound. A field says whole seconds.
+      found.push(...page.dead_letters.filter(({ at_ms }) => !(at_ms < first) && !(at_ms >= last + 1000)));
+    } while (page.next && found.length <= limit && !(page.dead_letters.at(-1).at_ms >= last + 1000));
+    return { dead_letters: found.slice(0, limit), next: found.length > limit, total: page.total };
   }
 
   function item({ id, channel: arn, alias, reason, at, at_ms, error, event }) {
@@ -90,6 +113,7 @@ export function lettersView({ channel }) {
   const node = h("section", { class: "panel", "aria-labelledby": "letters-title" },
     h("div", { class: "head" }, h(channel ? "h2" : "h1", { id: "letters-title" }, "Dead letters"), where,
       h("div", { class: "actions" }, replayAll, purgeAll)),
+    channel ? null : h("div", { class: "filters" }, h("label", {}, "Channel", alias), h("label", {}, "From", from), h("label", {}, "Until", until)),
     outcome, none, list, more);
   return { node, look };
 }

@@ -3,6 +3,7 @@
 import { Follower, call, channelPath } from "/api.js";
 import { bytes, count, h, number, set, time } from "/dom.js";
 import { Slices, decode as inflate } from "/player.js";
+import { timelineOf } from "/timeline.js";
 
 /** Payloads on the page. */
 const SHOWN = 20;
@@ -17,6 +18,9 @@ export function exact(text) {
       ? JSON.rawJSON(context.source)
       : value);
 }
+
+/** A number that {@link exact} read, as one that can be reckoned with. */
+export const plainNumber = (number) => (number == null ? number : Number(JSON.stringify(number)));
 
 /** What each form is called. */
 const FORMS = { "~0": "compressed", "~2": "slice" };
@@ -66,6 +70,7 @@ export function payloadsPanel(channel) {
   const seen = new Map();
   const watchers = new Set();
   const slices = new Slices();
+  const timeline = timelineOf();
   let stream = null;
   let max = 1024;
 
@@ -75,6 +80,7 @@ export function payloadsPanel(channel) {
     const decoded = decode(payload.text, slices);
     const card = cardOf(payload, decoded, max);
     seen.set(known, card);
+    timeline.add(payload.at_ms, card.share, decoded.form, decoded.entries.length);
     none.hidden = true;
     // Newest first, whatever order they came in.
     const before = [...list.children].find((other) => Number(other.dataset.n) < payload.n);
@@ -122,9 +128,11 @@ export function payloadsPanel(channel) {
 
   const node = h("section", { class: "panel", "aria-labelledby": "payloads-title" },
     h("div", { class: "head" }, h("h2", { id: "payloads-title" }, "Delivered payloads"), live),
-    none, list);
+    timeline.node, none, list);
   return {
     node, start, stop,
+    /** The bars go on with the time. */
+    look: () => timeline.draw(),
     setMax: (bytesMax) => { max = bytesMax; },
     /** Calls `watcher` for each payload from now on; it takes itself off again. */
     watch: (watcher) => watchers.add(watcher),
@@ -165,7 +173,7 @@ function cardOf(payload, { kind, form, plain, items, entries }, max) {
     label.hidden = false;
     label.textContent = text;
   }
-  return { node, mark };
+  return { node, mark, share: size / max };
 }
 
 function eventOf({ data, type, key, id, merge }) {

@@ -1,6 +1,6 @@
 // The channel's picture with its events on it, drawn as a viewer's page would: by hls.js and the library for players.
 
-import { proof } from "/api.js";
+import { call, proof } from "/api.js";
 import { count, h, set } from "/dom.js";
 import { attach } from "/player.js";
 
@@ -21,6 +21,8 @@ const SETTLE = 1500;
 const EDGE = 1;
 
 export function watchPanel(channel) {
+  // Where the picture is; undefined: that is not known yet.
+  let place;
   let wanted = false;
   let hls = null;
   let cues = null;
@@ -86,7 +88,10 @@ export function watchPanel(channel) {
       enableID3MetadataCues: false,
       enableEmsgMetadataCues: false,
       enableDateRangeMetadataCues: false,
-      xhrSetup: (request) => Object.entries(proof()).forEach(([name, value]) => request.setRequestHeader(name, value)),
+      // The key is for this origin alone.
+      xhrSetup: (request, url) => {
+        if (new URL(url, location).origin === location.origin) Object.entries(proof()).forEach(([name, value]) => request.setRequestHeader(name, value));
+      },
     });
     hls.on(Hls.Events.ERROR, (_, { fatal, details, response }) => {
       // A channel that is not live has no playlist: hls.js would ask for it for a while.
@@ -98,7 +103,7 @@ export function watchPanel(channel) {
     cues = attach("hls", hls);
     cues.on("*", (event) => add(event, [["type", event.type], ["key", event.key]], JSON.stringify(event.data)));
     cues.on("#foreign", (event) => add(event, [], event.text));
-    hls.loadSource(`/admin/playback/${encodeURIComponent(channel)}/playback.m3u8`);
+    hls.loadSource(place);
     hls.attachMedia(video);
     // It is muted, so it may begin by itself.
     video.play().catch(() => {});
@@ -165,9 +170,13 @@ export function watchPanel(channel) {
 
   return {
     node,
-    /** Only the emulator has a picture for this page. */
-    setMode: (mode) => { node.hidden = mode !== "local"; },
-    look: () => wanted && !hls && performance.now() > failedAt + AGAIN && play(),
+    async look() {
+      if (place === undefined) {
+        place = (await call(`/admin/playback/${encodeURIComponent(channel)}`)).url;
+        node.hidden = place === null;
+      }
+      if (wanted && !hls && performance.now() > failedAt + AGAIN) await play();
+    },
     start: () => wanted && play(),
     stop: () => end("Stopped while nobody looks."),
     /** The payload of this number carries the page's test event. */

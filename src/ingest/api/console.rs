@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use tokio::sync::watch;
 
 use super::only;
-use super::{channels, definitions, payloads, publish};
+use super::{channels, definitions, events, payloads, publish, state};
 use crate::access::{BodyBudget, Keyring};
 use crate::dispatch::Gateway;
 use crate::ingest::context::{ApiContext, Life, Listener};
@@ -47,9 +47,24 @@ pub fn operators_router(
         .route(
             "/admin/channels/{channel}/events",
             only(
-                post(publish::publish_to_channel).delete(channels::purge),
-                "POST, DELETE",
+                get(events::list)
+                    .post(publish::publish_to_channel)
+                    .delete(channels::purge),
+                "GET, HEAD, POST, DELETE",
             ),
+        )
+        .route(
+            "/admin/channels/{channel}/events/{id}",
+            only(
+                get(events::state)
+                    .put(events::replace)
+                    .delete(channels::cancel),
+                "GET, HEAD, PUT, DELETE",
+            ),
+        )
+        .route(
+            "/admin/channels/{channel}/state",
+            only(get(state::kept).delete(state::delete), "GET, HEAD, DELETE"),
         )
         .route(
             "/admin/channels/{channel}/pause",

@@ -98,6 +98,17 @@ pub(super) async fn get(
     Ok(json_of(&StateReport::of(state)))
 }
 
+/// The same for the console, which asks before it knows whether there is any: null where the channel keeps none.
+pub(super) async fn kept(
+    State(context): State<Arc<ApiContext>>,
+    Authenticated(caller): Authenticated,
+    path: ChannelPath,
+) -> Result<Response, Refusal> {
+    let channel = context.channel(&caller, Scope::Read, &named(path)?)?;
+    let state = context.gateway.state(&channel).map(StateReport::of);
+    Ok(json_of(&state))
+}
+
 /// Deletes a key of a channel's state, or with `all=true` every key.
 ///
 /// Viewers learn it with the next payload that has room for it; until then the key is still there.
