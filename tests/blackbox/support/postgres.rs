@@ -197,7 +197,7 @@ impl Server {
     }
 
     /// To the server and all its processes.
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let server = self.process.id();
         for child in children(server) {
             signal(child, name);

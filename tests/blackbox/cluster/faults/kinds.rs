@@ -27,6 +27,7 @@ pub const KINDS: &[Kind] = &[
     kind("kill-owner", kill_owner),
     kind("kill-other", kill_other),
     kind("kill-owner-and-next", kill_owner_and_next),
+    kind("kill-all", kill_all),
     kind("pause-short", pause_short),
     kind("pause-long", pause_long),
     kind("pause-before-call", pause_before_call),
@@ -46,6 +47,10 @@ pub const KINDS: &[Kind] = &[
     kind("commits-terminated", commits_terminated),
     kind("commits-cancelled", commits_cancelled),
     kind("commits-slow", commits_slow),
+    kind("primary-stopped", primary_stopped),
+    kind("sessions-terminated", sessions_terminated),
+    kind("table-locked", table_locked),
+    kind("disk-full", disk_full),
     kind("connections-used-up", connections_used_up),
     kind("clock-off", clock_off),
     Kind {
@@ -93,6 +98,16 @@ fn kill_owner_and_next(show: &mut Show) -> Duration {
     show.kill(next);
     show.owner_but(Some(next));
     TAKE * 2
+}
+
+/// Nobody is left, and all start again.
+fn kill_all(show: &mut Show) -> Duration {
+    let gone = show.span(0..2000);
+    let nodes = 0..show.nodes.len();
+    nodes.clone().for_each(|nth| show.kill(nth));
+    wait(gone);
+    nodes.for_each(|nth| show.start_node(nth));
+    gone + TAKE + CALL * 2
 }
 
 fn pause_short(show: &mut Show) -> Duration {
@@ -279,6 +294,53 @@ fn commits_slow(show: &mut Show) -> Duration {
     show.replication.set(Way::Slow(Duration::from_millis(250)));
     wait(show.span(3000..6000));
     CALL * 3
+}
+
+fn primary_stopped(show: &mut Show) -> Duration {
+    let stop = show.span(200..5000);
+    show.database.primary.signal("STOP");
+    wait(stop);
+    show.database.primary.signal("CONT");
+    stop + TAKE
+}
+
+/// Again and again, as by an operator who looks for the wrong culprit.
+fn sessions_terminated(show: &mut Show) -> Duration {
+    let sql = show.sql();
+    for _ in 0..show.random.u32(2..8) {
+        wait(show.span(100..600));
+        sql.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE application_name = 'cuegate'",
+        );
+    }
+    CALL * 3
+}
+
+/// Longer than a session waits for it.
+fn table_locked(show: &mut Show) -> Duration {
+    let sql = show.sql();
+    let locked = show.span(500..5000);
+    sql.rows("BEGIN");
+    sql.rows("LOCK TABLE cuegate_log IN ACCESS EXCLUSIVE MODE");
+    wait(locked);
+    sql.rows("COMMIT");
+    locked + CALL * 3
+}
+
+/// The database can write no more of the log, and can again.
+fn disk_full(show: &mut Show) -> Duration {
+    let sql = show.sql();
+    let full = show.span(500..5000);
+    sql.rows(
+        "CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
+        END $$",
+    );
+    sql.rows("CREATE TRIGGER full_disk BEFORE INSERT ON cuegate_log EXECUTE FUNCTION full_disk()");
+    wait(full);
+    sql.rows("DROP TRIGGER full_disk ON cuegate_log");
+    full + CALL * 3
 }
 
 /// Others have all connections of the database, and the nodes lose theirs.
