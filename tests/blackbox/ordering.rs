@@ -97,6 +97,25 @@ fn not_before_its_moment() {
     assert!(payloads[0].time_us < at * 1000);
 }
 
+/// One that must wait for a scheduled event of its key is taken, and expires where that takes too long: it never
+/// goes first.
+#[test]
+fn behind_a_scheduled_event_of_its_key() {
+    let gateway = Gateway::start(&local("", &[("quiz", "")]));
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let at = since.expect("after 1970").as_millis() + 2000;
+    let first = format!(r#"{{"data":"first","key":"k","at":{at}}}"#);
+    gateway.publish("quiz", &first);
+    gateway.publish("quiz", r#"{"data":"in time","key":"k","ttl_ms":20000}"#);
+    let path = "/v1/channels/quiz/events?wait=delivered&timeout_ms=10000";
+    let over = gateway.post(path, r#"{"data":"too late","key":"k","ttl_ms":300}"#);
+    assert_eq!(over.json()["ended"]["expired"], 1, "{over:?}");
+    assert_eq!(gateway.status("quiz")["queued"], 2);
+    gateway.drained("quiz");
+    assert_eq!(shown(&gateway, "quiz"), [json!("first"), json!("in time")]);
+    gateway.scrape().check_books(true);
+}
+
 /// Random events of few keys: within a key, whatever their priorities, they leave in the order
 /// in which they were accepted.
 #[test]

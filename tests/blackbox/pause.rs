@@ -1,5 +1,7 @@
 //! A pause is the emergency stop: it is kept over restarts and reloads, and told.
 
+use std::sync::Barrier;
+
 use crate::support::http::send;
 use crate::support::process::{Gateway, arn, local};
 use crate::support::{SOON, eventually, seed};
@@ -104,34 +106,37 @@ fn pausing_and_resuming_at_once_leaves_one_of_both() {
     let lives = Lives::new();
     let channels = ["quiz", "other"];
     let mut gateway = lives.start(&channels, "");
-    for round in 0..8 {
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                let (gateway, mut random) = (&gateway, random.fork());
-                scope.spawn(move || {
-                    for _ in 0..20 {
-                        if random.bool() {
+    for round in 0..4 {
+        let mut is_paused = false;
+        for _ in 0..6 {
+            // So that the event that is looked at is the only one.
+            gateway.resume("quiz");
+            gateway.drained("quiz");
+            let all_at_once = Barrier::new(8);
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    let (gateway, pauses, start) = (&gateway, random.bool(), &all_at_once);
+                    scope.spawn(move || {
+                        start.wait();
+                        if pauses {
                             gateway.pause("quiz");
                         } else {
                             gateway.resume("quiz");
                         }
-                    }
-                });
-            }
-        });
-        let is_paused = state(&gateway, "quiz") == "paused";
-        println!("round {round}: paused: {is_paused}");
-        assert_eq!(paused_seconds(&gateway, "quiz") > 0.0, is_paused);
-        let series = r#"cuegate_channel_state{channel="quiz",state="paused"}"#;
-        assert_eq!(gateway.scrape().get(series) > 0.5, is_paused);
-        leaves_unless(is_paused, &gateway);
+                    });
+                }
+            });
+            is_paused = state(&gateway, "quiz") == "paused";
+            println!("round {round}: paused: {is_paused}");
+            assert_eq!(paused_seconds(&gateway, "quiz") > 0.0, is_paused);
+            let series = r#"cuegate_channel_state{channel="quiz",state="paused"}"#;
+            assert_eq!(gateway.scrape().get(series) > 0.5, is_paused);
+            leaves_unless(is_paused, &gateway);
+        }
         kill(gateway);
         gateway = lives.start(&channels, "");
         assert_eq!(state(&gateway, "quiz") == "paused", is_paused);
         leaves_unless(is_paused, &gateway);
-        // So that the next round's event is the only one.
-        gateway.resume("quiz");
-        gateway.drained("quiz");
     }
 }
 

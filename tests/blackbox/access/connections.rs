@@ -207,3 +207,41 @@ fn a_key_file_is_read_again_when_it_changes() {
         "{log}"
     );
 }
+
+/// One key of a set that cannot be used harms no other, and is told once (RFC 7517, section 5).
+#[test]
+fn a_bad_key_of_a_set_is_skipped() {
+    let (gateway, files) = gateway("");
+    // Its Base64 is padded, which no set may have.
+    let bad = format!(r#"{{"kty":"oct","kid":"bad","k":"{}=="}}"#, "A".repeat(44));
+    let next = "another secret that is shared with the issuer";
+    let good = format!(r#"{{"kty":"oct","k":"{}"}}"#, base64_url(next.as_bytes()));
+    let beside = files.path().join("beside");
+    std::fs::write(&beside, format!(r#"{{"keys":[{bad},{good}]}}"#)).expect("a file");
+    std::fs::rename(&beside, files.path().join("secret")).expect("renamed");
+    let bearer = token(Algorithm::HS256, next, 60);
+    let path = "/v1/channels/quiz";
+    eventually("the set is in force", || {
+        let answer = ask(gateway.producers, "GET", path, Some(&bearer), "");
+        (answer.status == 200).then_some(())
+    });
+    let skipped = "key 0 of the set is skipped";
+    gateway.process.logged(skipped);
+    let log = gateway.process.log();
+    assert_eq!(log.matches(skipped).count(), 1, "{log}");
+    assert!(!log.contains("could not be read again"), "{log}");
+}
+
+/// Base64 as sets of keys have it: the alphabet of URLs, without padding.
+fn base64_url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let digits = |chunk: &[u8]| {
+        let bits = chunk
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - chunk.len()));
+        let digit = |nth: usize| char::from(ALPHABET[(bits >> (18 - 6 * nth)) as usize & 63]);
+        (0..=chunk.len()).map(digit).collect::<String>()
+    };
+    bytes.chunks(3).map(digits).collect()
+}

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use engine::{
-    Account, AccountPolicy, Call, CallId, ChannelId, ChannelPolicy, Look, Outcome, Payload,
-    PayloadId, Queue, Queues, Settled, Span, Step, Time, View, Wall,
+    Account, Call, CallId, Change, ChannelId, ChannelPolicy, Look, Outcome, Payload, PayloadId,
+    Queue, Queues, Settled, Span, Step, Time, View, Wall,
 };
 
 use crate::books::{Books, Taken};
@@ -15,10 +15,10 @@ use crate::random::Random;
 use crate::scenario::Scenario;
 
 /// The wall clock at the start, in ms: payloads are numbered from there.
-const EPOCH_MS: u64 = 1_800_000_000_000;
+pub const EPOCH_MS: u64 = 1_800_000_000_000;
 
 /// Most bytes of a payload.
-const PAYLOAD_MAX: usize = 1024;
+pub const PAYLOAD_MAX: usize = 1024;
 
 /// What the account's task hears of.
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +53,11 @@ pub struct Channel {
     pub queue: Queue,
     pub books: Books,
     pub paused: bool,
-    woken: bool,
+    pub woken: bool,
     /// Calls neither answered nor given up.
-    in_flight: Vec<(CallId, PayloadId)>,
+    pub in_flight: Vec<(CallId, PayloadId)>,
+    /// Each block of changes that is on the disk, where there is one.
+    pub records: Option<Vec<Vec<Change>>>,
 }
 
 impl Channel {
@@ -79,10 +81,10 @@ pub struct Driver {
 pub struct Known {
     pub channels: Vec<Channel>,
     /// The channel of each number that is in use.
-    by_id: HashMap<ChannelId, u32>,
-    next_id: u32,
+    pub by_id: HashMap<ChannelId, u32>,
+    pub next_id: u32,
     pub monitor: Monitor,
-    inbox: Vec<News>,
+    pub inbox: Vec<News>,
     /// The wall clock at 0.
     pub origin: Wall,
     /// Channels that are ready: counted before the driver moves, and on from there.
@@ -91,7 +93,7 @@ pub struct Known {
     pub trace: u64,
 }
 
-fn queue(policy: &Arc<ChannelPolicy>, now: Time) -> Queue {
+pub fn queue(policy: &Arc<ChannelPolicy>, now: Time) -> Queue {
     Queue::new(
         Arc::clone(policy),
         PAYLOAD_MAX,
@@ -112,6 +114,12 @@ impl Known {
             channel.books.ended(ended);
         }
         channel.books.balance(&channel.queue);
+        if let Some(records) = &mut channel.records {
+            let changes = channel.queue.take_changes();
+            if !changes.is_empty() {
+                records.push(changes);
+            }
+        }
         if channel.queue.wake() && !channel.woken {
             channel.woken = true;
             self.inbox.push(News::Wake(index));
@@ -189,11 +197,18 @@ impl Driver {
         let count = u32::try_from(policies.len()).expect("few");
         let channels = (0..count).zip(policies).map(|(id, policy)| Channel {
             id: ChannelId(id),
-            queue: queue(policy, Time::ZERO),
+            queue: {
+                let mut queue = queue(policy, Time::ZERO);
+                if scenario.is_torn() {
+                    queue.keep_changes();
+                }
+                queue
+            },
             books: Books::default(),
             paused: false,
             woken: false,
             in_flight: Vec::new(),
+            records: scenario.is_torn().then(Vec::new),
         });
         Self {
             account: Account::new(scenario.policy(), Time::ZERO, PAYLOAD_MAX),
@@ -252,27 +267,6 @@ impl Driver {
             self.forgotten += 1;
             self.mark(u64::from(index));
         }
-    }
-
-    /// Another process goes on, which knows of nothing, and makes no call before `hold_until`.
-    pub fn restart(&mut self, now: Time, hold_until: Time, policy: AccountPolicy) {
-        self.account = Account::new(policy, hold_until, PAYLOAD_MAX);
-        self.flights.clear();
-        let world = &mut self.world;
-        world.inbox.clear();
-        world.by_id.clear();
-        for (index, channel) in (0..).zip(&mut world.channels) {
-            let mut next = queue(&Arc::clone(channel.queue.policy()), now);
-            next.set_wall_origin(now, world.origin);
-            channel.books.killed(&channel.queue, &next);
-            channel.queue = next;
-            channel.id = ChannelId(world.next_id);
-            world.next_id += 1;
-            world.by_id.insert(channel.id, index);
-            (channel.paused, channel.woken) = (false, false);
-            channel.in_flight.clear();
-        }
-        world.monitor.killed(now);
     }
 
     /// The wall clock is set so many µs off: what is queued is placed anew, and whoever has some

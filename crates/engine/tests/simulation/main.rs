@@ -13,6 +13,7 @@ mod monitor;
 mod network;
 mod producers;
 mod random;
+mod restart;
 mod scenario;
 mod world;
 
@@ -70,7 +71,9 @@ fn check(name: &str) {
         assert!(report.events > 0 && report.delivered > 0);
         assert!(!scenario.forgets || report.forgotten > 0, "{report:?}");
         assert!(!scenario.clock_is_set || report.moved > 0, "{report:?}");
-        assert!(!scenario.killed || report.kills > 3, "{report:?}");
+        assert!(!scenario.is_killed() || report.kills > 3, "{report:?}");
+        let is_torn = report.recovered > 0 && report.lost > 0;
+        assert!(!scenario.is_torn() || is_torn, "{report:?}");
         let has_large = scenario.traffic.contains(&Traffic::Mixed) && scenario.is_crowded();
         assert!(!has_large || report.slices > 0, "{report:?}");
     }
@@ -106,6 +109,7 @@ scenarios! {
     adverse_crowded: "adverse-60",
     adverse_sparse: "adverse-400-sparse",
     adverse_steady: "adverse-6-steady",
+    adverse_torn: "adverse-6-torn",
     adverse_killed: "adverse-6-killed",
     adverse_crowded_killed: "adverse-60-killed",
     adverse_clock: "adverse-6-clock-is-set",

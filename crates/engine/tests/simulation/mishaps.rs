@@ -1,13 +1,8 @@
 //! What befalls a run now and then: a stream that goes offline, an API that is down,
-//! operators, channels that are forgotten to make room, and a process that is killed.
-
-use engine::Span;
+//! operators, and channels that are forgotten to make room.
 
 use crate::scenario::SECOND;
-use crate::world::{Action, Due, World};
-
-/// A process that knows of no other makes no call for so long: `tuning.restart_hold_ms`.
-const HOLD: Span = Span::from_millis(1500);
+use crate::world::{Action, World};
 
 /// In µs.
 pub const HOUR: i64 = 3600 * SECOND.cast_signed();
@@ -78,28 +73,6 @@ impl World {
         }
         let after = self.random.within(1..SECOND / 5);
         self.add(self.now + after, Action::Forget);
-    }
-
-    /// The process is killed, and another one starts at once. What is on its way to the API arrives there.
-    pub(crate) fn kill(&mut self) {
-        self.kills += 1;
-        for due in std::mem::take(&mut self.agenda) {
-            match due.action {
-                Action::Handle(call) => {
-                    let action = Action::Orphan(self.orphans.len());
-                    self.orphans.push(self.driver.flights[&call].clone());
-                    self.agenda.push(Due { action, ..due });
-                }
-                Action::Answer(..) | Action::GiveUp(_) | Action::Over(_) => {}
-                _ => self.agenda.push(due),
-            }
-        }
-        let now = self.time();
-        let policy = self.scenario.policy();
-        self.driver.restart(now, now + HOLD, policy);
-        self.ring();
-        let after = self.random.within(SECOND / 10..30 * SECOND);
-        self.add(self.now + after, Action::Kill);
     }
 
     pub(crate) fn set_paused(&mut self, id: u32, paused: bool) {

@@ -79,6 +79,17 @@ pub enum Traffic {
     Mixed,
 }
 
+/// What a process that is killed leaves to the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kills {
+    /// It is not killed.
+    Never,
+    /// It keeps nothing on disk.
+    NothingKept,
+    /// It keeps records, and each time the last few of them are lost with the machine.
+    RecordsTorn,
+}
+
 /// One kind of run.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
@@ -104,8 +115,8 @@ pub struct Scenario {
     pub forgets: bool,
     /// The wall clock is set by up to an hour, forth and back.
     pub clock_is_set: bool,
-    /// The process is killed now and then, and keeps nothing on disk.
-    pub killed: bool,
+    /// Whether the process is killed now and then, and what it leaves.
+    pub kills: Kills,
     /// How late the account's task runs at most, in µs.
     pub lag: u64,
 }
@@ -124,7 +135,17 @@ impl Scenario {
     pub fn is_calm(&self) -> bool {
         let f = &self.faults;
         let sum = f.stall + f.lost_request + f.lost_reply + f.refused + f.broken + f.failed;
-        sum + f.throttled + f.spells == 0 && !self.operators && !self.killed && self.lag == 0
+        sum + f.throttled + f.spells == 0 && !self.operators && !self.is_killed() && self.lag == 0
+    }
+
+    /// Whether the process is killed now and then.
+    pub fn is_killed(&self) -> bool {
+        self.kills != Kills::Never
+    }
+
+    /// Whether it keeps records, of which the last are lost.
+    pub fn is_torn(&self) -> bool {
+        self.kills == Kills::RecordsTorn
     }
 
     /// Whether the account's limit can bind.
@@ -150,7 +171,7 @@ const BASE: Scenario = Scenario {
     operators: false,
     forgets: false,
     clock_is_set: false,
-    killed: false,
+    kills: Kills::Never,
     lag: 0,
 };
 
@@ -313,7 +334,19 @@ pub const ALL: &[Scenario] = &[
         traffic: MIXED,
         operators: true,
         forgets: true,
-        killed: true,
+        kills: Kills::NothingKept,
+        lag: 1000,
+        ..BASE
+    },
+    Scenario {
+        name: "adverse-6-torn",
+        channels: 6,
+        seconds: 1800,
+        seeds: 4,
+        faults: PROMPT,
+        traffic: MIXED,
+        operators: true,
+        kills: Kills::RecordsTorn,
         lag: 1000,
         ..BASE
     },
@@ -323,7 +356,7 @@ pub const ALL: &[Scenario] = &[
         seconds: 600,
         faults: PROMPT,
         traffic: MIXED,
-        killed: true,
+        kills: Kills::NothingKept,
         ..BASE
     },
     Scenario {

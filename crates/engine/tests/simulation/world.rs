@@ -79,6 +79,9 @@ pub struct Report {
     /// Slices of large events.
     pub slices: u64,
     pub kills: u64,
+    /// Events that a next process found, and those that none has.
+    pub recovered: u64,
+    pub lost: u64,
 }
 
 pub struct World {
@@ -136,7 +139,7 @@ impl World {
         if scenario.forgets {
             world.add(0, Action::Forget);
         }
-        if scenario.killed {
+        if scenario.is_killed() {
             world.add(5 * SECOND, Action::Kill);
         }
         if scenario.clock_is_set {
@@ -229,6 +232,11 @@ impl World {
             longest_wait: self.driver.world.monitor.longest_wait,
             forgotten: self.driver.forgotten,
             kills: self.kills,
+            recovered: ledgers().map(|ledger| ledger.recovered).sum(),
+            lost: {
+                let channels = self.driver.world.channels.iter();
+                channels.map(|channel| channel.books.lost).sum()
+            },
             moved: self.driver.moved(),
             slices: {
                 let channels = self.driver.world.channels.iter();
