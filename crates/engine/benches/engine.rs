@@ -1,7 +1,7 @@
 //! The hot path of a queue: one event in, one payload out.
 //!
 //! Goals: below 300 ns to accept an event of 120 bytes, below 5 µs to build a full payload, below
-//! 0.5 ms to fill one that leaves compressed (155 a second are 8 % of a core then), and below 3 DEFLATEs of it
+//! 0.5 ms to fill one that leaves compressed (155 a second are 8 % of a core then), and about 3 DEFLATEs of it
 //! for an event of 64 KiB in slices. What a
 //! call costs does not grow with what is queued: the same calls with 1,000, 10,000 and 100,000.
 
