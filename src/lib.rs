@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod journal;
 pub mod lifecycle;
 pub mod node;
+pub mod peers;
 pub mod postgres;
 pub mod refusal;
 pub mod telemetry;

@@ -21,6 +21,10 @@ pub(super) const DEFAULT_PERCENT: u8 = 50;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate(pub Arc<str>);
 
+/// How producers prove who they are, to tell those of one name apart.
+const KEY: &str = "key";
+const TOKEN: &str = "token";
+
 /// Why somebody may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denied {
@@ -140,7 +144,7 @@ impl Caller {
             scopes: key.scopes.iter().copied().collect(),
             channels: Channels::of(key.channels.clone()),
             limits,
-            producer: producer("key", name, key.queue_percent),
+            producer: producer(KEY, name, key.queue_percent),
             expires_s: None,
             credential: key.sha256.map_or(Credential::None, Credential::Key),
         }
@@ -159,7 +163,7 @@ impl Caller {
             scopes,
             channels: Channels::of(channels),
             limits: None,
-            producer: producer("token", subject, DEFAULT_PERCENT),
+            producer: producer(TOKEN, subject, DEFAULT_PERCENT),
             expires_s: Some(expires_s),
             credential: Credential::Token(token),
         }
@@ -204,6 +208,18 @@ impl Caller {
         self.producer
     }
 
+    /// The same for every node of a cluster: how it proved who it is, its name, and its part of a queue in
+    /// percent ([`producer`]).
+    #[must_use]
+    pub fn share(&self) -> Option<(&'static str, &Arc<str>, u8)> {
+        let kind = match self.credential {
+            Credential::Token(_) => TOKEN,
+            _ => KEY,
+        };
+        let producer = self.producer?;
+        Some((kind, &self.name, producer.percent))
+    }
+
     /// When it stops being somebody, in seconds since 1970.
     #[must_use]
     pub const fn expires_s(&self) -> Option<u64> {
@@ -241,7 +257,8 @@ impl Caller {
 /// A number for a producer that stays the same while the process lives, however often the
 /// configuration is read, without a table that could grow: two producers of a thousand share one
 /// with a probability of 1 in 8,000, and then share their part of a queue.
-fn producer(kind: &str, name: &str, percent: u8) -> Option<Producer> {
+#[must_use]
+pub fn producer(kind: &str, name: &str, percent: u8) -> Option<Producer> {
     static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     let hash = HASH.hash_one((kind, name));
     let id = NonZeroU32::new(u32::try_from(hash >> 32).unwrap_or(1)).unwrap_or(NonZeroU32::MIN);

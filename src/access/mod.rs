@@ -32,7 +32,7 @@ use axum::http::{Extensions, HeaderMap};
 
 use crate::config::{ApiKeySettings, Error, Errors, SecretSource, Settings};
 use caller::Credential;
-pub use caller::{Caller, Certificate, Denied};
+pub use caller::{Caller, Certificate, Denied, producer};
 pub use files::{Stamped, read_bounded};
 pub use keyring::Keyring;
 use keys::Keys;

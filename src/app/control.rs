@@ -8,6 +8,7 @@ use cuegate_client::segment;
 
 use super::local::Emulator;
 use super::reload::Reload;
+use super::store::Part;
 use crate::admin::{
     AccountReadiness, Admin, DeadLetterPage, Doing, Losses, Overview, Played, Readiness, Reloading,
     ReplayRefusal, ReplayReport,
@@ -15,7 +16,6 @@ use crate::admin::{
 use crate::config::{self, UpstreamMode};
 use crate::dispatch::{Gateway, Letter, LetterFilter, NotReplayed, ShownLetter};
 use crate::journal::Room;
-use crate::node::Node;
 use crate::refusal::Refusal;
 use crate::telemetry::{Snapshot, Telemetry};
 
@@ -32,7 +32,7 @@ pub(super) struct Control {
     /// In local mode.
     emulator: Option<Emulator>,
     /// In a cluster.
-    node: Option<Arc<Node>>,
+    part: Option<Part>,
 }
 
 impl Control {
@@ -41,14 +41,14 @@ impl Control {
         telemetry: Arc<Telemetry>,
         reload: Arc<Reload>,
         emulator: Option<Emulator>,
-        node: Option<Arc<Node>>,
+        part: Option<Part>,
     ) -> Self {
         Self {
             gateway,
             telemetry,
             reload,
             emulator,
-            node,
+            part,
         }
     }
 
@@ -94,7 +94,7 @@ impl Admin for Control {
         let queues = (!self.gateway.has_queue_room()).then_some(
             "limits.queue_total_bytes is reached: what is queued fills the memory that it may take",
         );
-        let cluster = self.node.as_ref().and_then(|node| elsewhere(node));
+        let cluster = self.part.as_ref().and_then(unconnected);
         Readiness {
             ready: !draining && journal.is_none() && queues.is_none() && cluster.is_none(),
             draining,
@@ -250,9 +250,10 @@ fn origin(url: &str) -> Option<String> {
     is_plain.then(|| format!("{}://{authority}", uri.scheme_str().unwrap_or("https")))
 }
 
-/// Why a node takes no events, if other nodes own all accounts.
-fn elsewhere(node: &Node) -> Option<&'static str> {
-    let accounts = node.accounts();
+/// Why a node is no better than none, if it has no account and cannot hand events to who has.
+fn unconnected(part: &Part) -> Option<&'static str> {
+    let accounts = part.node.accounts();
     let owns_any = accounts.iter().any(|account| account.is_here);
-    (!owns_any).then_some("another node of the cluster owns the account")
+    let serves = owns_any || part.others.can_serve();
+    (!serves).then_some("the node of the cluster that owns the account cannot be reached from here")
 }

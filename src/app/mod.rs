@@ -43,6 +43,7 @@ use crate::ingest::listener::permits::Permits;
 use crate::ingest::{self, Security, limits};
 use crate::journal::{self, Journal};
 use crate::lifecycle::{Death, Supervisor};
+use crate::peers;
 use crate::telemetry::Telemetry;
 use crate::telemetry::logs::LogFormat;
 use crate::upstream::{AccountOptions, Credentials, Upstream, UpstreamOptions};
@@ -53,8 +54,8 @@ use local::LocalIvs;
 use reload::Reload;
 pub use security::security;
 use signals::Signals;
-use store::Store;
 pub use store::address;
+use store::{Nodes, Store};
 
 /// How long answers in progress may take once the drain is over.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
@@ -95,6 +96,9 @@ pub enum Error {
     /// What is said of the cluster cannot be used.
     #[error("{0}")]
     Cluster(String),
+    /// What nodes know each other by cannot be used.
+    #[error(transparent)]
+    Trust(#[from] peers::Untrusted),
     /// The cluster's database cannot be used.
     #[error("the cluster's database: {0}")]
     Database(#[from] cluster::SchemaError),
@@ -169,6 +173,7 @@ async fn run(
     prepare(&settings);
     let settings = Arc::new(settings);
     let (close, closing) = watch::channel(false);
+    let told = closing.clone();
     let (end_streams, life) = watch::channel(ingest::Life::Serving);
     let producers = bind("server.listen", settings.server.listen).await?;
     let operators = bind("metrics.listen", settings.metrics.listen).await?;
@@ -177,6 +182,7 @@ async fn run(
         Some(address) => Some(bind("state.listen", address).await?),
         None => None,
     };
+    let nodes = Nodes::bind(&settings).await?;
     let local = LocalIvs::start(&settings, &closing, supervisor).await?;
     let mut signals = Signals::new()?;
     let clock = Arc::new(Clock::new());
@@ -194,7 +200,7 @@ async fn run(
         meters: Arc::clone(telemetry.meters()),
         supervisor: supervisor.clone(),
     };
-    let (gateway, store, found) = Store::open(&settings, parts).await?;
+    let (gateway, store, found) = Store::open(&settings, parts, nodes.as_ref()).await?;
     let reload = Arc::new(Reload::new(
         Arc::clone(&gateway),
         Arc::clone(&telemetry),
@@ -207,7 +213,7 @@ async fn run(
         Arc::clone(&telemetry),
         Arc::clone(&reload),
         local.as_ref().map(|local| local.emulator.clone()),
-        store.node(),
+        store.part(),
     ));
     announce::start(
         log_format,
@@ -243,6 +249,10 @@ async fn run(
         doors.admin(administrators),
     ];
     open.extend(viewers.map(|listener| doors.viewers(listener)));
+    if let Some(nodes) = nodes {
+        open.push(doors.nodes(nodes, told)?);
+    }
+    open.extend(store.watch(supervisor, &settings));
 
     signals.until_stop(&reload).await;
     let clean = store.drain(&gateway, &mut signals).await;
@@ -336,6 +346,13 @@ impl Doors<'_> {
             name,
             ingest::listener::serve(listener, router, options, life),
         )
+    }
+
+    /// The door of the other nodes.
+    fn nodes(&self, nodes: Nodes, closing: watch::Receiver<bool>) -> Result<JoinHandle<()>, Error> {
+        let stop = closed(closing);
+        let served = peers::serve(nodes.listener, self.gateway, nodes.trust, stop)?;
+        Ok(self.supervisor.spawn("the door of other nodes", served))
     }
 
     fn producers(&self, listener: TcpListener, closing: watch::Receiver<bool>) -> JoinHandle<()> {

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{OwnershipRules, Span};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::announce;
 use super::{Error, drain};
 use crate::config::{ClusterSettings, Settings, UpstreamMode};
 use crate::dispatch::{DeadLetters, Gateway, Holdings, Parts};
 use crate::journal::{self, Journal};
+use crate::lifecycle::Supervisor;
 use crate::node::{self, Node};
+use crate::peers::{Others, Trust};
 use crate::postgres::Address;
 
+use super::bind;
 use super::signals::Signals;
 
 /// A node that ends has this long to release what it owns, beside the time that its calls have.
@@ -24,7 +29,42 @@ pub(super) enum Store {
     /// On this machine.
     Journal(Arc<Journal>),
     /// In a database that nodes share.
-    Node(Arc<Node>),
+    Node(Part),
+}
+
+/// This process's part in a cluster.
+#[derive(Clone)]
+pub(super) struct Part {
+    /// What it owns.
+    pub node: Arc<Node>,
+    /// Where the rest is.
+    pub others: Arc<Others>,
+}
+
+/// Where other nodes reach this one.
+pub(super) struct Nodes {
+    pub listener: TcpListener,
+    pub trust: Trust,
+}
+
+impl Nodes {
+    /// Listens for them; none: this process is by itself.
+    pub(super) async fn bind(settings: &Settings) -> Result<Option<Self>, Error> {
+        let cluster = &settings.cluster;
+        if !cluster.is_on() {
+            return Ok(None);
+        }
+        let trust = Trust::of(cluster)?;
+        let listener = bind("cluster.listen", cluster.listen).await?;
+        Ok(Some(Self { listener, trust }))
+    }
+
+    /// How they reach it.
+    fn address(&self, cluster: &ClusterSettings) -> String {
+        let listens = self.listener.local_addr().unwrap_or(cluster.listen);
+        let advertised = cluster.advertise.clone();
+        advertised.unwrap_or_else(|| listens.to_string())
+    }
 }
 
 /// What was found there.
@@ -40,11 +80,11 @@ impl Store {
     pub(super) async fn open(
         settings: &Arc<Settings>,
         parts: Parts,
+        nodes: Option<&Nodes>,
     ) -> Result<(Arc<Gateway>, Self, Found), Error> {
-        if settings.cluster.is_on() {
-            Self::join(settings, parts).await
-        } else {
-            Self::alone(settings, parts)
+        match nodes {
+            Some(nodes) => Self::join(settings, parts, nodes).await,
+            None => Self::alone(settings, parts),
         }
     }
 
@@ -73,24 +113,39 @@ impl Store {
     async fn join(
         settings: &Arc<Settings>,
         parts: Parts,
+        nodes: &Nodes,
     ) -> Result<(Arc<Gateway>, Self, Found), Error> {
-        let options = node_options(settings)?;
+        let options = node_options(settings, nodes)?;
         let (clock, supervisor) = (Arc::clone(&parts.clock), parts.supervisor.clone());
         let gateway = Gateway::join(Arc::clone(settings), parts);
         let node = Node::start(options, &gateway, &clock, &supervisor).await?;
+        let others = Arc::new(Others::of(&node, &gateway, nodes.trust.clone()));
+        gateway.meet(Arc::clone(&others) as _);
+        let node = Arc::new(node);
         let found = Found {
             kept: 0,
             unclean: None,
         };
-        Ok((gateway, Self::Node(Arc::new(node)), found))
+        Ok((gateway, Self::Node(Part { node, others }), found))
     }
 
-    /// The node, if this process is one.
-    pub(super) fn node(&self) -> Option<Arc<Node>> {
+    /// This process's part in a cluster, if it has one.
+    pub(super) fn part(&self) -> Option<Part> {
         match self {
             Self::Journal(_) => None,
-            Self::Node(node) => Some(Arc::clone(node)),
+            Self::Node(part) => Some(part.clone()),
         }
+    }
+
+    /// Keeps in touch with the other nodes, where there are any.
+    pub(super) fn watch(
+        &self,
+        supervisor: &Supervisor,
+        settings: &Settings,
+    ) -> Option<JoinHandle<()>> {
+        let others = Arc::clone(&self.part()?.others);
+        let watch = others.watch(settings.cluster.beat);
+        Some(supervisor.spawn("the watch over other nodes", watch))
     }
 
     /// The end has come: a process by itself lets its queues leave, a node hands over what it owns. True:
@@ -98,7 +153,7 @@ impl Store {
     pub(super) async fn drain(&self, gateway: &Gateway, signals: &mut Signals) -> bool {
         match self {
             Self::Journal(journal) => drain(gateway, journal, signals).await,
-            Self::Node(node) => {
+            Self::Node(Part { node, .. }) => {
                 let patience = hand_over(&gateway.settings()) + RELEASE_PATIENCE;
                 gateway.refuse(patience);
                 let left = node.leave(patience).await;
@@ -136,7 +191,7 @@ fn hand_over(settings: &Settings) -> Duration {
     settings.upstream.call_timeout + (Span::SECOND + rules.grace + Span::SECOND).as_duration()
 }
 
-fn node_options(settings: &Settings) -> Result<node::Options, Error> {
+fn node_options(settings: &Settings, nodes: &Nodes) -> Result<node::Options, Error> {
     let cluster = &settings.cluster;
     let rules = OwnershipRules {
         lease: cluster.lease.into(),
@@ -146,7 +201,7 @@ fn node_options(settings: &Settings) -> Result<node::Options, Error> {
         address: address(cluster)?,
         cluster: cluster.name.clone(),
         name: cluster.node.clone().unwrap_or_else(host),
-        producers: settings.server.listen.to_string(),
+        advertised: nodes.address(cluster),
         rules,
         beat: cluster.beat,
         commit_timeout: cluster.commit_timeout,

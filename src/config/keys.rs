@@ -28,7 +28,8 @@ use super::tables::{AccountSettings, ApiKeySettings};
 use super::types::{JournalMode, JwtAlgorithm, PutMetadataEnvelope, Scope, Secret, UpstreamMode};
 use super::values::url as any_url;
 use super::values::{
-    account_id, alias, collector, database, glob, origin, region, role_arn, sha256, variable, word,
+    account_id, alias, collector, database, glob, host_and_port, origin, region, role_arn, sha256,
+    variable, word,
 };
 use crate::arn::ChannelArn;
 
@@ -180,6 +181,22 @@ section! {
         "name" => name: String = "cuegate".to_owned(), text("a name", alias), Restart;
         /// What people call this node. Empty: the host's name.
         "node" => node: Option<String> = None, Optional(text("a name", alias)), Restart;
+        /// Where other nodes hand this one what comes to them. Loopback only without certificates or a secret.
+        "listen" => listen: SocketAddr = loopback(8082), ADDRESS, Restart;
+        /// How other nodes reach it: host and port. Empty: as listen says.
+        "advertise" => advertise: Option<String> = None, Optional(text("a host and port", host_and_port)), Restart;
+        /// This node's certificate as PEM, for the host that it advertises: it shows it to the nodes that it
+        /// asks, too.
+        "tls_cert" => tls_cert: Option<PathBuf> = None, Optional(PATH), Restart;
+        /// Its key, PEM.
+        "tls_key" => tls_key: Option<PathBuf> = None, Optional(PATH), Restart;
+        /// The authority that all nodes' certificates are of, PEM. No other node is asked or answered.
+        "tls_ca" => tls_ca: Option<PathBuf> = None, Optional(PATH), Restart;
+        /// A variable with a secret that all nodes have, where there are no certificates: it crosses the network
+        /// as it is.
+        "secret_env" => secret_env: Option<String> = None, Optional(text("the name of a variable", variable)), Restart;
+        /// How long a request waits for an account's next owner before it is refused with 503.
+        "hold_ms" => hold: Duration = Duration::from_secs(3), millis(0, 60_000), Restart;
         /// An account's owner that says nothing for so long is replaced, and one that hears nothing for a second
         /// less makes no calls.
         // Less than six beats are lost too easily; after a minute without calls a show is over.

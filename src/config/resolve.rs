@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::catalog::PLAIN;
+use super::keys::ClusterSettings;
 use super::lists::{accounts, api_keys, channels, policy_faults};
 use super::reader::Reader;
 use super::settings::Settings;
@@ -135,6 +136,36 @@ fn check_cluster(reader: &mut Reader<'_>, settings: &Settings) {
         };
         let what = "needs upstream.mode = \"aws\": in local mode each node would have an emulator of its own";
         reader.error("cluster", key, what);
+    }
+    if cluster.is_on() {
+        check_peers(reader, cluster);
+    }
+}
+
+/// Nodes let each other in by certificates or a secret, unless they are on one machine.
+fn check_peers(reader: &mut Reader<'_>, cluster: &ClusterSettings) {
+    let files = [
+        ("tls_cert", cluster.tls_cert.is_some()),
+        ("tls_key", cluster.tls_key.is_some()),
+        ("tls_ca", cluster.tls_ca.is_some()),
+    ];
+    let any = files.iter().any(|(_, given)| *given);
+    for (key, _) in files.iter().filter(|(_, given)| any && !given) {
+        let what = "is missing: nodes need tls_cert, tls_key and tls_ca";
+        reader.error("cluster", key, what);
+    }
+    if any && cluster.secret_env.is_some() {
+        let what = "contradicts the certificates: leave out one or the other";
+        reader.error("cluster", "secret_env", what);
+    }
+    let open = !any && cluster.secret_env.is_none();
+    if open && !cluster.listen.ip().to_canonical().is_loopback() {
+        let what = format!(
+            "{} can be reached from other machines: listen on 127.0.0.1, or set tls_cert, tls_key and tls_ca, \
+             or secret_env where the network is trusted",
+            cluster.listen
+        );
+        reader.error("cluster", "listen", &what);
     }
 }
 

@@ -143,6 +143,16 @@ pub(super) fn variable(text: &str) -> Result<String, String> {
         .ok_or_else(|| "not the name of a variable: letters, digits and _".to_owned())
 }
 
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':');
+    let valid = parts.is_some_and(|(host, port)| {
+        !host.is_empty() && !text.contains("//") && port.parse::<u16>().is_ok_and(|port| port != 0)
+    });
+    valid
+        .then(|| text.to_owned())
+        .ok_or_else(|| "not a host and port, as node-1.internal:8082".to_owned())
+}
+
 pub(super) fn database(text: &str) -> Result<String, String> {
     let valid = text.starts_with("postgres://") || text.starts_with("postgresql://");
     valid

@@ -13,6 +13,7 @@ use super::commits::Commits;
 use super::definitions::Definitions;
 use super::ends::EndsFollower;
 use super::home::{Holdings, Home, Homes};
+use super::peers::Others;
 use super::receipts::{Gap, NumberedReceipt};
 use super::recent::Delivered;
 use super::registry::Registry;
@@ -26,7 +27,7 @@ use crate::arn::ChannelArn;
 use crate::clock::Clock;
 use crate::config::{ChannelSettings, Settings};
 use crate::journal::{Recovery, Room};
-use crate::telemetry::Snapshot;
+use crate::telemetry::{Meters, Snapshot};
 use crate::upstream::Upstream;
 
 /// The gateway as its edges see it.
@@ -36,6 +37,8 @@ pub struct Gateway {
     pub(super) settings: RwLock<Arc<Settings>>,
     /// Which channels are listed, and where that is said. Whoever changes that, or the settings, holds it.
     pub(super) definitions: tokio::sync::Mutex<Definitions>,
+    /// The other nodes of a cluster.
+    pub(super) others: Others,
     /// Held while dead letters are replayed.
     pub(super) replaying: Mutex<()>,
     /// Where ids are forgotten when memory is short.
@@ -70,6 +73,7 @@ impl Gateway {
             registry: Registry::default(),
             settings: RwLock::new(Arc::clone(&settings)),
             definitions: tokio::sync::Mutex::default(),
+            others: Others::default(),
             replaying: Mutex::default(),
             remembered: Mutex::default(),
             listing: Semaphore::const_new(1),
@@ -113,6 +117,12 @@ impl Gateway {
         &self.shared.clock
     }
 
+    /// What is counted where it happens.
+    #[must_use]
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.shared.meters
+    }
+
     /// The channel of an alias or an ARN, if there is one already.
     #[must_use]
     pub fn known(&self, name: &str) -> Option<Arc<Channel>> {
@@ -131,7 +141,7 @@ impl Gateway {
         Ok(channel)
     }
 
-    fn found(&self, name: &str) -> Result<Arc<Channel>, Unavailable> {
+    pub(super) fn found(&self, name: &str) -> Result<Arc<Channel>, Unavailable> {
         if let Some(channel) = self.registry.by_alias(name) {
             return Ok(channel);
         }

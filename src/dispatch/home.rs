@@ -124,7 +124,7 @@ impl Home {
 }
 
 /// An account's id and region.
-pub(super) type AccountKey = (String, String);
+pub type AccountKey = (String, String);
 
 /// The homes of a process.
 pub(super) enum Homes {

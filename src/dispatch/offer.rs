@@ -8,6 +8,7 @@ use engine::{Admission, Cancelled, Event, Refusal, Replaced, Time};
 use super::channel::{Channel, State};
 use super::commits::Commits;
 use super::gateway::Gateway;
+use super::standing::Standing;
 use super::unavailable::Unavailable;
 use crate::telemetry::spans::Origin;
 
@@ -15,45 +16,17 @@ use crate::telemetry::spans::Origin;
 /// of the first that was refused, and why.
 pub type AllOrNone = Result<(Vec<Admission>, Standing, Commits), (usize, Refusal)>;
 
-/// How a channel stands after events were offered to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Events queued: waiting, scheduled, held and in flight.
-    pub queued: usize,
-    /// How long they take at the channel's present pace and after what its next call waits for, in ms.
-    leaves_ms: u64,
-    /// They wait for an operator or a stream, and nobody knows how long.
-    held: bool,
-}
-
-impl Standing {
-    /// How long what is queued takes, in ms; none while a channel is paused or offline.
-    #[must_use]
-    pub fn eta_ms(&self) -> Option<u64> {
-        (!self.held).then_some(self.leaves_ms)
-    }
-
-    /// Of several channels: all that is queued, and the longest time.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            queued: self.queued + other.queued,
-            leaves_ms: self.leaves_ms.max(other.leaves_ms),
-            held: self.held || other.held,
-        }
-    }
-}
-
 impl Gateway {
-    /// Offers events to a channel in order, under one lock; one result an event. Nothing of it is promised
+    /// Offers events to a channel in order, under one lock; one result an event, and they are gone from
+    /// `events`. Nothing of it is promised
     /// before the commits are done ([`Gateway::durable`]).
     ///
     /// # Errors
-    /// [`Unavailable`]: no event was looked at.
+    /// [`Unavailable`]: no event was looked at, and all are left.
     pub fn offer(
         &self,
         channel: &Arc<Channel>,
-        events: impl IntoIterator<Item = Event>,
+        events: &mut Vec<Event>,
         results: &mut Vec<Result<Admission, Refusal>>,
     ) -> Result<(Standing, Commits), Unavailable> {
         self.check_room(channel)?;
@@ -61,11 +34,7 @@ impl Gateway {
         let origin = Origin::current();
         channel.change(&self.shared, |state| {
             let first = state.queue.next_sequence();
-            results.extend(
-                events
-                    .into_iter()
-                    .map(|event| state.queue.accept(now, event)),
-            );
+            results.extend(events.drain(..).map(|event| state.queue.accept(now, event)));
             state.note(origin, first);
             standing(state, now)
         })
@@ -205,9 +174,6 @@ impl Gateway {
 
 fn standing(state: &mut State, now: Time) -> Standing {
     let depth = state.queue.depth(now);
-    Standing {
-        queued: depth.events,
-        leaves_ms: depth.leaves_in.millis_ceil(),
-        held: state.is_held(),
-    }
+    let leaves_ms = depth.leaves_in.millis_ceil();
+    Standing::told(depth.events, leaves_ms, state.is_held())
 }

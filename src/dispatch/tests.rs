@@ -47,7 +47,7 @@ fn offer(gateway: &Gateway, channel: &Arc<Channel>) {
         ..Event::new(Data::Json("1".into()))
     };
     let mut results = Vec::new();
-    let offered = gateway.offer(channel, [event], &mut results);
+    let offered = gateway.offer(channel, &mut vec![event], &mut results);
     assert!(offered.is_ok() && results[0].is_ok(), "{results:?}");
 }
 

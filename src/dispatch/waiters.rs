@@ -28,6 +28,20 @@ pub struct Ends {
 }
 
 impl Ends {
+    /// Of all events together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered + other.delivered,
+            merged: self.merged + other.merged,
+            expired: self.expired + other.expired,
+            cancelled: self.cancelled + other.cancelled,
+            evicted: self.evicted + other.evicted,
+            dead_lettered: self.dead_lettered + other.dead_lettered,
+            pending: self.pending + other.pending,
+        }
+    }
+
     fn count(&mut self, end: End) {
         *match end {
             End::Delivered => &mut self.delivered,

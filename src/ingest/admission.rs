@@ -2,6 +2,10 @@
 //! kept. The one place that counts events as received and as rejected.
 //!
 //! Accepted events and duplicates are counted by their queues.
+//!
+//! - `elsewhere`: events whose accounts are at other nodes.
+
+mod elsewhere;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -11,12 +15,13 @@ use std::sync::Arc;
 use engine::{Admission, Event, Replaced};
 
 use crate::access::Caller;
-use crate::config::Scope;
-use crate::dispatch::{Channel, Commits, Standing};
+use crate::dispatch::{Channel, Commits, Gateway, Manner, Standing, Unavailable, already_sent};
 use crate::ingest::context::ApiContext;
 use crate::ingest::parse::batch::Batch;
 use crate::refusal::{Code, Refusal};
-use crate::telemetry::{RefusalSample, Transport};
+use crate::telemetry::{Meters, RefusalSample, Transport};
+use elsewhere::Group;
+pub use elsewhere::{Following, finish, from_peer};
 
 /// What became of the events of a batch.
 #[derive(Default)]
@@ -31,6 +36,12 @@ pub struct Tally {
     pub standing: Standing,
     /// What must be committed before anything of it is promised.
     pub commits: Commits,
+    /// A queued event was cancelled for the one that was accepted.
+    pub replaced: bool,
+    /// Those at other nodes that somebody waits for.
+    pub following: Vec<Following>,
+    /// What is to be offered to other nodes.
+    pub(crate) elsewhere: Vec<Group>,
 }
 
 impl Tally {
@@ -46,7 +57,7 @@ impl Tally {
         self.refused[first..].iter().map(|(_, refusal)| refusal)
     }
 
-    /// Whether nothing at all was taken.
+    /// Whether nothing at all was taken. Asked after [`finish`].
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.accepted == 0 && self.duplicates.is_empty()
@@ -56,20 +67,29 @@ impl Tally {
 /// Where events came in, and how.
 #[derive(Clone, Copy)]
 struct IngressMetrics<'a> {
-    context: &'a ApiContext,
+    gateway: &'a Gateway,
+    meters: &'a Meters,
     transport: Transport,
 }
 
-impl IngressMetrics<'_> {
+impl<'a> IngressMetrics<'a> {
+    fn of(context: &'a ApiContext, transport: Transport) -> Self {
+        Self {
+            gateway: &context.gateway,
+            meters: &context.meters,
+            transport,
+        }
+    }
+
     fn received(&self, events: usize) {
-        self.context.meters.received(self.transport, events as u64);
+        self.meters.received(self.transport, events as u64);
     }
 
     /// Counts refusals of a channel, and keeps the first of each code for people.
-    fn reject<'a>(
+    fn reject<'r>(
         &self,
         channel: Option<&str>,
-        refusals: impl Iterator<Item = &'a Refusal> + Clone,
+        refusals: impl Iterator<Item = &'r Refusal> + Clone,
     ) {
         let mut counts = [0_u64; Code::ALL.len()];
         for refusal in refusals.clone() {
@@ -78,13 +98,13 @@ impl IngressMetrics<'_> {
         for refusal in refusals {
             let events = std::mem::take(&mut counts[refusal.code as usize]);
             if events > 0 {
-                self.context.meters.refused(&RefusalSample {
+                self.meters.refused(&RefusalSample {
                     transport: self.transport,
                     channel,
                     code: refusal.code.name(),
                     detail: &refusal.detail,
                     events,
-                    at_ms: self.context.gateway.clock().epoch_ms(),
+                    at_ms: self.gateway.clock().epoch_ms(),
                 });
             }
         }
@@ -98,13 +118,13 @@ pub fn count_refusal(
     channel: Option<&str>,
     refusal: &Refusal,
 ) {
-    let metrics = IngressMetrics { context, transport };
+    let metrics = IngressMetrics::of(context, transport);
     metrics.received(1);
     metrics.reject(channel, std::iter::once(refusal));
 }
 
 /// Offers every event for itself. `channel` is the path's, which the caller may publish to;
-/// without one, every event names its own.
+/// without one, every event names its own. Nothing of it is promised before [`finish`].
 #[must_use]
 pub fn offer(
     context: &ApiContext,
@@ -113,7 +133,7 @@ pub fn offer(
     channel: Option<&Arc<Channel>>,
     mut batch: Batch<'_>,
 ) -> Tally {
-    let metrics = IngressMetrics { context, transport };
+    let metrics = IngressMetrics::of(context, transport);
     metrics.received(batch.total());
     if let Some((taken, refusal)) = beyond_its_rate(caller, batch.total()) {
         batch.refuse_from(taken, &refusal);
@@ -138,7 +158,7 @@ pub fn offer(
         let name = channel.map(|channel| channel.name());
         metrics.reject(name.as_deref(), tally.refusals_from(0));
     }
-    let admitter = Admitter::of(metrics, caller);
+    let admitter = Admitter::of(context, metrics, caller);
     match channel {
         Some(channel) => admitter.to(channel, batch.events, position, &mut tally),
         None => admitter.to_each(&batch.channels, batch.events, position, &mut tally),
@@ -174,6 +194,7 @@ fn beyond_its_channel_rate(
 
 /// Somebody's events on their way to their queues.
 struct Admitter<'a> {
+    context: &'a ApiContext,
     metrics: IngressMetrics<'a>,
     caller: &'a Caller,
     /// A near name was looked for: once a batch, for that costs.
@@ -181,8 +202,9 @@ struct Admitter<'a> {
 }
 
 impl<'a> Admitter<'a> {
-    const fn of(metrics: IngressMetrics<'a>, caller: &'a Caller) -> Self {
+    const fn of(context: &'a ApiContext, metrics: IngressMetrics<'a>, caller: &'a Caller) -> Self {
         Self {
+            context,
             metrics,
             caller,
             has_looked: Cell::new(false),
@@ -209,15 +231,16 @@ impl<'a> Admitter<'a> {
         }
         let count = events.len();
         let mut results = Vec::with_capacity(count);
-        match self
-            .metrics
-            .context
-            .gateway
-            .offer(channel, events, &mut results)
-        {
+        let gateway = self.metrics.gateway;
+        match gateway.offer(channel, &mut events, &mut results) {
             Ok((standing, commits)) => {
                 tally.standing = tally.standing.and(standing);
                 tally.commits = std::mem::take(&mut tally.commits).and(commits);
+            }
+            Err(Unavailable::Elsewhere) if gateway.others().is_some() => {
+                let events = events.into_iter().enumerate();
+                let events = events.map(|(index, event)| (position(index), event));
+                tally.later(self.caller, channel, events);
             }
             Err(refused) => {
                 let refusal = Refusal::from(refused);
@@ -278,11 +301,7 @@ impl<'a> Admitter<'a> {
         }
     }
 
-    fn replace(
-        &self,
-        channel: &Arc<Channel>,
-        mut event: Event,
-    ) -> Result<(Replaced, Standing, Commits), Refusal> {
+    fn replace(&self, channel: &Arc<Channel>, mut event: Event) -> Result<Tally, Refusal> {
         if let Some((_, refusal)) = beyond_its_rate(self.caller, 1) {
             return Err(refusal);
         }
@@ -291,18 +310,33 @@ impl<'a> Admitter<'a> {
         if let Some((_, refusal)) = beyond_its_channel_rate(self.caller, channel, one) {
             return Err(refusal);
         }
-        match self.metrics.context.gateway.replace(channel, event)?? {
-            (Replaced::Gone, ..) => Err(Refusal::new(
-                Code::AlreadySent,
-                "the event was sent, or merged into another",
-            )),
-            replaced => Ok(replaced),
+        let gateway = self.metrics.gateway;
+        if gateway.others().is_some() && gateway.is_elsewhere(channel) {
+            let events = vec![(Arc::clone(channel), event)];
+            return Ok(self.all_elsewhere(Manner::Replacing, events));
+        }
+        match gateway.replace(channel, event)?? {
+            (Replaced::Gone, ..) => Err(already_sent()),
+            (replaced, standing, commits) => Ok(Tally {
+                accepted: 1,
+                standing,
+                commits,
+                replaced: replaced == Replaced::Replaced,
+                ..Tally::default()
+            }),
+        }
+    }
+
+    fn all_elsewhere(&self, manner: Manner, events: Vec<(Arc<Channel>, Event)>) -> Tally {
+        Tally {
+            elsewhere: Group::of(manner, self.caller, events).into_iter().collect(),
+            ..Tally::default()
         }
     }
 
     fn channel(&self, name: &str) -> Result<Arc<Channel>, Refusal> {
-        let (context, caller) = (self.metrics.context, self.caller);
-        let found = context.find(caller, Scope::Publish, name);
+        let (context, caller) = (self.context, self.caller);
+        let found = context.find_addressee(caller, name);
         found.map_err(|refusal| {
             if refusal.code == Code::UnknownChannel && !self.has_looked.replace(true) {
                 context.with_near_name(refusal, caller, name)
@@ -336,11 +370,17 @@ impl<'a> Admitter<'a> {
                 return Err((index, refusal));
             }
         }
+        let gateway = self.metrics.gateway;
+        let is_elsewhere = |channel: &Arc<Channel>| gateway.is_elsewhere(channel);
+        let elsewhere = gateway.others().is_some() && channels.iter().any(is_elsewhere);
+        if elsewhere {
+            elsewhere::one_node(gateway, channels.iter()).map_err(|refusal| (0, refusal))?;
+        }
         let events = channels.into_iter().zip(batch.events).collect();
-        let (admissions, standing, commits) = self
-            .metrics
-            .context
-            .gateway
+        if elsewhere {
+            return Ok(self.all_elsewhere(Manner::All, events));
+        }
+        let (admissions, standing, commits) = gateway
             .offer_all(events)
             .map_err(|refused| (0, refused.into()))?
             .map_err(|(index, refusal)| (index, refusal.into()))?;
@@ -356,7 +396,7 @@ impl<'a> Admitter<'a> {
     }
 }
 
-/// Offers an event in the place of the queued one of its id.
+/// Offers an event in the place of the queued one of its id. Nothing of it is promised before [`finish`].
 ///
 /// # Errors
 /// Why it was refused; nothing has changed.
@@ -365,20 +405,19 @@ pub fn replace(
     caller: &Caller,
     channel: &Arc<Channel>,
     event: Result<Event, Refusal>,
-) -> Result<(Replaced, Standing, Commits), Refusal> {
-    let metrics = IngressMetrics {
-        context,
-        transport: Transport::Http,
-    };
+) -> Result<Tally, Refusal> {
+    let metrics = IngressMetrics::of(context, Transport::Http);
     metrics.received(1);
-    let replaced = event.and_then(|event| Admitter::of(metrics, caller).replace(channel, event));
+    let admitter = Admitter::of(context, metrics, caller);
+    let replaced = event.and_then(|event| admitter.replace(channel, event));
     if let Err(refusal) = &replaced {
         metrics.reject(Some(&channel.name()), std::iter::once(refusal));
     }
     replaced
 }
 
-/// Offers all events or none.
+/// Offers all events or none. Nothing of it is promised before [`finish`], which may still refuse them
+/// where another node has them.
 ///
 /// # Errors
 /// The position and the refusal of the first that was refused; nothing has changed.
@@ -389,9 +428,9 @@ pub fn offer_all(
     channel: Option<&Arc<Channel>>,
     batch: Batch<'_>,
 ) -> Result<Tally, (usize, Refusal)> {
-    let metrics = IngressMetrics { context, transport };
+    let metrics = IngressMetrics::of(context, transport);
     let total = batch.total();
-    let result = Admitter::of(metrics, caller).all(channel, batch);
+    let result = Admitter::of(context, metrics, caller).all(channel, batch);
     metrics.received(total);
     if let Err((_, refusal)) = &result {
         let name = channel.map(|channel| channel.name());

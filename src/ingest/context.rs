@@ -168,11 +168,34 @@ impl ApiContext {
     /// # Errors
     /// As of [`channel`](Self::channel).
     pub fn find(&self, caller: &Caller, scope: Scope, name: &str) -> Result<Arc<Channel>, Refusal> {
+        self.check_may_use(caller, scope, name)?;
+        Ok(self.gateway.channel(name)?)
+    }
+
+    /// The same of a channel that events are for, which may be at another node.
+    ///
+    /// # Errors
+    /// As of [`channel`](Self::channel).
+    pub fn addressee(&self, caller: &Caller, name: &str) -> Result<Arc<Channel>, Refusal> {
+        let found = self.find_addressee(caller, name);
+        found.map_err(|refusal| self.with_near_name(refusal, caller, name))
+    }
+
+    /// The same without a near name where there is none.
+    ///
+    /// # Errors
+    /// As of [`channel`](Self::channel).
+    pub fn find_addressee(&self, caller: &Caller, name: &str) -> Result<Arc<Channel>, Refusal> {
+        self.check_may_use(caller, Scope::Publish, name)?;
+        Ok(self.gateway.addressee(name)?)
+    }
+
+    fn check_may_use(&self, caller: &Caller, scope: Scope, name: &str) -> Result<(), Refusal> {
         self.may(caller, scope)?;
         if !self.may_use(caller, name) {
             return Err(self.denied(caller.not_its_channel()));
         }
-        Ok(self.gateway.channel(name)?)
+        Ok(())
     }
 
     /// Adds the alias that was probably meant to a refusal as `unknown_channel`, of those that the

@@ -3,11 +3,13 @@
 //!
 //! - `watch`: the task that looks at the database and carries out;
 //! - `beats`: the task that says that this node lives;
+//! - `owners`: where the owner of each account is;
 //! - `parts`: this node's part in each account, as everybody here sees it.
 //!
 //! Looks and beats have a session each: a take that waits for an owner's commit keeps no beat back.
 
 mod beats;
+mod owners;
 mod parts;
 mod watch;
 
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{NodeId, OwnershipRules};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as watched};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -24,6 +26,9 @@ use crate::dispatch::Gateway;
 use crate::journal;
 use crate::lifecycle::Supervisor;
 use crate::postgres::{Address, Error, Session};
+use owners::Beats;
+pub use owners::{Owner, Owners};
+pub use parts::Key;
 use parts::Parts;
 use watch::{News, Watch};
 
@@ -42,8 +47,8 @@ pub struct Options {
     pub cluster: String,
     /// The node's name for people.
     pub name: String,
-    /// Where producers reach it, for people.
-    pub producers: String,
+    /// Where other nodes reach it.
+    pub advertised: String,
     /// When it takes, and how long it believes that it owns.
     pub rules: OwnershipRules,
     /// Between two beats, and two looks.
@@ -59,6 +64,8 @@ pub struct Options {
 /// A node that runs.
 pub struct Node {
     clock: Arc<Clock>,
+    name: String,
+    owners: watched::Receiver<Arc<Owners>>,
     parts: Arc<Parts>,
     news: mpsc::UnboundedSender<News>,
     tasks: Vec<JoinHandle<()>>,
@@ -99,7 +106,7 @@ impl Node {
         let me = cluster::Node {
             node: name_of(id),
             name: options.name.clone(),
-            address: options.producers.clone(),
+            address: options.advertised.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let parts = Arc::new(Parts::new(id, options.rules));
@@ -110,6 +117,8 @@ impl Node {
             Arc::clone(&parts),
             Arc::clone(gateway),
         );
+        let (tell, owners) = watched::channel(Arc::new(Owners::default()));
+        let name = me.node.clone();
         let watch = Watch {
             options: Arc::clone(&options),
             me,
@@ -120,6 +129,8 @@ impl Node {
             session: Some(session),
             news: news.clone(),
             is_blind: false,
+            beats: Beats::default(),
+            owners: tell,
         };
         let tasks = vec![
             supervisor.spawn("this node's beats", beats),
@@ -127,10 +138,24 @@ impl Node {
         ];
         Ok(Self {
             clock: Arc::clone(clock),
+            name,
+            owners,
             parts,
             news,
             tasks,
         })
+    }
+
+    /// Its name in the database, which no other life of it has.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the owners of accounts are; changes with what a look shows.
+    #[must_use]
+    pub fn owners(&self) -> watched::Receiver<Arc<Owners>> {
+        self.owners.clone()
     }
 
     /// What it knows of each account, in order.

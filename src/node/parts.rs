@@ -8,7 +8,7 @@ use engine::{Action, Epoch, NodeId, Ownership, OwnershipRules, OwnershipState, T
 use super::AccountView;
 
 /// An account's id and region.
-pub(super) type Key = (String, String);
+pub type Key = (String, String);
 
 /// The state machines of all accounts.
 pub(super) struct Parts {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Action, Answer, Epoch, Ownership, Reading, Span, Time};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as watched};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::owners::{Beats, Owners};
 use super::parts::{Key, Parts};
 use super::{Options, connected, id_of};
 use crate::clock::Clock;
@@ -51,6 +52,9 @@ pub(super) struct Watch {
     pub news: mpsc::UnboundedSender<News>,
     /// The last look failed.
     pub is_blind: bool,
+    pub beats: Beats,
+    /// Who hears where the owners are.
+    pub owners: watched::Sender<Arc<Owners>>,
 }
 
 impl Watch {
@@ -107,14 +111,22 @@ impl Watch {
             .map(|(account, region, lease)| ((account, region), lease));
         let leases = leases.collect();
         let nodes = cluster::nodes(session, cluster).await?;
-        let nodes = nodes.into_iter().map(|(node, beat)| (node.node, beat));
+        let nodes = nodes
+            .into_iter()
+            .map(|(node, beat)| (node.node.clone(), (node, beat)));
         Ok((leases, nodes.collect()))
     }
 
-    fn tell(&self, asked: Time, leases: &HashMap<Key, Lease>, nodes: &HashMap<String, u64>) {
+    fn tell(
+        &mut self,
+        asked: Time,
+        leases: &HashMap<Key, Lease>,
+        nodes: &HashMap<String, (cluster::Node, u64)>,
+    ) {
         self.parts.know(leases.keys().cloned());
         self.parts.know(self.gateway.known_accounts());
         let now = self.gateway.now();
+        let owners = self.beats.owners(now, leases, nodes);
         self.parts.each(|key, part| {
             let lease = leases.get(key);
             let holder = lease.and_then(|lease| lease.holder.as_ref());
@@ -122,11 +134,14 @@ impl Watch {
                 epoch: Epoch(lease.map_or(0, |lease| lease.epoch)),
                 owner: holder.map(|holder| id_of(&holder.node)),
                 beat: holder
-                    .and_then(|holder| nodes.get(&holder.node).copied())
-                    .unwrap_or_default(),
+                    .and_then(|holder| nodes.get(&holder.node))
+                    .map_or(0, |(_, beat)| *beat),
             };
             part.read(now, asked, reading);
         });
+        self.gateway.meters().nodes(owners.living);
+        // Told with every look: who waits for an owner may have heard that it moved.
+        self.owners.send_replace(Arc::new(owners));
     }
 
     async fn hear(&mut self, news: News) {
@@ -344,7 +359,7 @@ fn close(journal: Arc<Journal>) {
 }
 
 /// Leases by account and region, and the beats of nodes.
-type Seen = (HashMap<Key, Lease>, HashMap<String, u64>);
+type Seen = (HashMap<Key, Lease>, HashMap<String, (cluster::Node, u64)>);
 
 /// How a journal is opened.
 struct Opening {

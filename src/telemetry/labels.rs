@@ -19,11 +19,18 @@ pub enum Transport {
     WebSocket,
     /// `POST /PutMetadata`: a connection of it counts as [`Transport::Http`].
     PutMetadata,
+    /// Another node of the cluster, which a producer sent it to. Its connections are not counted.
+    Cluster,
 }
 
 impl Transport {
     /// All of them, by their index.
-    pub const ALL: [Self; 3] = [Self::Http, Self::WebSocket, Self::PutMetadata];
+    pub const ALL: [Self; 4] = [
+        Self::Http,
+        Self::WebSocket,
+        Self::PutMetadata,
+        Self::Cluster,
+    ];
 
     /// The label's value.
     #[must_use]
@@ -32,6 +39,7 @@ impl Transport {
             Self::Http => "http",
             Self::WebSocket => "websocket",
             Self::PutMetadata => "put_metadata",
+            Self::Cluster => "cluster",
         }
     }
 }

@@ -34,6 +34,9 @@ pub struct Meters {
     reload_successful: Gauge,
     certificate_expiry: Gauge,
     put_metadata_duration: Histogram,
+    cluster_nodes: Gauge,
+    forwarded: Counter,
+    forward_duration: Histogram,
     payload_size: Histogram,
     payload_events: Histogram,
     delivery_latency: Histogram,
@@ -108,6 +111,9 @@ impl Meters {
             other_accounts: AccountMeters::new(r, OTHER_ACCOUNTS, OTHER_ACCOUNTS),
             reload_successful: r.gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL, &[]),
             certificate_expiry: r.gauge(&names::TLS_CERTIFICATE_EXPIRY, &[]),
+            cluster_nodes: r.gauge(&names::CLUSTER_NODES, &[]),
+            forwarded: r.counter(&names::CLUSTER_FORWARDED, &[]),
+            forward_duration: r.histogram(&names::CLUSTER_FORWARD_DURATION, &[]),
             put_metadata_duration: r.histogram(&names::PUT_METADATA_DURATION, &[]),
             payload_size: r.histogram(&names::PAYLOAD_SIZE, &[]),
             payload_events: r.histogram(&names::PAYLOAD_EVENTS_COUNT, &[]),
@@ -137,6 +143,22 @@ impl Meters {
         if !self.off {
             self.received[transport as usize].increment(n);
         }
+    }
+
+    /// Counts `n` events that were handed to another node.
+    pub fn forwarded(&self, n: u64) {
+        self.forwarded.increment(n);
+    }
+
+    /// Notes how long another node took to answer for events.
+    pub fn forward_took(&self, time: Duration) {
+        self.forward_duration.record(time.as_secs_f64());
+    }
+
+    /// Says how many nodes live.
+    pub fn nodes(&self, living: usize) {
+        self.cluster_nodes
+            .set(u32::try_from(living).unwrap_or(u32::MAX));
     }
 
     /// Counts `n` events refused with `code`.
@@ -183,7 +205,7 @@ impl Meters {
     /// `POST /PutMetadata` are HTTP's.
     pub const fn connections(&self, transport: Transport) -> &Gauge {
         match transport {
-            Transport::Http | Transport::PutMetadata => &self.connections[0],
+            Transport::Http | Transport::PutMetadata | Transport::Cluster => &self.connections[0],
             Transport::WebSocket => &self.connections[1],
         }
     }

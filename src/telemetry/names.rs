@@ -189,6 +189,12 @@ metrics! {
         "1 if calls can be made with the account's credentials, as far as is known; else 0.");
     CLUSTER_OWNER = gauge("cuegate_cluster_owner", ACCOUNT,
         "1 if this node takes the account's events and makes its calls; else another node does. Always 1 without a cluster.");
+    CLUSTER_NODES = gauge("cuegate_cluster_nodes", NONE,
+        "Nodes of the cluster that live, this one included; 0 without a cluster.");
+    CLUSTER_FORWARDED = counter("cuegate_cluster_forwarded_events_total", NONE,
+        "Events that this node handed to the node that has their account.");
+    CLUSTER_FORWARD_DURATION = histogram("cuegate_cluster_forward_duration_seconds", NONE,
+        HTTP_SECONDS, "Time until another node answered for events, holds included.");
     CHANNEL_TOKENS_AVAILABLE = gauge("cuegate_channel_tokens_available", CHANNEL,
         "Calls the channel could make at once.");
     CHANNEL_STATE = gauge("cuegate_channel_state", &["channel", "state"],

@@ -28,6 +28,7 @@ NOT_ZERO = {
     "cuegate_account_up",
     "cuegate_channel_state",
     "cuegate_cluster_owner",
+    "cuegate_cluster_nodes",
     "cuegate_channel_tokens_available",
     "cuegate_channel_paused_seconds",
     "cuegate_config_last_reload_successful",

@@ -9,7 +9,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use engine::{Data, End, EventState, Fate, Listed, Rank, Replaced, Wall};
+use engine::{Data, End, EventState, Fate, Listed, Rank, Wall};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use time::OffsetDateTime;
@@ -23,7 +23,7 @@ use super::publish::accepted;
 use crate::access::Caller;
 use crate::config::Scope;
 use crate::dispatch::{Channel, Wanted};
-use crate::ingest::admission::{self, Tally};
+use crate::ingest::admission;
 use crate::ingest::context::{ApiContext, Authenticated, named, with_reader};
 use crate::ingest::limits::CLOUDEVENT_ID_MAX;
 use crate::ingest::parse::batch;
@@ -292,7 +292,7 @@ impl Replacement {
         context.may(&caller, Scope::Publish)?;
         context.check_open()?;
         let (name, id) = event_named(path)?;
-        let channel = context.channel(&caller, Scope::Publish, &name)?;
+        let channel = context.addressee(&caller, &name)?;
         Query::of(head.uri.query(), &[])?;
         let coding = content_type::coding(&head.headers)?;
         if content_type::of(&head.headers)? != Media::Json {
@@ -314,20 +314,17 @@ impl Replacement {
         body: Body,
     ) -> Result<Response, Refusal> {
         let event = self.read(context, head, body).await;
-        let (replaced, standing, commits) =
-            admission::replace(context, &self.caller, &self.channel, event)?;
-        let status = match replaced {
-            Replaced::Replaced => StatusCode::OK,
-            Replaced::Accepted | Replaced::Gone => StatusCode::ACCEPTED,
-        };
-        context.gateway.durable(commits).await?;
-        let tally = Tally {
-            accepted: 1,
-            standing,
-            ..Tally::default()
-        };
+        let mut tally = admission::replace(context, &self.caller, &self.channel, event)?;
+        admission::finish(context, Transport::Http, None, &mut tally).await?;
+        if let Some((_, refusal)) = tally.refused.pop() {
+            return Err(refusal);
+        }
         let mut response = accepted(&tally);
-        *response.status_mut() = status;
+        *response.status_mut() = if tally.replaced {
+            StatusCode::OK
+        } else {
+            StatusCode::ACCEPTED
+        };
         Ok(response)
     }
 

@@ -169,7 +169,7 @@ impl Request {
         let channel = name
             .map(|name| {
                 let name = name.as_ref().map_err(Refusal::clone)?;
-                context.channel(&caller, Scope::Publish, name)
+                context.addressee(&caller, name)
             })
             .transpose()?;
         Ok(Self {
@@ -272,37 +272,57 @@ async fn answer(context: &ApiContext, request: &Request, mut batch: Batch<'_>) -
             .iter_mut()
             .for_each(|event| event.waiter = waiter.id());
     }
-    let mut tally = if wishes.atomic {
-        match admission::offer_all(context, &request.caller, Transport::Http, channel, batch) {
-            Ok(tally) => tally,
-            Err((index, refusal)) if total > 1 => {
-                return refusal.problem(&format!(r#","index":{index}"#));
-            }
-            Err((_, refusal)) => return refusal.into_response(),
-        }
+    let offered = if wishes.atomic {
+        admission::offer_all(context, &request.caller, Transport::Http, channel, batch)
     } else {
-        admission::offer(context, &request.caller, Transport::Http, channel, batch)
+        let caller = &request.caller;
+        Ok(admission::offer(
+            context,
+            caller,
+            Transport::Http,
+            channel,
+            batch,
+        ))
     };
+    let mut tally = match offered {
+        Ok(tally) => tally,
+        Err(refused) => return none(refused, total),
+    };
+    if let Err(refusal) = admission::finish(context, Transport::Http, wishes.wait, &mut tally).await
+    {
+        return refusal.into_response();
+    }
+    if wishes.atomic
+        && let Some(refused) = tally.refused.pop()
+    {
+        return none(refused, total);
+    }
     if tally.is_refusal() {
         return refused(&tally, total);
-    }
-    if let Err(failing) = context
-        .gateway
-        .durable(std::mem::take(&mut tally.commits))
-        .await
-    {
-        return Refusal::from(failing).into_response();
     }
     match waiter {
         None => accepted(&tally),
         Some((waiter, timeout)) => {
+            let (here, following) = (tally.accepted_here(), std::mem::take(&mut tally.following));
+            let elsewhere = tally.accepted - here;
             let ends = tokio::select! {
-                ends = waiter.ended(tally.accepted, timeout) => ends,
-                () = context.reaches(Life::Stopping) => waiter.ended(tally.accepted, Duration::ZERO).await,
+                ends = Tally::ended(following, waiter.ended(here, timeout), timeout) => ends,
+                () = context.reaches(Life::Stopping) => {
+                    let pending = Ends { pending: elsewhere, ..Ends::default() };
+                    waiter.ended(here, Duration::ZERO).await.and(pending)
+                }
             };
             ended(&tally, ends)
         }
     }
+}
+
+/// Of events that are taken all or none, one was refused.
+fn none((index, refusal): (usize, Refusal), total: usize) -> Response {
+    if total > 1 {
+        return refusal.problem(&format!(r#","index":{index}"#));
+    }
+    refusal.into_response()
 }
 
 /// Every event was refused: the answer is the first one's.

@@ -21,7 +21,7 @@ use super::openapi::answers::{Answers, answers};
 use super::openapi::{self, params, schemas};
 use crate::access::{Caller, hash, hex};
 use crate::arn::ChannelArn;
-use crate::config::{PutMetadataEnvelope, Scope};
+use crate::config::PutMetadataEnvelope;
 use crate::dispatch::Channel;
 use crate::ingest::admission;
 use crate::ingest::context::ApiContext;
@@ -161,16 +161,17 @@ async fn take(context: &ApiContext, head: &Parts, body: Body) -> Result<(), Fail
         events: vec![event],
         ..Batch::default()
     };
-    let tally = admission::offer(
+    let mut tally = admission::offer(
         context,
         &caller,
         Transport::PutMetadata,
         Some(&channel),
         batch,
     );
+    admission::finish(context, Transport::PutMetadata, None, &mut tally).await?;
     match tally.refused.into_iter().next() {
         Some((_, refusal)) => Err(refusal.into()),
-        None => Ok(context.gateway.durable(tally.commits).await?),
+        None => Ok(()),
     }
 }
 
@@ -196,7 +197,7 @@ async fn read(
         limits.take_bytes(bytes.len())?;
     }
     let (arn, metadata) = parse(&bytes)?;
-    let channel = context.channel(&caller, Scope::Publish, &arn)?;
+    let channel = context.addressee(&caller, &arn)?;
     // An id that a client uses again for other words is not a retry.
     let metadata_hash = hash(&metadata);
     let data = match settings.put_metadata.envelope {

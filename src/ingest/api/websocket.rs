@@ -32,7 +32,7 @@ use super::openapi::answers::{Answers, answers};
 use super::openapi::{self, params};
 use crate::access::{Caller, Limits};
 use crate::config::Scope;
-use crate::dispatch::{Channel, Commits};
+use crate::dispatch::Channel;
 use crate::ingest::admission::{self, Tally};
 use crate::ingest::context::named;
 use crate::ingest::context::{ApiContext, Life, with_reader};
@@ -69,7 +69,7 @@ pub(super) async fn channel(
     request: Request,
 ) -> Response {
     let begun = begin(&context, &request, |caller| {
-        let channel = context.channel(caller, Scope::Publish, &named(path)?)?;
+        let channel = context.addressee(caller, &named(path)?)?;
         Ok(Some(channel))
     });
     match begun {
@@ -263,12 +263,14 @@ impl Conversation {
     async fn handle(&mut self, input: Input) -> ControlFlow<End> {
         if !input.texts.is_empty() {
             let span = spans::messages(&self.opened, input.texts.len());
-            let (answers, overloaded, commits) = span.in_scope(|| self.offer(&input.texts));
-            let durable = self.context.gateway.durable(commits).instrument(span).await;
-            if durable.is_err() {
+            let (mut tally, ends) = span.in_scope(|| self.offer(&input.texts));
+            let finished = admission::finish(&self.context, Transport::WebSocket, None, &mut tally);
+            if finished.instrument(span).await.is_err() {
                 // Not acked: the client sends them again, with their ids.
                 return ControlFlow::Break(End::Close(CloseCode::Again, "overloaded"));
             }
+            let overloaded = is_overloaded(&tally, &ends);
+            let answers = self.answers(input.texts.len(), tally, ends);
             self.write(answers).await?;
             if overloaded {
                 return ControlFlow::Break(End::Close(CloseCode::Again, "overloaded"));
@@ -279,13 +281,8 @@ impl Conversation {
             .map_or(ControlFlow::Continue(()), ControlFlow::Break)
     }
 
-    /// The answers to these messages, in order, whether the gateway has no room for any, and
-    /// what must be committed before they are given.
-    /// Answers are made as they are written: a batch of refusals would be many times its size.
-    fn offer(
-        &mut self,
-        texts: &[Utf8Bytes],
-    ) -> (impl Iterator<Item = Message> + Send + use<>, bool, Commits) {
+    /// Offers these messages. Also: where the events of each message end.
+    fn offer(&self, texts: &[Utf8Bytes]) -> (Tally, Vec<usize>) {
         let channel = self.session.channel();
         let addressing = if channel.is_some() {
             Addressing::Path
@@ -297,23 +294,26 @@ impl Conversation {
         let (batch, ends) = with_reader(context.gateway.clock(), &context.settings(), |reader| {
             read(texts, limits, addressing, reader)
         });
-        let total = batch.total();
         let caller = self.session.caller();
-        let mut tally = admission::offer(context, caller, Transport::WebSocket, channel, batch);
-        let overloaded = tally
-            .refused
-            .iter()
-            .filter(|(_, refusal)| refusal.code == Code::Overloaded);
-        let overloaded = overloaded.count() == total;
+        let tally = admission::offer(context, caller, Transport::WebSocket, channel, batch);
+        (tally, ends)
+    }
+
+    /// The answers to so many messages, in order.
+    /// They are made as they are written: a batch of refusals would be many times its size.
+    fn answers(
+        &mut self,
+        messages: usize,
+        tally: Tally,
+        ends: Vec<usize>,
+    ) -> impl Iterator<Item = Message> + Send + use<> {
         let before = self.messages;
-        self.messages += texts.len() as u64;
+        self.messages += messages as u64;
         let ack = format!(
             r#"{{"ack":{},"queued":{}}}"#,
             self.messages, tally.standing.queued
         );
-        let commits = std::mem::take(&mut tally.commits);
-        let refusals = refusals(before, tally, ends);
-        (refusals.chain([Message::text(ack)]), overloaded, commits)
+        refusals(before, tally, ends).chain([Message::text(ack)])
     }
 
     /// Writes answers out. A peer that takes nothing for [`WS_SILENCE`] is as good as dead.
@@ -351,6 +351,13 @@ pub(crate) fn read<'a>(
         ends.push(batch.total());
     }
     (batch, ends)
+}
+
+/// Whether the gateway has no room for any of the events.
+fn is_overloaded(tally: &Tally, ends: &[usize]) -> bool {
+    let refused = tally.refused.iter();
+    let overloaded = refused.filter(|(_, refusal)| refusal.code == Code::Overloaded);
+    Some(&overloaded.count()) == ends.last()
 }
 
 /// A message for each event that was refused, of messages that come after number `before`.

@@ -54,6 +54,9 @@ pub const METRICS: &[(&str, &str, &[&str])] = &[
     ),
     ("cuegate_account_up", "gauge", &["account", "region"]),
     ("cuegate_cluster_owner", "gauge", &["account", "region"]),
+    ("cuegate_cluster_nodes", "gauge", &[]),
+    ("cuegate_cluster_forwarded_events_total", "counter", &[]),
+    ("cuegate_cluster_forward_duration_seconds", "histogram", &[]),
     ("cuegate_channel_tokens_available", "gauge", &["channel"]),
     ("cuegate_channel_paused_seconds", "gauge", &["channel"]),
     ("cuegate_channel_state", "gauge", &["channel", "state"]),
@@ -73,7 +76,7 @@ pub const FROM_THE_START: &[(&str, &str, &[&str])] = &[
     (
         "cuegate_events_received_total",
         "transport",
-        &["http", "websocket", "put_metadata"],
+        &["http", "websocket", "put_metadata", "cluster"],
     ),
     (
         "cuegate_events_rejected_total",

@@ -260,6 +260,7 @@ impl Gateway {
         std::fs::write(&file, config).expect("a file");
         let (producers, metrics, admin, emulator) =
             (ports::free(), ports::free(), ports::free(), ports::free());
+        let nodes = ports::free();
         command
             .args(["serve", "--config"])
             .arg(&file)
@@ -269,6 +270,7 @@ impl Gateway {
             .env("CUEGATE__METRICS__LISTEN", metrics.to_string())
             .env("CUEGATE__ADMIN__LISTEN", admin.to_string())
             .env("CUEGATE__LOCAL_IVS__LISTEN", emulator.to_string())
+            .env("CUEGATE__CLUSTER__LISTEN", nodes.to_string())
             .envs(environment.iter().copied())
             .stdout(Stdio::null());
         Self {

@@ -1,0 +1,153 @@
+//! The other nodes of a cluster as the gateway sees them: what is offered to an account's owner, and what the
+//! owner answers.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use engine::{Admission, Event};
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::home::AccountKey;
+use super::standing::Standing;
+use super::waiters::Ends;
+use crate::refusal::Refusal;
+
+/// How the events of a request are to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Each for itself.
+    Each,
+    /// All or none.
+    All,
+    /// One, in the place of the queued one of its id.
+    Replacing,
+}
+
+/// Whose share of a queue events take, as every node knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// How it proved who it is.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Most of a queue that is its, in percent.
+    pub percent: u8,
+}
+
+/// Events for channels of one account, checked.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// The account's id and region.
+    pub account: AccountKey,
+    /// ARNs.
+    pub channels: Vec<String>,
+    /// Places in `channels`, and events.
+    pub events: Vec<(usize, Event)>,
+    /// How they are to be taken.
+    pub manner: Manner,
+    /// How long somebody waits for their ends.
+    pub wait: Option<Duration>,
+    /// Who sent them.
+    pub sender: Option<Sender>,
+}
+
+/// What became of them.
+pub struct Taken {
+    /// How many were taken in.
+    pub accepted: usize,
+    /// Places of those that were known already.
+    pub duplicates: Vec<usize>,
+    /// Places and refusals.
+    pub refused: Vec<(usize, Refusal)>,
+    /// How the channels stand.
+    pub standing: Standing,
+    /// A queued event was cancelled for this one.
+    pub replaced: bool,
+    /// How they end, if somebody waits; none: the owner is gone.
+    pub ends: Option<BoxFuture<'static, Option<Ends>>>,
+}
+
+/// Why nothing is known to be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// This node is the owner now: nothing was taken.
+    Here,
+    /// Nothing was taken: each event is refused so.
+    Refused(Refusal),
+    /// It may be taken: the request is refused so.
+    InDoubt(Refusal),
+}
+
+/// The other nodes of a cluster.
+pub trait Peers: Send + Sync {
+    /// Offers events to the owner of their account. What is certainly not taken is offered again, to whoever
+    /// owns the account then, until that moment.
+    fn offer<'a>(
+        &'a self,
+        offered: &'a Offered,
+        until: Instant,
+    ) -> BoxFuture<'a, Result<Taken, NotTaken>>;
+
+    /// A word for the node that owns an account, which only that node has; none: nobody is known to.
+    fn owner(&self, account: &AccountKey) -> Option<String>;
+}
+
+/// The other nodes, once they are known.
+pub(super) type Others = OnceLock<Arc<dyn Peers>>;
+
+impl Offered {
+    /// For channels of that account.
+    #[must_use]
+    pub const fn to(account: AccountKey, manner: Manner, wait: Option<Duration>) -> Self {
+        Self {
+            account,
+            channels: Vec::new(),
+            events: Vec::new(),
+            manner,
+            wait,
+            sender: None,
+        }
+    }
+
+    /// The place of a channel among those of the events.
+    pub fn channel(&mut self, arn: &str) -> usize {
+        let known = self.channels.iter().rposition(|known| known == arn);
+        known.unwrap_or_else(|| {
+            self.channels.push(arn.to_owned());
+            self.channels.len() - 1
+        })
+    }
+}
+
+impl Taken {
+    /// Of no event.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            accepted: 0,
+            duplicates: Vec::new(),
+            refused: Vec::new(),
+            standing: Standing::default(),
+            replaced: false,
+            ends: None,
+        }
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.accepted == 0 && self.duplicates.is_empty()
+    }
+
+    pub(super) fn note(&mut self, place: usize, result: Result<Admission, Refusal>) {
+        match result {
+            Ok(Admission::Accepted) => self.accepted += 1,
+            Ok(Admission::Duplicate) => self.duplicates.push(place),
+            Err(refusal) => self.refused.push((place, refusal)),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, places: &[usize], refusal: &Refusal) {
+        let refused = places.iter().map(|place| (*place, refusal.clone()));
+        self.refused.extend(refused);
+    }
+}

@@ -1,0 +1,116 @@
+//! Answers other nodes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+use super::links::greeting;
+use super::protocol::peers_server::{Peers, PeersServer};
+use super::protocol::{
+    Answer, Ends, Events, Greeting, MESSAGE_MAX, Moved, Senseless, Taken, answer, refused_at,
+};
+use super::trust::{Trust, Untrusted};
+use crate::dispatch::{Gateway, Offered, Unavailable};
+use crate::ingest::admission;
+
+/// Requests of one node at a time; more wait in that node.
+const STREAMS_MAX: u32 = 4096;
+
+/// A connection on which nothing comes is asked after so long, and has as long to answer.
+const ALIVE: Duration = Duration::from_secs(5);
+
+/// Bytes that a node may send ahead, of one request and of all.
+const WINDOW: u32 = 1 << 20;
+
+/// Answers other nodes until `stop`.
+///
+/// # Errors
+/// The certificates cannot be used.
+pub fn serve<S: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    gateway: &Arc<Gateway>,
+    trust: Trust,
+    stop: S,
+) -> Result<impl Future<Output = ()> + Send + use<S>, Untrusted> {
+    let mut server = Server::builder()
+        .max_concurrent_streams(STREAMS_MAX)
+        .http2_keepalive_interval(Some(ALIVE))
+        .http2_keepalive_timeout(Some(ALIVE))
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(8 * WINDOW);
+    if let Some(tls) = trust.server() {
+        server = server
+            .tls_config(tls)
+            .map_err(|error| Untrusted::of_files(&error))?;
+    }
+    let service = Service {
+        cluster: gateway.settings().cluster.name.clone(),
+        gateway: Arc::clone(gateway),
+        trust,
+    };
+    let service = PeersServer::new(service)
+        .max_decoding_message_size(MESSAGE_MAX)
+        .max_encoding_message_size(MESSAGE_MAX);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let served = server
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, stop);
+    Ok(async move {
+        if let Err(error) = served.await {
+            tracing::error!(%error, "other nodes are not answered any more");
+        }
+    })
+}
+
+struct Service {
+    cluster: String,
+    gateway: Arc<Gateway>,
+    trust: Trust,
+}
+
+type Answers = BoxStream<'static, Result<Answer, Status>>;
+
+#[tonic::async_trait]
+impl Peers for Service {
+    type OfferStream = Answers;
+
+    async fn hello(&self, request: Request<Greeting>) -> Result<Response<Greeting>, Status> {
+        self.trust.check(&request)?;
+        Ok(Response::new(greeting(&self.cluster)))
+    }
+
+    async fn offer(&self, request: Request<Events>) -> Result<Response<Answers>, Status> {
+        self.trust.check(&request)?;
+        let offered = Offered::try_from(request.into_inner());
+        let offered = offered.map_err(|Senseless(what)| Status::invalid_argument(what))?;
+        let meters = self.gateway.meters();
+        let taken = admission::from_peer(&self.gateway, meters, &offered).await;
+        let mut ends = None;
+        let first = match taken {
+            Ok(mut taken) => {
+                ends = taken.ends.take();
+                answer::Answer::Taken(Taken::from(&taken))
+            }
+            Err(Unavailable::Elsewhere) => answer::Answer::Moved(Moved {}),
+            Err(unavailable) => answer::Answer::InDoubt(refused_at(0, &unavailable.into())),
+        };
+        let first = stream::once(async move { Some(first) });
+        let last = stream::iter(ends).then(async |ends| {
+            let ends = Ends::from(ends.await?);
+            Some(answer::Answer::Ends(ends))
+        });
+        let answers = first.chain(last).filter_map(async |answer| {
+            let answer = answer?;
+            Some(Ok(Answer {
+                answer: Some(answer),
+            }))
+        });
+        Ok(Response::new(answers.boxed()))
+    }
+}
