@@ -156,13 +156,11 @@ impl Others {
         let room = self
             .on_their_way
             .acquire_many(kilobytes.min(ON_THEIR_WAY_KB));
-        match timeout_at(until, room).await {
-            Ok(Ok(room)) => Ok(room),
-            _ => {
-                let why = "too many events are on their way to the account's owner";
-                Err(NotTaken::Refused(not_taken(why)))
-            }
+        if let Ok(Ok(room)) = timeout_at(until, room).await {
+            return Ok(room);
         }
+        let why = "too many events are on their way to the account's owner";
+        Err(NotTaken::Refused(not_taken(why)))
     }
 
     /// What the owner took; none: it is not the owner. A refusal of all: it may have taken them.

@@ -58,11 +58,11 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
         .max_decoding_message_size(MESSAGE_MAX)
         .max_encoding_message_size(MESSAGE_MAX);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let served = server
+    let answers = server
         .add_service(service)
         .serve_with_incoming_shutdown(incoming, stop);
     Ok(async move {
-        if let Err(error) = served.await {
+        if let Err(error) = answers.await {
             tracing::error!(%error, "other nodes are not answered any more");
         }
     })

@@ -2,8 +2,10 @@
 //! cannot. Without `CUEGATE_TEST_POSTGRES` the tests say that they were skipped.
 
 mod anywhere;
+mod anywhere;
 mod database;
 mod faults;
+mod trust;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

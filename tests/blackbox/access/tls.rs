@@ -5,10 +5,6 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
-};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
@@ -17,60 +13,9 @@ use tokio_rustls::rustls::{
 };
 
 use super::*;
+use crate::support::certificates::{Authority, Issued};
 use crate::support::eventually;
 use crate::support::metrics::same;
-
-/// An authority that issues certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// A certificate and its key, as PEM.
-struct Issued {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let key = KeyPair::generate().expect("a key");
-        Self(CertifiedIssuer::self_signed(params, key).expect("an authority"))
-    }
-
-    /// For this machine, by this name.
-    fn issue(&self, name: &str) -> Issued {
-        self.issue_until(name, 2100)
-    }
-
-    /// The same, with a certificate that ends with this year's beginning.
-    fn issue_until(&self, name: &str, year: i32) -> Issued {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = CertificateParams::new(names).expect("names");
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.not_after = date_time_ymd(year, 1, 1);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
-        Issued {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        }
-    }
-}
-
-impl Issued {
-    fn write(&self, directory: &Path) {
-        for (name, text) in [("cert.pem", &self.certificate), ("key.pem", &self.key)] {
-            let beside = directory.join("beside");
-            std::fs::write(&beside, text).expect("a file");
-            std::fs::rename(&beside, directory.join(name)).expect("renamed");
-        }
-    }
-
-    fn der(&self) -> CertificateDer<'static> {
-        CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("a certificate")
-    }
-}
 
 /// A client that believes the authority, and shows this certificate.
 fn client(

@@ -1,5 +1,6 @@
 //! What every test has at hand: processes, clients, and patience with a deadline.
 
+pub mod certificates;
 pub mod emulator;
 pub mod forms;
 pub mod http;
