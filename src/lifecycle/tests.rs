@@ -95,8 +95,9 @@ const LOOKED_AT: [(&str, usize, &str); 20] = [
         "the doctor at the start, which only warns",
     ),
     ("app/local.rs", 1, "supervised"),
-    ("app/mod.rs", 8, "supervised"),
+    ("app/mod.rs", 9, "supervised"),
     ("app/reload.rs", 1, "supervised"),
+    ("app/store.rs", 1, "supervised"),
     (
         "cli/load/pace.rs",
         1,

@@ -8,9 +8,58 @@ use crate::support::http::{Response, send};
 use crate::support::postgres::Cluster;
 use crate::support::process::{Gateway, arn};
 use crate::support::within;
+use crate::support::ws;
 
 /// The channels that requests go to: one's at the owner, the other's at a node that is not.
 const CHANNELS: [&str; 2] = ["here", "there"];
+
+/// Stands for an event that fits no payload.
+const TOO_LARGE: &str = "too large";
+
+const JSON: &str = "application/json";
+
+/// Queries, media types and bodies, one after the other.
+const STEPS: &[(&str, &str, &str)] = &[
+    (
+        "",
+        JSON,
+        r#"{"id":"a","data":1,"type":"t","key":"k","priority":"high","ttl_ms":50000}"#,
+    ),
+    ("", JSON, r#"{"id":"a","data":1}"#),
+    (
+        "",
+        JSON,
+        r#"[{"id":"a","data":1},{"id":"b","data":2},{"nothing":1},{"data":{"x":[1]}}]"#,
+    ),
+    ("", JSON, TOO_LARGE),
+    ("", JSON, r#"{"data":1,"key":"n","merge":"sum"}"#),
+    ("", JSON, r#"{"data":2,"key":"n","merge":"sum"}"#),
+    ("", JSON, r#"{"data":2,"at":"2001-01-01T00:00:00Z"}"#),
+    ("?atomic=true", JSON, r#"[{"id":"c","data":1},{"data":"#),
+    (
+        "?atomic=true",
+        JSON,
+        r#"[{"id":"c","data":1},{"id":"d","data":1}]"#,
+    ),
+    (
+        "?atomic=true",
+        JSON,
+        r#"[{"data":1},{"data":2},{"data":3}]"#,
+    ),
+    (
+        "",
+        "application/x-ndjson",
+        "{\"data\":5}\nrubbish\n{\"data\":6}\n",
+    ),
+    (
+        "",
+        "application/cloudevents+json",
+        r#"{"specversion":"1.0","id":"e","source":"s","type":"t","data":{"a":1}}"#,
+    ),
+    ("?wait=delivered&timeout_ms=50", JSON, r#"{"data":7}"#),
+    ("", JSON, r#"{"data":8}"#),
+    ("", JSON, "rubbish"),
+];
 
 impl Stage {
     /// The owner, and a node that hands events to it. The channels are live.
@@ -56,51 +105,15 @@ fn http_at_another_node_answers_as_at_the_owner() {
         return;
     };
     let (owner, other) = stage.pair("queue_max_events = 6\nttl_ms = 60000");
-    CHANNELS.iter().for_each(|channel| owner.pause(channel));
+    for channel in CHANNELS {
+        owner.pause(channel);
+    }
     let large = format!(r#"{{"data":"{}"}}"#, "x".repeat(2000));
-    let (json, lines) = ("application/json", "application/x-ndjson");
-    let events = "application/cloudevents+json";
-    let steps: &[(&str, &str, &str)] = &[
-        (
-            "",
-            json,
-            r#"{"id":"a","data":1,"type":"t","key":"k","priority":"high","ttl_ms":50000}"#,
-        ),
-        ("", json, r#"{"id":"a","data":1}"#),
-        (
-            "",
-            json,
-            r#"[{"id":"a","data":1},{"id":"b","data":2},{"nothing":1},{"data":{"x":[1]}}]"#,
-        ),
-        ("", json, &large),
-        ("", json, r#"{"data":1,"key":"n","merge":"sum"}"#),
-        ("", json, r#"{"data":2,"key":"n","merge":"sum"}"#),
-        ("", json, r#"{"data":2,"at":"2001-01-01T00:00:00Z"}"#),
-        ("?atomic=true", json, r#"[{"id":"c","data":1},{"data":"#),
-        (
-            "?atomic=true",
-            json,
-            r#"[{"id":"c","data":1},{"id":"d","data":1}]"#,
-        ),
-        (
-            "?atomic=true",
-            json,
-            r#"[{"data":1},{"data":2},{"data":3}]"#,
-        ),
-        ("", lines, "{\"data\":5}\nrubbish\n{\"data\":6}\n"),
-        (
-            "",
-            events,
-            r#"{"specversion":"1.0","id":"e","source":"s","type":"t","data":{"a":1}}"#,
-        ),
-        ("?wait=delivered&timeout_ms=50", json, r#"{"data":7}"#),
-        ("", json, r#"{"data":8}"#),
-        ("", json, "rubbish"),
-    ];
-    for (query, media, body) in steps {
+    for (query, media, body) in STEPS {
+        let body = body.replace(TOO_LARGE, &large);
         let [here, there] = [(&owner, "here"), (&other, "there")].map(|(node, channel)| {
             let path = format!("/v1/channels/{channel}/events{query}");
-            seen(&post(node, &path, &[("content-type", *media)], body))
+            seen(&post(node, &path, &[("content-type", *media)], &body))
         });
         assert_eq!(here, there, "{query} {media} {body}");
     }
@@ -112,7 +125,7 @@ fn http_at_another_node_answers_as_at_the_owner() {
     for (body, query) in [(r#"{"id":"w","data":1}"#, ""), (r#"{"data":2}"#, "")] {
         let [here, there] = [(&owner, "here"), (&other, "there")].map(|(node, channel)| {
             let path = format!("/v1/channels/{channel}/events/w{query}");
-            let headers = [("content-type", json)];
+            let headers = [("content-type", JSON)];
             seen(&send(
                 node.producers,
                 "PUT",
@@ -123,10 +136,10 @@ fn http_at_another_node_answers_as_at_the_owner() {
         });
         assert_eq!(here, there, "PUT {body}");
     }
-    CHANNELS.iter().for_each(|channel| {
+    for channel in CHANNELS {
         owner.resume(channel);
         owner.drained(channel);
-    });
+    }
     let answer = other.post(
         "/v1/channels/there/events?wait=delivered&timeout_ms=10000",
         r#"[{"data":1},{"data":2}]"#,
@@ -151,6 +164,11 @@ fn http_at_another_node_answers_as_at_the_owner() {
     };
     let (here, there) = (texts("here"), texts("there"));
     assert!(there.starts_with(&here), "{here:?} {there:?}");
+    check_books(&owner, &other);
+}
+
+/// The books of a node that handed events over, and of the owner.
+fn check_books(owner: &Gateway, other: &Gateway) {
     let (entry, books) = (other.scrape(), owner.scrape());
     let received = entry.sum("cuegate_events_received_total");
     let forwarded = entry.sum("cuegate_cluster_forwarded_events_total");
@@ -198,4 +216,42 @@ fn events_at_another_node_outlive_the_owner() {
     assert!((nth..nth + 20).all(&mut publish));
     other.drained("quiz");
     assert_eq!(stage.delivered(), sent);
+}
+
+#[test]
+fn a_websocket_and_an_aws_client_at_another_node_are_answered_as_at_the_owner() {
+    let Some(stage) = Stage::set(Cluster::alone()) else {
+        return;
+    };
+    let (owner, other) = stage.pair("queue_max_events = 4\nttl_ms = 60000");
+    for channel in CHANNELS {
+        owner.pause(channel);
+    }
+    let [here, there] = [(&owner, "here"), (&other, "there")].map(|(node, channel)| {
+        let mut socket = ws::Client::open(node.producers, &format!("/v1/channels/{channel}/ws"));
+        socket.send(r#"[{"id":"a","data":1},{"id":"a","data":1},{"nothing":1}]"#);
+        let mut answers = socket.until_ack(1);
+        socket.send(r#"[{"data":2},{"data":3},{"data":4},{"data":5},{"data":6}]"#);
+        answers.extend(socket.until_ack(2));
+        for answer in &mut answers {
+            if let Some(answer) = answer.as_object_mut() {
+                answer.remove("retry_after_ms");
+            }
+        }
+        let large = "x".repeat(2000);
+        let put = ["", "text", &large].map(|metadata| {
+            let body = json!({"channelArn": arn(channel), "metadata": metadata}).to_string();
+            let answer = post(node, "/PutMetadata", &[("content-type", JSON)], &body);
+            (answer.status, answer.header("x-amzn-errortype").to_owned())
+        });
+        (answers, put)
+    });
+    assert_eq!(here, there);
+    let refused = here
+        .0
+        .iter()
+        .filter(|answer| answer["code"] == "queue_full");
+    assert!(refused.count() > 0, "{here:?}");
+    let entry = other.scrape();
+    assert!(entry.get("cuegate_cluster_forwarded_events_total") > 7.5);
 }
