@@ -2,7 +2,6 @@
 //! cannot. Without `CUEGATE_TEST_POSTGRES` the tests say that they were skipped.
 
 mod anywhere;
-mod anywhere;
 mod database;
 mod faults;
 mod trust;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use crate::support::emulator::Emulator;
 use crate::support::payloads::{data, played};
 use crate::support::postgres::Cluster;
-use crate::support::process::{self, ACCOUNT, Gateway, arn, run};
+use crate::support::process::{self, Gateway, arn, run};
 use crate::support::{SOON, eventually, within};
 
 /// The shortest lease, and what a busy machine takes beside it.
@@ -104,14 +103,8 @@ impl Stage {
 /// Waits until a node owns the account.
 fn ready(node: &Gateway) {
     within(TAKEN_WITHIN, "the node owns the account", || {
-        owns(node).then_some(())
+        node.owns().then_some(())
     });
-}
-
-fn owns(node: &Gateway) -> bool {
-    let owner = node.scrape();
-    let mut owner = owner.of("cuegate_cluster_owner");
-    owner.any(|(labels, owns)| labels.contains(ACCOUNT) && owns > 0.5)
 }
 
 /// Publishes an event; its data, as it is delivered.
@@ -128,7 +121,7 @@ fn another_node_goes_on_where_the_owner_was_killed() {
     let mut first = stage.node("first");
     ready(&first);
     let second = stage.node("second");
-    assert!(!owns(&second));
+    assert!(!second.owns());
     let mut sent: BTreeSet<String> = (0..200).map(|nth| publish(&first, nth)).collect();
     first.process.kill();
     ready(&second);
@@ -176,7 +169,7 @@ fn an_owner_that_was_paused_finds_itself_replaced() {
     first.process.signal("CONT");
     sent.extend((200..210).map(|nth| publish(&second, nth)));
     within(TAKEN_WITHIN, "the first finds out", || {
-        (!owns(&first)).then_some(())
+        (!first.owns()).then_some(())
     });
     second.drained("quiz");
     assert_eq!(stage.delivered(), sent);

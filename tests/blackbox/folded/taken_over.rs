@@ -61,7 +61,7 @@ impl Node {
 
 fn ready(node: &Gateway) {
     within(TAKEN_WITHIN, "the node owns the account", || {
-        node.is_ready().then_some(())
+        node.owns().then_some(())
     });
 }
 

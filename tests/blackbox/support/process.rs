@@ -294,6 +294,13 @@ impl Gateway {
         answer.ok().map(|answer| answer.status)
     }
 
+    /// Whether it owns the account of the tests' channels; without a cluster it does.
+    pub fn owns(&self) -> bool {
+        let metrics = self.scrape();
+        let mut owner = metrics.of("cuegate_cluster_owner");
+        owner.any(|(labels, owns)| labels.contains(ACCOUNT) && owns > 0.5)
+    }
+
     pub fn config_file(&self) -> PathBuf {
         self.directory.path().join("cuegate.toml")
     }
