@@ -8,7 +8,7 @@ use super::parts::Key;
 use crate::cluster::{Lease, Node};
 
 /// So long may a beat stand still before its node is not said to live: a beat and a look are late at times.
-const LIVES_FOR: Span = Span::from_millis(1500);
+const LIVES_FOR: Span = Span::from_millis(3000);
 
 /// A node that owns something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub struct Owner {
     pub address: String,
     /// The program's version.
     pub version: String,
-    /// Its beat moves.
-    pub lives: bool,
+    /// Its last beat: a number that moves as long as it lives.
+    pub beat: u64,
 }
 
 /// What a look showed.
@@ -32,6 +32,8 @@ pub struct Owners {
     pub by_account: BTreeMap<Key, Option<Owner>>,
     /// How many nodes live.
     pub living: usize,
+    /// There was a look.
+    pub looked: bool,
 }
 
 /// The beats that were seen, and since when each stands still.
@@ -61,13 +63,13 @@ impl Beats {
             seen.is_some_and(|(_, since)| *since != Time::ZERO && now.since(*since) < LIVES_FOR)
         };
         let owner = |lease: &Lease| {
-            let (node, _) = nodes.get(&lease.holder.as_ref()?.node)?;
+            let (node, beat) = nodes.get(&lease.holder.as_ref()?.node)?;
             Some(Owner {
                 node: node.node.clone(),
                 name: node.name.clone(),
                 address: node.address.clone(),
                 version: node.version.clone(),
-                lives: lives(&node.node),
+                beat: *beat,
             })
         };
         let by_account = leases
@@ -76,6 +78,7 @@ impl Beats {
         Owners {
             by_account: by_account.collect(),
             living: nodes.keys().filter(|node| lives(node)).count(),
+            looked: true,
         }
     }
 }

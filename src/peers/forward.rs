@@ -1,5 +1,6 @@
 //! Finds the owner of an account, waits for one, and says what is certain of what was asked.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub struct Others {
     cut: Mutex<Option<(String, String)>>,
 }
 
+/// Beats that an owner must make after it could not be reached: then it lives. One may have been on its way.
+const BEATS_OF_A_LIVING: u64 = 2;
+
 impl Others {
     /// Those of that node.
     #[must_use]
@@ -66,11 +70,13 @@ impl Others {
     #[must_use]
     pub fn can_serve(&self) -> bool {
         let seen = self.owners.borrow();
-        seen.living > 0 && self.cut().is_none()
+        seen.looked && self.cut().is_none()
     }
 
     /// Keeps a connection to every owner for as long as it runs, and notes where there is none.
     pub async fn watch(self: Arc<Self>, every: Duration) {
+        // The beats of owners that cannot be reached, as they were when that began.
+        let mut silent: HashMap<String, u64> = HashMap::new();
         let mut tick = tokio::time::interval(every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -84,11 +90,17 @@ impl Others {
             let is_known = |address: &str| others.iter().any(|owner| owner.address == address);
             self.links.retain(is_known);
             let greetings = others.iter().map(async |owner| {
-                let greeted = self.links.greet(&owner.address).await;
-                let why = greeted.err().filter(|_| owner.lives)?;
-                Some((format!("{} at {}", owner.name, owner.address), why))
+                let why = self.links.greet(&owner.address).await.err()?;
+                Some((*owner, why))
             });
-            let cut = join_all(greetings).await.into_iter().flatten().next();
+            let unreached = join_all(greetings).await;
+            let unreached: Vec<_> = unreached.into_iter().flatten().collect();
+            silent.retain(|node, _| unreached.iter().any(|(owner, _)| owner.node == *node));
+            let cut = unreached.into_iter().find_map(|(owner, why)| {
+                let beat = *silent.entry(owner.node.clone()).or_insert(owner.beat);
+                let lives = owner.beat >= beat + BEATS_OF_A_LIVING;
+                lives.then(|| (format!("{} at {}", owner.name, owner.address), why))
+            });
             self.note(cut);
         }
     }

@@ -15,7 +15,7 @@ use super::protocol::{Greeting, MESSAGE_MAX, VERSION};
 use super::trust::Trust;
 
 /// How long a connection, and then a greeting, may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// After a connection failed, nobody tries again for so long.
 const RETRY_AFTER: Duration = Duration::from_millis(100);

@@ -46,7 +46,11 @@ fn check_friend(friend: &Gateway) {
     within(TAKEN_WITHIN, "the owner can be asked", || {
         friend.is_ready().then_some(())
     });
-    friend.publish("quiz", r#"{"data":2}"#);
+    let event = r#"{"id":"a","data":2}"#;
+    within(TAKEN_WITHIN, "the owner takes an event", || {
+        let answer = friend.post("/v1/channels/quiz/events", event);
+        (answer.status == 202).then_some(())
+    });
 }
 
 #[test]
