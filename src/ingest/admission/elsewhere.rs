@@ -19,6 +19,9 @@ use crate::ingest::context::ApiContext;
 use crate::refusal::Refusal;
 use crate::telemetry::{Meters, Transport};
 
+/// How often it is looked whether an account that is on its way between nodes has come to one.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// Events of a request for one account.
 pub struct Group {
     offered: Offered,
@@ -212,7 +215,10 @@ impl IngressMetrics<'_> {
                     self.reject(Some(&group.name), refusals);
                     return Ok(taken);
                 }
-                Err(Unavailable::Elsewhere) if Instant::now() < until => {}
+                // It comes to this node, or leaves it.
+                Err(Unavailable::Elsewhere) if Instant::now() < until => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
                 Err(Unavailable::Elsewhere) => {
                     return Ok(self.refuse_all(group, &Unavailable::Elsewhere.into()));
                 }
