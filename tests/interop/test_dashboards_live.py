@@ -46,8 +46,8 @@ EMPTY = {
     "CuegateChannelPaused": "no pause lasts an hour here",
     "CuegateCertificateExpiring": "there is no TLS here",
     "CuegateNoOwner": "a process by itself has every account",
-    'process.json: Time of other nodes: histogram_quantile(0.5, sum by (le) (rate(cuegate_cluster_forward_duration_seconds_bucket{instance=~".*"}[1s])))': "there is one node",
-    'process.json: Time of other nodes: histogram_quantile(0.99, sum by (le) (rate(cuegate_cluster_forward_duration_seconds_bucket{instance=~".*"}[1s])))': "there is one node",
+    'process.json: Time of other nodes: histogram_quantile(0.5, sum by (le) (rate(cuegate_cluster_forward_duration_seconds_bucket{instance=~".*"}[2s])))': "there is one node",
+    'process.json: Time of other nodes: histogram_quantile(0.99, sum by (le) (rate(cuegate_cluster_forward_duration_seconds_bucket{instance=~".*"}[2s])))': "there is one node",
     'process.json: Certificate: min((cuegate_tls_certificate_expiry_timestamp_seconds{instance=~".*"} > 0) - time())': "there is no TLS here",
 }
 # Alerts that the trouble here must set off; CuegateTargetDown comes at the very end.
