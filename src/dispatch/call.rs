@@ -1,15 +1,19 @@
 //! One call to the API, from its send to its last answer.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use engine::{Outcome, Payload};
+use engine::{Outcome, Payload, Time};
 use tracing::Instrument as _;
 
 use super::channel::{Account, Channel};
 use super::commits::Commits;
 use super::home::Home;
 use super::shared::Shared;
+use crate::clock::Clock;
 use crate::telemetry::spans::{self, Origin};
 use crate::upstream::Answer;
 
@@ -100,13 +104,14 @@ pub(super) async fn make_call(
         calls.tell(News::Answered(call, Answer::dropped(), Duration::ZERO));
         return;
     }
-    let started = Instant::now();
+    let (started, over) = (Instant::now(), shared.clock.now() + time_of(&shared).into());
     let arn = call.channel.arn.clone();
     let answer =
         shared
             .upstream
             .put_metadata(&account.id, &account.region, arn.as_str(), &payload.text);
-    let mut answer = std::pin::pin!(answer);
+    let answer = pin!(answer);
+    let mut answer = until(&shared.clock, over, answer);
     let span = spans::put_metadata(
         &account.id,
         &account.region,
@@ -119,17 +124,65 @@ pub(super) async fn make_call(
         },
     );
     let in_time = tokio::time::timeout(shared.call_timeout(), &mut answer);
-    let in_time = in_time.instrument(span.clone()).await;
+    let in_time = in_time.instrument(span.clone()).await.ok().flatten();
     let outcome = in_time.as_ref().map(|answer| answer.outcome);
     spans::called(&span, outcome.unwrap_or(Outcome::Unknown));
     // The span ends here: what comes later frees tokens and tells nobody anything else.
     drop(span);
-    if let Ok(answer) = in_time {
+    if let Some(answer) = in_time {
         calls.tell(News::Answered(call, answer, started.elapsed()));
     } else {
         calls.tell(News::GaveUp(call.clone(), started.elapsed()));
-        if let Ok(answer) = tokio::time::timeout(shared.abandon(), answer).await {
+        if let Ok(Some(answer)) = tokio::time::timeout(shared.abandon(), answer).await {
             calls.tell(News::Late(call, answer));
         }
+    }
+}
+
+/// How long a call is listened to.
+fn time_of(shared: &Shared) -> Duration {
+    shared.call_timeout().saturating_add(shared.abandon())
+}
+
+/// Lets a call go on until its time is over, and not once more. After this process stood still, a call that had
+/// not left yet would leave now, when the next owner counts it no longer.
+fn until<'a, F: Future>(
+    clock: &'a Clock,
+    over: Time,
+    mut call: Pin<&'a mut F>,
+) -> impl Future<Output = Option<F::Output>> + Unpin + 'a {
+    poll_fn(move |context| {
+        if clock.now() >= over {
+            return Poll::Ready(None);
+        }
+        call.as_mut().poll(context).map(Some)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::task::{Context, Waker};
+
+    use engine::Span;
+
+    use super::*;
+    use crate::clock::manual::Machine;
+
+    #[test]
+    fn a_call_does_not_go_on_when_its_time_is_over() {
+        let machine = Machine::new();
+        let clock = machine.start();
+        let polls = Cell::new(0);
+        let mut call = pin!(poll_fn(|_| {
+            polls.set(polls.get() + 1);
+            Poll::<()>::Pending
+        }));
+        let mut listened = until(&clock, clock.now() + Span::SECOND, call.as_mut());
+        let mut poll = || Pin::new(&mut listened).poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(poll(), Poll::Pending);
+        machine.pass_ms(1000);
+        assert_eq!([poll(), poll()], [Poll::Ready(None); 2]);
+        assert_eq!(polls.get(), 1);
     }
 }
