@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 mod loan;
+mod state;
 mod succession;
 
 use super::{Account, Call, Look, Queues, Step, View};
