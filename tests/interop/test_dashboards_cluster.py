@@ -54,7 +54,8 @@ class Nodes(unittest.TestCase):
         self.addCleanup(self.prometheus.close)
 
     def node(self, name):
-        node = programs.Gateway(CHANNELS, probe="healthz", CUEGATE__CLUSTER__NODE=name, **self.variables)
+        own = {"CUEGATE__CLUSTER__NODE": name, "CUEGATE__CLUSTER__LISTEN": f"127.0.0.1:{programs.free_port()}"}
+        node = programs.Gateway(CHANNELS, probe="healthz", **own, **self.variables)
         self.addCleanup(node.close)
         return node
 
