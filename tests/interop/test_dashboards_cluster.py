@@ -61,7 +61,7 @@ class Nodes(unittest.TestCase):
 
     def owner(self):
         """The index of the node that says it owns the account; none: nobody does."""
-        owned = self.prometheus.query("cuegate_cluster_owner == 1")
+        owned = self.prometheus.query(f'cuegate_cluster_owner{{account="{programs.ACCOUNT}"}} == 1')
         targets = [node.addresses.metrics for node in self.nodes]
         return targets.index(owned[0][0]["instance"]) if owned else None
 
@@ -78,6 +78,9 @@ class Nodes(unittest.TestCase):
         self.assertTrue(about)
 
         def answered():
+            # One node hands them to the other.
+            for node in self.nodes:
+                self.assertEqual(self.publish(node), 202)
             # One that Prometheus cannot carry out raises.
             found = {name for name, query in every.items() if is_number(self.prometheus.query(query))}
             return set(about) <= found
