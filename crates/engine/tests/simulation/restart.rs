@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::{Account, AccountPolicy, ChannelId, Data, Queue, Rebuild, Span, Time, Wall};
 
-use crate::driver::{Channel, Driver, EPOCH_MS, PAYLOAD_MAX, queue};
+use crate::driver::{Channel, Driver, EPOCH_MS, News, PAYLOAD_MAX, queue};
 use crate::random::Random;
 use crate::scenario::SECOND;
 use crate::world::{Action, Due, World};
@@ -61,6 +61,10 @@ impl Driver {
             world.by_id.insert(channel.id, index);
             (channel.paused, channel.woken) = (false, false);
             channel.in_flight.clear();
+            if channel.queue.wake() {
+                channel.woken = true;
+                world.inbox.push(News::Wake(index));
+            }
         }
         world.monitor.killed(now);
     }
