@@ -61,10 +61,9 @@ impl Driver {
             world.by_id.insert(channel.id, index);
             (channel.paused, channel.woken) = (false, false);
             channel.in_flight.clear();
-            if channel.queue.wake() {
-                channel.woken = true;
-                world.inbox.push(News::Wake(index));
-            }
+            // Unasked, as every embedder has to: one that only has payloads to send again does not wake it.
+            channel.woken = true;
+            world.inbox.push(News::Wake(index));
         }
         world.monitor.killed(now);
     }
