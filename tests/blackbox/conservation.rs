@@ -18,12 +18,13 @@ mod trouble;
 
 use std::thread::ScopedJoinHandle;
 
-use lane::{DAMAGED, Lane};
+use lane::{DAMAGED, FORGETFUL, Lane};
 
 use crate::support::seed;
 
-/// Lanes side by side. One keeps nothing on disk, and the journal of another is damaged now and then.
-const LANES: u64 = 10;
+/// Lanes side by side. One keeps nothing on disk, the journal of another is damaged now and then, and a
+/// third has more channels than it may know at a time.
+const LANES: u64 = 11;
 
 /// The lane that has more channels than the account's limit has room for.
 const CROWDED: u64 = 7;
@@ -45,7 +46,11 @@ fn what_is_accepted_is_delivered_or_accounted_for() {
     };
     std::thread::scope(|scope| {
         let lanes = lanes.into_iter().map(|lane| {
-            let channels = if lane == CROWDED { 40 } else { 3 };
+            let channels = match lane {
+                CROWDED => 40,
+                FORGETFUL => 8,
+                _ => 3,
+            };
             let run = move || Lane::new(lane, seed, channels).run(each);
             let name = format!("lane {lane}");
             let spawned = std::thread::Builder::new()

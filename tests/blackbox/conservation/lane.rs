@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::book::{Book, Fate, Kind};
 use super::judge::{Delivered, Verdict, judge};
 use super::trouble::{self, Damage, Disk, WallClock};
-use crate::support::emulator::Emulator;
+use crate::support::emulator::{Emulator, encoded};
 use crate::support::http::{self, Response};
 use crate::support::process::{Gateway, arn, command, run};
 use crate::support::{SOON, eventually, ports, within};
@@ -23,9 +23,11 @@ const TO_THE_END: Duration = Duration::from_secs(90);
 
 const NDJSON: [(&str, &str); 1] = [("content-type", "application/x-ndjson")];
 
-/// The lane without a journal, and the one whose journal is damaged.
+/// The lane without a journal, the one whose journal is damaged, and the one whose channels are not listed
+/// and are forgotten to make room for others.
 const OFF: u64 = 8;
 pub const DAMAGED: u64 = 9;
+pub const FORGETFUL: u64 = 10;
 
 pub struct Lane {
     random: fastrand::Rng,
@@ -39,6 +41,11 @@ pub struct Lane {
     is_off: bool,
     /// The journal is damaged before some of the starts.
     is_damaged: bool,
+    /// Only some of the channels are known at a time, and no id of an event that has ended: what was not
+    /// answered is not sent again.
+    is_forgetful: bool,
+    /// The channel of the last events.
+    last: usize,
     /// Starts that damage stopped.
     stopped: u64,
     /// Events that were sent and not answered: nothing else goes to a channel before they are.
@@ -56,6 +63,7 @@ impl Lane {
     pub fn new(number: u64, seed: u64, channels: usize) -> Self {
         let home = tempfile::tempdir().expect("a directory");
         let (is_off, is_damaged) = (number == OFF, number == DAMAGED);
+        let is_forgetful = number == FORGETFUL;
         let clock =
             (number % 4 == 1 && !is_damaged).then(|| WallClock::new(home.path().join("clock")));
         let clock = clock.flatten();
@@ -69,7 +77,7 @@ impl Lane {
         let disk = number
             .is_multiple_of(2)
             .then_some(())
-            .filter(|()| !is_off)
+            .filter(|()| !is_off && !is_forgetful)
             .map(|()| Disk::mount(&home.path().join("disk")));
         Self {
             random: fastrand::Rng::with_seed(seed.wrapping_add(number)),
@@ -81,6 +89,8 @@ impl Lane {
             home,
             is_off,
             is_damaged,
+            is_forgetful,
+            last: 0,
             stopped: 0,
             pending: None,
             offline: None,
@@ -91,11 +101,12 @@ impl Lane {
     /// Life after life until there were so many kills, and one more that ends well.
     pub fn run(mut self, kills: u64) -> Verdict {
         println!(
-            "a small disk: {}, a wall clock that is set: {}, no journal: {}, damage: {}",
+            "a small disk: {}, a wall clock that is set: {}, no journal: {}, damage: {}, forgotten channels: {}",
             self.disk.is_some(),
             self.clock.is_some(),
             self.is_off,
-            self.is_damaged
+            self.is_damaged,
+            self.is_forgetful
         );
         while self.kills < kills {
             let Some(mut gateway) = self.start() else {
@@ -129,6 +140,12 @@ impl Lane {
             if self.is_off { "off" } else { "os" },
             self.journal().display()
         );
+        if self.is_forgetful {
+            text.push_str(
+                "dedup_window_ms = 0\n[limits]\nchannels_max = 3\n[channels]\nallow_unlisted = true\n",
+            );
+            return text;
+        }
         for nth in 0..self.channels {
             let name = channel(nth);
             let arn = arn(&name);
@@ -212,7 +229,7 @@ impl Lane {
             6..8 => self.turn_disk(),
             8..10 => self.set_clock(),
             10..11 => self.reload(gateway),
-            11..20 => self.cancel(gateway),
+            11..20 if !self.is_forgetful => self.cancel(gateway),
             _ => self.publish(gateway),
         }
     }
@@ -255,7 +272,7 @@ impl Lane {
         let answer = http::try_send(
             gateway.producers,
             "POST",
-            &events_of(channel),
+            &self.events_of(channel),
             &NDJSON,
             body.as_bytes(),
         );
@@ -264,7 +281,11 @@ impl Lane {
 
     fn pending(&mut self) -> (usize, Vec<usize>) {
         self.pending.take().unwrap_or_else(|| {
-            let channel = self.random.usize(..self.channels);
+            // A channel is forgotten a second after its last call.
+            let stays = self.is_forgetful && self.random.u8(..100) < 80;
+            let other = self.random.usize(..self.channels);
+            let channel = if stays { self.last } else { other };
+            self.last = channel;
             let count = self.random.usize(1..8);
             (channel, self.book.enter(channel, count, &mut self.random))
         })
@@ -272,6 +293,9 @@ impl Lane {
 
     /// Nobody promises anything but with a 202.
     fn answered(&mut self, channel: usize, numbers: Vec<usize>, answer: Option<Response>) {
+        if self.is_forgetful && answer.is_none() {
+            return;
+        }
         let Some(answer) = answer.filter(|answer| answer.code() != "overloaded") else {
             self.pending = Some((channel, numbers));
             return;
@@ -293,7 +317,7 @@ impl Lane {
         let Some((number, entry)) = found else {
             return;
         };
-        let path = format!("{}/{number}", events_of(entry.channel));
+        let path = format!("{}/{number}", self.events_of(entry.channel));
         let answer = http::try_send(gateway.producers, "DELETE", &path, &[], b"");
         let fate = &mut self.book.entries[number].fate;
         match answer.map(|answer| answer.status) {
@@ -310,7 +334,7 @@ impl Lane {
     fn last_words(&mut self, gateway: &mut Gateway) {
         let (channel, numbers) = self.pending();
         let body = self.book.body(&numbers);
-        let request = http::encode("POST", &events_of(channel), &NDJSON, body.as_bytes());
+        let request = http::encode("POST", &self.events_of(channel), &NDJSON, body.as_bytes());
         let answer = http::connect(gateway.producers).and_then(|mut stream| {
             stream.write_all(&request)?;
             let moment = Instant::now() + Duration::from_micros(self.random.u64(..1500));
@@ -355,6 +379,16 @@ impl Lane {
         self.verdict(&letters)
     }
 
+    fn events_of(&self, nth: usize) -> String {
+        let name = channel(nth);
+        let name = if self.is_forgetful {
+            encoded(&arn(&name))
+        } else {
+            name
+        };
+        format!("/v1/channels/{name}/events")
+    }
+
     fn verdict(&self, letters: &[(usize, Value)]) -> Verdict {
         let delivered: Vec<_> = (0..self.channels)
             .map(|nth| {
@@ -376,10 +410,6 @@ impl Lane {
             ..judge(&self.book, &delivered, letters)
         }
     }
-}
-
-fn events_of(nth: usize) -> String {
-    format!("/v1/channels/{}/events", channel(nth))
 }
 
 /// The places of events that were refused: brief ones that would expire.
