@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use engine::Producer;
 
 use super::limits::Limits;
-use crate::config::glob::Glob;
+use crate::config::glob::{Glob, InvalidGlob};
 use crate::config::{ApiKeySettings, Scope, Secret};
 use crate::refusal::{Code, Refusal};
 
@@ -130,6 +130,37 @@ impl Caller {
             producer: None,
             expires_s: None,
             credential: Credential::None,
+        }
+    }
+
+    /// Whoever asked another node of the cluster, which let it in: for channels of these patterns, if there are
+    /// any.
+    ///
+    /// # Errors
+    /// One is no pattern.
+    pub fn of_peer(name: &str, channels: &[String]) -> Result<Self, InvalidGlob> {
+        let globs = channels.iter().map(|pattern| pattern.parse());
+        let globs: Vec<Glob> = globs.collect::<Result<_, _>>()?;
+        let channels = if globs.is_empty() {
+            Channels::All
+        } else {
+            Channels::of(globs)
+        };
+        Ok(Self {
+            name: name.into(),
+            channels,
+            ..Self::anyone()
+        })
+    }
+
+    /// Patterns of the channels that it may use, for another node; none: all.
+    #[must_use]
+    pub fn patterns(&self) -> Vec<String> {
+        match &self.channels {
+            Channels::All => Vec::new(),
+            // Of nobody's channel.
+            Channels::Only(globs) if globs.is_empty() => vec![":".to_owned()],
+            Channels::Only(globs) => globs.iter().map(ToString::to_string).collect(),
         }
     }
 

@@ -351,7 +351,14 @@ impl Doors<'_> {
     /// The door of the other nodes.
     fn nodes(&self, nodes: Nodes, closing: watch::Receiver<bool>) -> Result<JoinHandle<()>, Error> {
         let stop = closed(closing);
-        let served = peers::serve(nodes.listener, self.gateway, nodes.trust, stop)?;
+        let router = ingest::nodes_router(
+            Arc::clone(self.gateway),
+            Arc::clone(self.telemetry.meters()),
+            self.life.clone(),
+            &self.security.keyring,
+        );
+        let router = router.merge(viewers::nodes_router(Arc::clone(self.gateway)));
+        let served = peers::serve(nodes.listener, self.gateway, router, nodes.trust, stop)?;
         Ok(self.supervisor.spawn("the door of other nodes", served))
     }
 

@@ -141,14 +141,31 @@ impl Gateway {
         Ok(channel)
     }
 
+    /// The same where no other node is asked: a name that is not known here is unknown.
+    ///
+    /// # Errors
+    /// As [`Gateway::channel`].
+    pub fn channel_here(&self, name: &str) -> Result<Arc<Channel>, Unavailable> {
+        let channel = self.named(name)?;
+        channel.account.home()?;
+        Ok(channel)
+    }
+
     pub(super) fn found(&self, name: &str) -> Result<Arc<Channel>, Unavailable> {
+        let is_name = || name.parse::<ChannelArn>().is_err();
+        match self.named(name) {
+            Err(Unavailable::UnknownChannel(_)) if is_name() && self.may_be_elsewhere() => {
+                Err(Unavailable::Elsewhere)
+            }
+            found => found,
+        }
+    }
+
+    fn named(&self, name: &str) -> Result<Arc<Channel>, Unavailable> {
         if let Some(channel) = self.registry.by_alias(name) {
             return Ok(channel);
         }
         let Ok(arn) = name.parse::<ChannelArn>() else {
-            if self.may_be_elsewhere() {
-                return Err(Unavailable::Elsewhere);
-            }
             return Err(Unavailable::UnknownChannel(
                 "no channel has this name, and it is not a channel's ARN",
             ));

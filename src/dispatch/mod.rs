@@ -82,7 +82,7 @@ pub use last_error::LastError;
 pub use letters::{DeadLetters, Letter, LetterFilter, ShownLetter};
 pub use listing::{QueuedPage, Wanted};
 pub use notices::Notice;
-pub use peers::{Manner, NotTaken, Offered, Peers, Sender, Taken};
+pub use peers::{Answered, Asked, Manner, NotTaken, Offered, Peers, Sender, Taken};
 pub use receipts::{Gap, NumberedReceipt};
 pub use recent::Delivered;
 pub use replay::{NotReplayed, Replayed};

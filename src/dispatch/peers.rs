@@ -4,8 +4,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use engine::{Admission, Event};
+use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use http::{HeaderMap, Method};
 use tokio::time::Instant;
 
 use super::home::AccountKey;
@@ -79,6 +83,54 @@ pub enum NotTaken {
     InDoubt(Refusal),
 }
 
+/// A request about a channel, of somebody who may ask it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The account of the channel; none: the channel is not known here, and any node may have it.
+    pub account: Option<AccountKey>,
+    /// Who asks, for the log.
+    pub caller: String,
+    /// Patterns of the channels that it may use; none: all.
+    pub channels: Vec<String>,
+    /// Its method.
+    pub method: Method,
+    /// Its path, with its query.
+    pub path: String,
+    /// Its headers, as far as they say what is asked.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// The answer of another node.
+pub struct Answered {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// That node knows no such channel.
+    pub unknown_channel: bool,
+    /// Its body, which ends with an error where the node is gone.
+    pub body: BoxStream<'static, std::io::Result<Bytes>>,
+}
+
+impl Answered {
+    /// Its whole body, which has at most `max` bytes.
+    ///
+    /// # Errors
+    /// It is longer, or the node is gone.
+    pub async fn whole(mut self, max: usize) -> std::io::Result<Bytes> {
+        let mut whole = Vec::new();
+        while let Some(part) = self.body.try_next().await? {
+            if whole.len() + part.len() > max {
+                return Err(std::io::Error::other("the answer is too long"));
+            }
+            whole.extend_from_slice(&part);
+        }
+        Ok(whole.into())
+    }
+}
+
 /// The other nodes of a cluster.
 pub trait Peers: Send + Sync {
     /// Offers events to the owner of their account. What is certainly not taken is offered again, to whoever
@@ -88,6 +140,13 @@ pub trait Peers: Send + Sync {
         offered: &'a Offered,
         until: Instant,
     ) -> BoxFuture<'a, Result<Taken, NotTaken>>;
+
+    /// Asks the node that has the channel. What is certainly not heard is asked again until that moment.
+    fn call<'a>(
+        &'a self,
+        asked: &'a Asked,
+        until: Instant,
+    ) -> BoxFuture<'a, Result<Answered, NotTaken>>;
 
     /// A word for the node that owns an account, which only that node has; none: nobody is known to.
     fn owner(&self, account: &AccountKey) -> Option<String>;

@@ -30,6 +30,7 @@ impl From<Unavailable> for Refusal {
                 Code::Overloaded,
                 "another node of the cluster has this channel's account, or is about to take it: nothing was taken",
             )
+            .elsewhere()
             .retry_after(RETRY_AFTER_MS),
             Unavailable::JournalFails => Self::new(
                 Code::Overloaded,

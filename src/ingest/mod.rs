@@ -29,6 +29,7 @@ use crate::access::Keyring;
 use crate::dispatch::Gateway;
 use crate::telemetry::Meters;
 pub use api::console::operators_router;
+pub use api::nodes_router;
 use api::router;
 pub use context::Life;
 use listener::descriptors::Connections;

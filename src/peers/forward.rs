@@ -9,21 +9,24 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, MissedTickBehavior, timeout, timeout_at};
 
+use super::call::CALLS_MAX;
 use super::links::{Failure, Links};
 use super::protocol::{Events, answer};
 use super::trust::Trust;
-use crate::dispatch::{self, AccountKey, Gateway, NotTaken, Offered, Peers, Taken};
+use crate::dispatch::{
+    self, AccountKey, Answered, Asked, Gateway, NotTaken, Offered, Peers, Taken,
+};
 use crate::node::{Node, Owner, Owners};
 use crate::refusal::{Code, Refusal};
 
 /// How often it is looked whether an account has another owner, beside the looks at the database.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// An owner that answers late may be waiting for its database; it says so itself this much before.
 const SLOWER_THAN_ITS_COMMITS: Duration = Duration::from_secs(1);
 
 /// When a client should try again, in ms.
-const RETRY_AFTER_MS: u64 = 1000;
+pub(super) const RETRY_AFTER_MS: u64 = 1000;
 
 /// Kilobytes of events that may be on their way to other nodes: an owner that is slow holds producers up
 /// instead of filling the memory.
@@ -34,12 +37,16 @@ const EVENT_BYTES: usize = 128;
 
 /// The other nodes of this node's cluster.
 pub struct Others {
-    me: String,
-    gateway: Weak<Gateway>,
-    owners: watch::Receiver<Arc<Owners>>,
+    pub(super) me: String,
+    pub(super) gateway: Weak<Gateway>,
+    pub(super) owners: watch::Receiver<Arc<Owners>>,
     links: Links,
+    /// Requests that are handed on go over connections of their own: their answers may be without end, and
+    /// their readers slow.
+    pub(super) calls: Links,
+    pub(super) calls_open: Arc<Semaphore>,
     /// How long an owner may take to answer.
-    patience: Duration,
+    pub(super) patience: Duration,
     on_their_way: Semaphore,
     /// The owner that lives and cannot be reached, and why.
     cut: Mutex<Option<(String, String)>>,
@@ -58,7 +65,9 @@ impl Others {
             me: node.name().to_owned(),
             gateway: Arc::downgrade(gateway),
             owners: node.owners(),
-            links: Links::new(trust, cluster.name.clone()),
+            links: Links::of_events(trust.clone(), cluster.name.clone()),
+            calls: Links::of_calls(trust, cluster.name.clone()),
+            calls_open: Arc::new(Semaphore::new(CALLS_MAX as usize)),
             patience: cluster.commit_timeout + SLOWER_THAN_ITS_COMMITS,
             on_their_way: Semaphore::new(ON_THEIR_WAY_KB as usize),
             cut: Mutex::default(),
@@ -89,6 +98,7 @@ impl Others {
             others.dedup_by(|a, b| a.address == b.address);
             let is_known = |address: &str| others.iter().any(|owner| owner.address == address);
             self.links.retain(is_known);
+            self.calls.retain(is_known);
             let greetings = others.iter().map(async |owner| {
                 let why = self.links.greet(&owner.address).await.err()?;
                 Some((*owner, why))
@@ -151,7 +161,7 @@ impl Others {
     }
 
     /// Another node that owns an account.
-    fn other<'a>(&self, seen: &'a Owners, account: &AccountKey) -> Option<&'a Owner> {
+    pub(super) fn other<'a>(&self, seen: &'a Owners, account: &AccountKey) -> Option<&'a Owner> {
         let owner = seen.by_account.get(account)?.as_ref()?;
         (owner.node != self.me).then_some(owner)
     }
@@ -236,6 +246,14 @@ impl Peers for Others {
         })
     }
 
+    fn call<'a>(
+        &'a self,
+        asked: &'a Asked,
+        until: Instant,
+    ) -> BoxFuture<'a, Result<Answered, NotTaken>> {
+        Box::pin(self.call_until(asked, until))
+    }
+
     fn owner(&self, account: &AccountKey) -> Option<String> {
         let seen = self.owners.borrow();
         let owner = self.other(&seen, account)?;
@@ -243,14 +261,14 @@ impl Peers for Others {
     }
 }
 
-fn cannot_be_reached(owner: &Owner, what: &str) -> String {
+pub(super) fn cannot_be_reached(owner: &Owner, what: &str) -> String {
     format!(
         "the node {} at {} cannot be asked: {what}",
         owner.name, owner.address
     )
 }
 
-fn not_taken(why: &str) -> Refusal {
+pub(super) fn not_taken(why: &str) -> Refusal {
     Refusal::new(Code::Overloaded, format!("nothing was taken: {why}")).retry_after(RETRY_AFTER_MS)
 }
 

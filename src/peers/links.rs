@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Status};
 
+use super::call::CALLS_MAX;
 use super::protocol::peers_client::PeersClient;
 use super::protocol::{Greeting, MESSAGE_MAX, VERSION};
 use super::trust::Trust;
@@ -23,8 +24,26 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// A connection on which nothing comes is asked after so long, and has as long to answer.
 const ALIVE: Duration = Duration::from_secs(2);
 
-/// Bytes that a peer may send ahead, of one answer and of all: a second of a fast stream of payloads.
-const WINDOW: u32 = 1 << 20;
+/// Bytes that a peer may send ahead.
+#[derive(Clone, Copy, Debug)]
+struct Windows {
+    /// Of one answer.
+    answer: u32,
+    /// Of all.
+    all: u32,
+}
+
+/// Answers to events are short, and are read at once.
+const OF_EVENTS: Windows = Windows {
+    answer: 1 << 20,
+    all: 4 << 20,
+};
+
+/// As many slow readers as there may be do not hold up the others.
+const OF_CALLS: Windows = Windows {
+    answer: 64 << 10,
+    all: (64 << 10) * CALLS_MAX,
+};
 
 /// Asks another node.
 pub(super) type Client = PeersClient<Channel>;
@@ -96,14 +115,26 @@ enum Link {
 pub(super) struct Links {
     trust: Trust,
     cluster: String,
+    windows: Windows,
     by_address: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Link>>>>,
 }
 
 impl Links {
-    pub fn new(trust: Trust, cluster: String) -> Self {
+    /// For events.
+    pub fn of_events(trust: Trust, cluster: String) -> Self {
+        Self::new(trust, cluster, OF_EVENTS)
+    }
+
+    /// For requests that are handed on.
+    pub fn of_calls(trust: Trust, cluster: String) -> Self {
+        Self::new(trust, cluster, OF_CALLS)
+    }
+
+    fn new(trust: Trust, cluster: String, windows: Windows) -> Self {
         Self {
             trust,
             cluster,
+            windows,
             by_address: Mutex::default(),
         }
     }
@@ -186,8 +217,8 @@ impl Links {
             .http2_keep_alive_interval(ALIVE)
             .keep_alive_timeout(ALIVE)
             .keep_alive_while_idle(true)
-            .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(4 * WINDOW);
+            .initial_stream_window_size(self.windows.answer)
+            .initial_connection_window_size(self.windows.all);
         match tls {
             Some(tls) => endpoint.tls_config(tls),
             None => Ok(endpoint),

@@ -1,8 +1,10 @@
 //! The protocol of nodes, and its words in those of the gateway.
 
+use bytes::Bytes;
 use engine::{Content, Data, Event, Wall};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::dispatch::{self, Manner, Offered, Sender, Standing};
+use crate::dispatch::{self, Asked, Manner, Offered, Sender, Standing};
 use crate::refusal::{Code, Refusal};
 
 /// As `cuegate.proto` has it. A test writes it anew:
@@ -21,7 +23,7 @@ mod made {
 pub(super) use made::*;
 
 /// What this program speaks. Nodes that speak another ask nothing of each other.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Most bytes of a message: a request of the largest body is shorter in this form, save for events of a few
 /// bytes each.
@@ -241,6 +243,40 @@ impl From<made::Ends> for dispatch::Ends {
             pending: size(ends.pending),
         }
     }
+}
+
+impl From<&Asked> for Request {
+    fn from(asked: &Asked) -> Self {
+        Self {
+            caller: Some(made::Caller {
+                name: asked.caller.clone(),
+                channels: asked.channels.clone(),
+            }),
+            method: asked.method.to_string(),
+            path: asked.path.clone(),
+            headers: headers(&asked.headers),
+            body: asked.body.clone(),
+        }
+    }
+}
+
+/// Headers as they cross.
+pub(super) fn headers(headers: &HeaderMap) -> Vec<Header> {
+    let headers = headers.iter().map(|(name, value)| Header {
+        name: name.to_string(),
+        value: Bytes::copy_from_slice(value.as_bytes()),
+    });
+    headers.collect()
+}
+
+/// And back: what is none is left out.
+pub(super) fn headers_of(headers: Vec<Header>) -> HeaderMap {
+    let headers = headers.into_iter().filter_map(|header| {
+        let name = HeaderName::try_from(header.name).ok()?;
+        let value = HeaderValue::from_maybe_shared(header.value).ok()?;
+        Some((name, value))
+    });
+    headers.collect()
 }
 
 fn size(number: u64) -> usize {

@@ -106,6 +106,10 @@ impl Code {
     }
 }
 
+/// An answer of this process that another node of the cluster can give, as an extension of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elsewhere;
+
 /// Longest detail, in bytes: it may quote what was sent.
 pub const DETAIL_MAX: usize = 240;
 
@@ -134,6 +138,8 @@ pub struct Refusal {
     pub retry_after_ms: Option<NonZeroU64>,
     /// The producer's limit that was reached.
     pub limit: Option<Box<Exceeded>>,
+    /// What it is about is at another node of the cluster.
+    is_elsewhere: bool,
     /// It is the coding of the body that is not taken, and the answer says which are.
     names_codings: bool,
 }
@@ -156,8 +162,16 @@ impl Refusal {
             detail,
             retry_after_ms: None,
             limit: None,
+            is_elsewhere: false,
             names_codings: false,
         }
+    }
+
+    /// The same of what another node of the cluster has: its answer carries [`Elsewhere`].
+    #[must_use]
+    pub const fn elsewhere(mut self) -> Self {
+        self.is_elsewhere = true;
+        self
     }
 
     /// The same for the coding of a body: its answer says which are taken (RFC 9110, section 12.5.3).
@@ -236,6 +250,7 @@ impl From<engine::Refusal> for Refusal {
             detail,
             retry_after_ms: None,
             limit: None,
+            is_elsewhere: false,
             names_codings: false,
         };
         match retry_after {

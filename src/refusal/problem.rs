@@ -11,7 +11,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use serde_json::value::RawValue;
 
-use super::{Code, Exceeded, Refusal};
+use super::{Code, Elsewhere, Exceeded, Refusal};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -61,6 +61,12 @@ impl Refusal {
         if self.code == Code::SlowRequest {
             // The rest of the body may still be on its way: the connection is of no more use.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.is_elsewhere {
+            response.extensions_mut().insert(Elsewhere);
+        }
+        if self.code == Code::UnknownChannel {
+            response.extensions_mut().insert(self.code);
         }
         response
     }

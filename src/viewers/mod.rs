@@ -5,8 +5,10 @@
 //! told when, the engine decides.
 //!
 //! - `page`: the answer of a channel, as bytes;
-//! - `pages`: those that were made within the last second.
+//! - `pages`: those that were made within the last second;
+//! - `elsewhere`: those that other nodes of the cluster make.
 
+mod elsewhere;
 mod page;
 mod pages;
 
@@ -21,9 +23,12 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 
-use crate::dispatch::Gateway;
+use crate::dispatch::{Gateway, Unavailable};
 use crate::refusal::{Code, Refusal, problem};
 use crate::telemetry::request_id;
+use elsewhere::{Asking, PREFIX};
+use engine::PublicState;
+use page::Page;
 use pages::Pages;
 
 /// What a player that is too early should wait, in ms: the next answer may serve it.
@@ -35,6 +40,7 @@ const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=1");
 struct Viewers {
     gateway: Arc<Gateway>,
     pages: Pages,
+    asking: Asking,
 }
 
 /// `GET /v1/channels/{channel}/state`, and nothing else.
@@ -42,6 +48,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     let viewers = Viewers {
         gateway,
         pages: Pages::default(),
+        asking: Asking::default(),
     };
     Router::new()
         .route("/v1/channels/{channel}/state", get(state))
@@ -50,6 +57,29 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .layer(middleware::from_fn(for_everybody))
         .layer(middleware::from_fn(request_id::answer))
         .with_state(Arc::new(viewers))
+}
+
+/// The same below [`PREFIX`] for the other nodes of the cluster, each of which keeps a page for a second: none is kept here.
+pub fn nodes_router(gateway: Arc<Gateway>) -> Router {
+    let path = format!("{PREFIX}/v1/channels/{{channel}}/state");
+    Router::new().route(&path, get(fresh)).with_state(gateway)
+}
+
+async fn fresh(
+    State(gateway): State<Arc<Gateway>>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let Path(name) = path.map_err(|_| nothing())?;
+    let channel = gateway.known(&name).ok_or_else(nothing)?;
+    if gateway.is_elsewhere(&channel) {
+        return Err(Unavailable::Elsewhere.into());
+    }
+    match gateway.public_state(&channel) {
+        PublicState::Off => Err(nothing()),
+        PublicState::NotYet => Err(not_yet()),
+        PublicState::Told(told) => Ok(Page::new(&told).answer(&headers)),
+    }
 }
 
 async fn state(
@@ -65,6 +95,15 @@ async fn state(
     }
     let Path(name) = path.map_err(|_| nothing())?;
     let channel = viewers.gateway.known(&name).ok_or_else(nothing)?;
+    if viewers.gateway.others().is_some() && viewers.gateway.is_elsewhere(&channel) {
+        let Viewers {
+            gateway,
+            pages,
+            asking,
+        } = &*viewers;
+        let page = elsewhere::page(gateway, pages, asking, &channel).await?;
+        return Ok(page.answer(&headers));
+    }
     let now = viewers.gateway.now();
     let ask = || viewers.gateway.public_state(&channel);
     let page = viewers.pages.of(channel.id(), now, ask);

@@ -39,6 +39,15 @@ impl Page {
         }
     }
 
+    /// As another node made it.
+    pub(super) const fn told(etag: HeaderValue, plain: Bytes) -> Self {
+        Self {
+            etag,
+            plain,
+            gzip: OnceLock::new(),
+        }
+    }
+
     /// Bytes of memory, about: the compressed one is shorter.
     pub(super) fn bytes(&self) -> usize {
         2 * self.plain.len()

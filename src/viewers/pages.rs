@@ -2,7 +2,7 @@
 //! bytes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::{ChannelId, PublicState, Span, Time};
 
@@ -48,11 +48,9 @@ impl Pages {
         now: Time,
         ask: impl FnOnce() -> PublicState,
     ) -> Result<Arc<Page>, Refusal> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = kept.by_channel.get(&channel)
-            && made.at + LIFE > now
-        {
-            return made.page.clone().ok_or_else(not_yet);
+        let mut kept = self.lock();
+        if let Some(known) = kept.known(channel, now) {
+            return known;
         }
         let told = ask();
         kept.remove(channel);
@@ -64,9 +62,34 @@ impl Pages {
         kept.put(channel, now, page.clone());
         page.ok_or_else(not_yet)
     }
+
+    /// The page of a channel, if it was made within the last second.
+    pub(super) fn known(
+        &self,
+        channel: ChannelId,
+        now: Time,
+    ) -> Option<Result<Arc<Page>, Refusal>> {
+        self.lock().known(channel, now)
+    }
+
+    /// Keeps a page for a second; none: there is nothing to tell yet.
+    pub(super) fn keep(&self, channel: ChannelId, now: Time, page: Option<Arc<Page>>) {
+        let mut kept = self.lock();
+        kept.remove(channel);
+        kept.put(channel, now, page);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Kept {
+    fn known(&self, channel: ChannelId, now: Time) -> Option<Result<Arc<Page>, Refusal>> {
+        let made = self.by_channel.get(&channel)?;
+        (made.at + LIFE > now).then(|| made.page.clone().ok_or_else(not_yet))
+    }
+
     fn remove(&mut self, channel: ChannelId) {
         if let Some(old) = self.by_channel.remove(&channel) {
             self.bytes -= old.bytes();

@@ -5,6 +5,7 @@ mod anywhere;
 mod database;
 mod faults;
 mod trust;
+mod verbs;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

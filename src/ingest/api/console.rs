@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use tokio::sync::watch;
 
 use super::only;
-use super::{channels, definitions, events, payloads, publish, state};
+use super::{anywhere, channels, definitions, events, payloads, publish, state};
 use crate::access::{BodyBudget, Keyring};
 use crate::dispatch::Gateway;
 use crate::ingest::context::{ApiContext, Life, Listener};
@@ -33,6 +33,11 @@ pub fn operators_router(
         keyring: Arc::clone(keyring),
         side: Listener::Operators,
     });
+    anywhere::around(routes(), &context).with_state(context)
+}
+
+/// `/admin/channels` and what is below.
+pub(super) fn routes() -> Router<Arc<ApiContext>> {
     Router::new()
         .route("/admin/channels", only(get(channels::search), "GET, HEAD"))
         .route(
@@ -82,5 +87,4 @@ pub fn operators_router(
             "/admin/channels/{channel}/payloads/recent",
             only(get(payloads::recent), "GET, HEAD"),
         )
-        .with_state(context)
 }

@@ -1,6 +1,7 @@
 //! The endpoints, one file for each group, and the table of routes. The router, the `OpenAPI` document, the
 //! `Allow` headers and the labels of metrics come from this table.
 
+mod anywhere;
 pub mod channels;
 pub mod console;
 mod definitions;
@@ -57,6 +58,7 @@ pub fn router(
     context
         .meters
         .list_routes(openapi::statuses(&document.paths));
+    let router = anywhere::around(router, &context);
     let router = origins::around(router.fallback(nothing_here), &context);
     let router = if observed {
         router.layer(timing::Timing(Arc::clone(&context.meters)))
@@ -64,6 +66,27 @@ pub fn router(
         router
     };
     router.with_state(context)
+}
+
+/// What other nodes of the cluster ask of this one, of those whom they let in: what producers can ask for, and
+/// operators of channels.
+pub fn nodes_router(
+    gateway: Arc<Gateway>,
+    meters: Arc<Meters>,
+    life: watch::Receiver<Life>,
+    keyring: &Arc<Keyring>,
+) -> Router {
+    let context = Arc::new(ApiContext {
+        gateway,
+        meters,
+        life,
+        bodies: BodyBudget::default(),
+        access: keyring.subscribe(),
+        keyring: Arc::clone(keyring),
+        side: Listener::Nodes,
+    });
+    let (router, _) = routes().split_for_parts();
+    router.merge(console::routes()).with_state(context)
 }
 
 /// Every path with its handlers, as their documentation says.

@@ -153,6 +153,68 @@ pub struct Ends {
     #[prost(uint64, tag = "7")]
     pub pending: u64,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Request {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub method: ::prost::alloc::string::String,
+    /// With its query.
+    #[prost(string, tag = "3")]
+    pub path: ::prost::alloc::string::String,
+    /// As far as they say what is asked.
+    #[prost(message, repeated, tag = "4")]
+    pub headers: ::prost::alloc::vec::Vec<Header>,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub body: ::prost::bytes::Bytes,
+}
+/// Who asks. It may do what it asks for, which the node that it came to has looked at.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Caller {
+    /// For the log.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Patterns of the channels that it may use; none: all.
+    #[prost(string, repeated, tag = "2")]
+    pub channels: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Header {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub value: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Part {
+    #[prost(oneof = "part::Part", tags = "1, 2, 3")]
+    pub part: ::core::option::Option<part::Part>,
+}
+/// Nested message and enum types in `Part`.
+pub mod part {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        /// What was asked about is not here: certainly nothing was done.
+        #[prost(message, tag = "1")]
+        Moved(super::Moved),
+        /// First.
+        #[prost(message, tag = "2")]
+        Head(super::Head),
+        /// All others.
+        #[prost(bytes, tag = "3")]
+        Body(::prost::bytes::Bytes),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Head {
+    #[prost(uint32, tag = "1")]
+    pub status: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub headers: ::prost::alloc::vec::Vec<Header>,
+    /// The node knows no such channel; another may.
+    #[prost(bool, tag = "3")]
+    pub unknown_channel: bool,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Merge {
@@ -345,6 +407,32 @@ pub mod peers_client {
                 .insert(GrpcMethod::new("cuegate.cluster.v1.Peers", "Offer"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// A request as it came to another node, of somebody who may ask it, about what is here. It is handed to nobody
+        /// else. The answer may be without end.
+        pub async fn call(
+            &mut self,
+            request: impl tonic::IntoRequest<super::Request>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::Part>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/cuegate.cluster.v1.Peers/Call",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("cuegate.cluster.v1.Peers", "Call"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -377,6 +465,18 @@ pub mod peers_server {
             &self,
             request: tonic::Request<super::Events>,
         ) -> std::result::Result<tonic::Response<Self::OfferStream>, tonic::Status>;
+        /// Server streaming response type for the Call method.
+        type CallStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::Part, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A request as it came to another node, of somebody who may ask it, about what is here. It is handed to nobody
+        /// else. The answer may be without end.
+        async fn call(
+            &self,
+            request: tonic::Request<super::Request>,
+        ) -> std::result::Result<tonic::Response<Self::CallStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct PeersServer<T> {
@@ -526,6 +626,50 @@ pub mod peers_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = OfferSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/cuegate.cluster.v1.Peers/Call" => {
+                    #[allow(non_camel_case_types)]
+                    struct CallSvc<T: Peers>(pub Arc<T>);
+                    impl<T: Peers> tonic::server::ServerStreamingService<super::Request>
+                    for CallSvc<T> {
+                        type Response = super::Part;
+                        type ResponseStream = T::CallStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::Request>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Peers>::call(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CallSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

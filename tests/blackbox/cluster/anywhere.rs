@@ -11,7 +11,7 @@ use crate::support::within;
 use crate::support::ws;
 
 /// The channels that requests go to: one's at the owner, the other's at a node that is not.
-const CHANNELS: [&str; 2] = ["here", "there"];
+pub(super) const CHANNELS: [&str; 2] = ["here", "there"];
 
 /// Stands for an event that fits no payload.
 const TOO_LARGE: &str = "too large";
@@ -63,7 +63,16 @@ const STEPS: &[(&str, &str, &str)] = &[
 
 impl Stage {
     /// The owner, and a node that hands events to it. The channels are live.
-    fn pair(&self, keys: &str) -> (Gateway, Gateway) {
+    pub(super) fn pair(&self, keys: &str) -> (Gateway, Gateway) {
+        self.pair_with(keys, String::new)
+    }
+
+    /// The same with tables of each node's own.
+    pub(super) fn pair_with(
+        &self,
+        keys: &str,
+        mut own: impl FnMut() -> String,
+    ) -> (Gateway, Gateway) {
         let more = CHANNELS.map(|name| {
             self.emulator.api.stream(&arn(name), "live");
             format!(
@@ -71,8 +80,8 @@ impl Stage {
                 arn(name)
             )
         });
-        let node = |name: &str| {
-            let configuration = self.configuration(name) + &more.concat();
+        let mut node = |name: &str| {
+            let configuration = own() + &self.configuration(name) + &more.concat();
             Gateway::spawn(&configuration, &[])
         };
         let owner = node("owner");
@@ -91,7 +100,7 @@ fn post(node: &Gateway, path: &str, headers: &[(&str, &str)], body: &str) -> Res
 }
 
 /// What a client can see of an answer that does not depend on the moment.
-fn seen(answer: &Response) -> (u16, Value) {
+pub(super) fn seen(answer: &Response) -> (u16, Value) {
     let mut body = answer.json();
     if let Some(body) = body.as_object_mut() {
         body.remove("eta_ms");
