@@ -3,8 +3,6 @@
 //! Every retry, wait and guard of the SDK is off here: the scheduler alone decides when a
 //! call goes, and a call more than it decided breaks the limit.
 
-use std::time::Duration;
-
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
@@ -14,26 +12,12 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ivs::Client;
 use aws_sdk_ivs::config::retry::RetryConfig;
 use aws_sdk_ivs::config::{
-    Credentials as KeyPair, SharedCredentialsProvider, SharedHttpClient,
-    StalledStreamProtectionConfig,
+    Credentials as KeyPair, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_smithy_async::time::SystemTimeSource;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::{Builder, Connector};
 
+use super::connection::{Limits, http_client};
 use super::options::{AccountOptions, Credentials, UpstreamOptions};
-
-/// How long a connection may idle before we close it. A server that closes it first can do so
-/// while a call is on its way, which then ends as unknown. AWS's load balancers idle out after
-/// 60 s by default, nginx after 75 s, so 15 s is ours with room for a slow network; a busy
-/// channel calls five times a second and never gets there.
-const POOL_IDLE: Duration = Duration::from_secs(15);
-
-/// Most idle connections of one client: one for each call an account may have in flight, so
-/// that a full second's burst finds them all warm.
-const POOL_IDLE_MAX: usize = 155;
 
 /// The share of a call's time that its connection may take. Below 1, so that "not connected,
 /// nothing sent" is known before the runtime gives the call up as unknown; of the default 2 s
@@ -120,9 +104,16 @@ async fn assumed(
     SharedCredentialsProvider::new(builder.build().await)
 }
 
+fn limits(options: &UpstreamOptions) -> Limits {
+    Limits {
+        connect: options.call_timeout.mul_f64(CONNECT_SHARE),
+        call: options.call_timeout,
+    }
+}
+
 fn timeouts(options: &UpstreamOptions) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(options.call_timeout.mul_f64(CONNECT_SHARE))
+        .connect_timeout(limits(options).connect)
         .operation_timeout(options.call_timeout.saturating_add(options.abandon))
         .build()
 }
@@ -138,7 +129,7 @@ pub(super) fn sts(
     own.set_credentials_provider(config.credentials_provider());
     own.set_region(config.region().cloned());
     let config = aws_sdk_sts::config::Builder::from(&own.build())
-        .http_client(http_client())
+        .http_client(http_client(limits(options)))
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts(options))
         .build();
@@ -148,30 +139,11 @@ pub(super) fn sts(
 /// The client of one account in one region.
 pub(super) fn build(config: &SdkConfig, options: &UpstreamOptions) -> Client {
     let config = aws_sdk_ivs::config::Builder::from(config)
-        .http_client(http_client())
+        .http_client(http_client(limits(options)))
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts(options))
         // A payload is 1 KB and an answer empty: there is no stream to stall.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
     Client::from_conf(config)
-}
-
-/// The SDK's default HTTPS client but for the bounds of its pool.
-///
-/// A call that finds its pooled connection closed before a byte of it was written goes on
-/// another one (hyper does that by itself); one that was written in part does not.
-fn http_client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = Connector::builder()
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_IDLE_MAX)
-            .proxy_config(ProxyConfig::from_env());
-        connector.set_connector_settings(settings.cloned());
-        if let Some(components) = components {
-            connector.set_sleep_impl(components.sleep_impl());
-        }
-        connector.build()
-    })
 }

@@ -4,7 +4,8 @@
 //! scheduler hands out. It turns whatever the SDK says into one of the engine's outcomes.
 //!
 //! - [`options`]: what a caller is built from.
-//! - [`client`]: SDK clients: credentials, roles, timeouts, connection pool.
+//! - [`client`]: SDK clients: credentials, roles, timeouts.
+//! - [`connection`]: the HTTP client under them: its pool and its sockets.
 //! - [`reply`]: what came back, taken apart: kind, status, code, message.
 //! - [`classify`]: the one map from a reply to an outcome.
 //! - [`streams`]: the list of live streams.
@@ -12,6 +13,7 @@
 
 mod classify;
 mod client;
+mod connection;
 mod examine;
 mod options;
 mod reply;

@@ -1,6 +1,7 @@
 //! The whole way through the SDK, against a server on loopback that answers canned bytes.
 
 mod server;
+mod sockets;
 
 use std::time::Duration;
 
