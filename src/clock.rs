@@ -58,6 +58,8 @@ pub struct Clock {
     source: Box<dyn Source>,
     /// The monotonic clock at the start.
     started: u64,
+    /// That of the boot at the start.
+    started_since_boot: Option<u64>,
     boot_id: Option<BootId>,
     /// The wall clock at the engine's origin, in µs since 1970, as it was last believed.
     wall_origin: AtomicI64,
@@ -95,6 +97,7 @@ impl Clock {
     fn of(source: Box<dyn Source>) -> Self {
         let clock = Self {
             started: source.monotonic(),
+            started_since_boot: source.since_boot(),
             boot_id: source.boot_id(),
             source,
             wall_origin: AtomicI64::new(0),
@@ -111,6 +114,16 @@ impl Clock {
     pub fn now(&self) -> Time {
         let passed = self.source.monotonic().saturating_sub(self.started);
         Time::ZERO + HEAD_START + Span::from_micros(passed)
+    }
+
+    /// Now on a clock that also counts while the machine sleeps, where the system has one: what another
+    /// machine does meanwhile goes by it. Until the machine first sleeps it is [`Clock::now`].
+    #[must_use]
+    pub fn now_with_sleep(&self) -> Time {
+        let awake = self.now();
+        let since_boot = self.source.since_boot().zip(self.started_since_boot);
+        let passed = since_boot.map_or(0, |(now, started)| now.saturating_sub(started));
+        awake.max(Time::ZERO + HEAD_START + Span::from_micros(passed))
     }
 
     /// How long until `time`.

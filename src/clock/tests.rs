@@ -75,6 +75,21 @@ fn a_machine_that_slept_has_a_wall_clock_that_went_on() {
     assert_eq!(clock.look(), Some(60_000_000));
 }
 
+#[test]
+fn a_machine_that_slept_lost_no_time_of_others() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    machine.pass_ms(1000);
+    assert_eq!(clock.now_with_sleep(), clock.now());
+    machine.sleep_ms(60_000);
+    assert_eq!(
+        clock.now_with_sleep(),
+        clock.now() + Span::from_millis(60_000)
+    );
+    machine.forget_boot();
+    assert_eq!(clock.now_with_sleep(), clock.now());
+}
+
 /// A process that is preempted between its looks at two clocks.
 #[test]
 fn a_late_look_is_no_step() {

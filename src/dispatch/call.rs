@@ -100,11 +100,12 @@ pub(super) async fn make_call(
     // payload goes again as the same one, and the next process knows that the API may still handle
     // this call. A disk that fails does not stop deliveries; one that does not answer does.
     commits.recorded().await;
-    if !home.may_call(shared.clock.now()) {
+    if !home.may_call(&shared.clock) {
         calls.tell(News::Answered(call, Answer::dropped(), Duration::ZERO));
         return;
     }
-    let (started, over) = (Instant::now(), shared.clock.now() + time_of(&shared).into());
+    let over = shared.clock.now_with_sleep() + time_of(&shared).into();
+    let started = Instant::now();
     let arn = call.channel.arn.clone();
     let answer =
         shared
@@ -144,15 +145,15 @@ fn time_of(shared: &Shared) -> Duration {
     shared.call_timeout().saturating_add(shared.abandon())
 }
 
-/// Lets a call go on until its time is over, and not once more. After this process stood still, a call that had
-/// not left yet would leave now, when the next owner counts it no longer.
+/// Lets a call go on until its time is over, and not once more. After this process stood still, or its machine
+/// slept, a call that had not left yet would leave now, when the next owner counts it no longer.
 fn until<'a, F: Future>(
     clock: &'a Clock,
     over: Time,
     mut call: Pin<&'a mut F>,
 ) -> impl Future<Output = Option<F::Output>> + Unpin + 'a {
     poll_fn(move |context| {
-        if clock.now() >= over {
+        if clock.now_with_sleep() >= over {
             return Poll::Ready(None);
         }
         call.as_mut().poll(context).map(Some)
@@ -171,6 +172,11 @@ mod tests {
 
     #[test]
     fn a_call_does_not_go_on_when_its_time_is_over() {
+        does_not_go_on(|machine| machine.pass_ms(1000));
+        does_not_go_on(|machine| machine.sleep_ms(1000));
+    }
+
+    fn does_not_go_on(stand_still: impl Fn(&Machine)) {
         let machine = Machine::new();
         let clock = machine.start();
         let polls = Cell::new(0);
@@ -181,7 +187,7 @@ mod tests {
         let mut listened = until(&clock, clock.now() + Span::SECOND, call.as_mut());
         let mut poll = || Pin::new(&mut listened).poll(&mut Context::from_waker(Waker::noop()));
         assert_eq!(poll(), Poll::Pending);
-        machine.pass_ms(1000);
+        stand_still(&machine);
         assert_eq!([poll(), poll()], [Poll::Ready(None); 2]);
         assert_eq!(polls.get(), 1);
     }

@@ -18,7 +18,8 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::journal::{Journal, Recovery, Room};
 
-/// Whether a call may leave at that moment of the engine's clock.
+/// Whether a call may leave at that moment of the clock that counts while the machine sleeps
+/// ([`Clock::now_with_sleep`]).
 pub type MayCall = Box<dyn Fn(Time) -> bool + Send + Sync>;
 
 /// What an owner begins with.
@@ -75,8 +76,8 @@ impl Home {
     }
 
     /// Whether a call may leave now.
-    pub(super) fn may_call(&self, now: Time) -> bool {
-        (self.may_call)(now)
+    pub(super) fn may_call(&self, clock: &Clock) -> bool {
+        (self.may_call)(clock.now_with_sleep())
     }
 
     /// Whether events may be accepted.

@@ -32,7 +32,7 @@ impl Gateway {
             .await
             .ok()??;
         commits.recorded().await;
-        let answer = if home.may_call(self.now()) {
+        let answer = if home.may_call(self.clock()) {
             let (id, region) = (&account.id, &account.region);
             let nowhere = channel.arn.sibling(NOWHERE);
             let called = shared.upstream.put_metadata(id, region, &nowhere, NOWHERE);

@@ -8,8 +8,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::parts::Parts;
 use super::{Options, connected};
+use crate::clock::Clock;
 use crate::cluster;
-use crate::dispatch::Gateway;
+
 use crate::postgres::Session;
 
 /// How often nodes that are long gone are forgotten.
@@ -20,7 +21,7 @@ pub(super) async fn beat(
     options: Arc<Options>,
     me: cluster::Node,
     parts: Arc<Parts>,
-    gateway: Arc<Gateway>,
+    clock: Arc<Clock>,
 ) {
     // A beat that is lost is followed by another: it need not wait for a standby.
     let address = options.address.clone().without_waiting_for_commits();
@@ -30,7 +31,7 @@ pub(super) async fn beat(
     let mut prune = Instant::now();
     loop {
         let at = tick.tick().await;
-        let sent = gateway.now();
+        let sent = clock.now_with_sleep();
         let beaten = match connected(&mut session, &address).await {
             Ok(session) => cluster::beat(session, &options.cluster, &me).await,
             Err(error) => Err(error),

@@ -115,7 +115,7 @@ impl Node {
             Arc::clone(&options),
             me.clone(),
             Arc::clone(&parts),
-            Arc::clone(gateway),
+            Arc::clone(clock),
         );
         let (tell, owners) = watched::channel(Arc::new(Owners::default()));
         let name = me.node.clone();
@@ -161,7 +161,7 @@ impl Node {
     /// What it knows of each account, in order.
     #[must_use]
     pub fn accounts(&self) -> Vec<AccountView> {
-        self.parts.view(self.clock.now())
+        self.parts.view(self.clock.now_with_sleep())
     }
 
     /// Hands every account over, within `patience`. True: all of them are released.

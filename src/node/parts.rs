@@ -99,3 +99,39 @@ impl Parts {
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::{Answer, Reading};
+
+    use super::*;
+    use crate::clock::manual::Machine;
+
+    #[test]
+    fn an_owner_whose_machine_slept_makes_no_call_before_the_database_confirmed_something() {
+        let machine = Machine::new();
+        let clock = machine.start();
+        let now = || clock.now_with_sleep();
+        let parts = Parts::new(NodeId(1), OwnershipRules::default());
+        let key = ("123456789012".to_owned(), "eu-west-1".to_owned());
+        parts.know([key.clone()]);
+        let vacant = Reading {
+            epoch: Epoch(0),
+            owner: None,
+            beat: 0,
+        };
+        parts.with(&key, |part| part.read(now(), now(), vacant));
+        parts.next(now());
+        machine.pass_ms(1000);
+        assert!(matches!(parts.next(now()), Some((_, Action::Take { .. }))));
+        parts.with(&key, |part| {
+            part.took(now(), Answer::Done);
+            part.recovered(now());
+        });
+        assert!(parts.may_call(&key, now()));
+        machine.sleep_ms(5000);
+        assert!(!parts.may_call(&key, now()));
+        parts.with(&key, |part| part.confirmed(now()));
+        assert!(parts.may_call(&key, now()));
+    }
+}

@@ -63,27 +63,32 @@ impl Watch {
         let mut tick = tokio::time::interval(self.options.beat);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let wake = self.until(self.parts.wake(self.gateway.now()));
+            let wake = self.until(self.parts.wake(self.now()));
             tokio::select! {
                 _ = tick.tick() => self.look().await,
                 Some(news) = heard.recv() => self.hear(news).await,
                 () = tokio::time::sleep_until(wake) => {}
             }
-            while let Some((key, action)) = self.parts.next(self.gateway.now()) {
+            while let Some((key, action)) = self.parts.next(self.now()) {
                 self.carry_out(key, action).await;
             }
         }
     }
 
+    /// Now, on the clock that everything here goes by: it counts while the machine sleeps.
+    fn now(&self) -> Time {
+        self.clock.now_with_sleep()
+    }
+
     /// The moment on the runtime's clock; at most until the next look.
     fn until(&self, moment: Time) -> Instant {
-        let wait = moment.since(self.gateway.now()).as_duration();
+        let wait = moment.since(self.now()).as_duration();
         Instant::now() + wait.min(self.options.beat)
     }
 
     /// Looks who owns what, and whether they live.
     async fn look(&mut self) {
-        let asked = self.gateway.now();
+        let asked = self.now();
         match self.read().await {
             Ok((leases, nodes)) => {
                 if std::mem::take(&mut self.is_blind) {
@@ -125,7 +130,7 @@ impl Watch {
     ) {
         self.parts.know(leases.keys().cloned());
         self.parts.know(self.gateway.known_accounts());
-        let now = self.gateway.now();
+        let now = self.now();
         let owners = self.beats.owners(now, leases, nodes);
         self.parts.each(|key, part| {
             let lease = leases.get(key);
@@ -145,7 +150,7 @@ impl Watch {
     }
 
     async fn hear(&mut self, news: News) {
-        let now = self.gateway.now();
+        let now = self.now();
         match news {
             News::Recovered {
                 key,
@@ -178,9 +183,11 @@ impl Watch {
         let is_held = holdings.recovery.unclean;
         let (parts, its) = (Arc::clone(&self.parts), key.clone());
         let may_call = Box::new(move |now| parts.may_call(&its, now));
+        // On the engine's clock, as long ago as it is.
+        let heard_there = self.gateway.now() - self.now().since(heard);
         let adopted = self
             .gateway
-            .adopt(account, region, holdings, heard, may_call)
+            .adopt(account, region, holdings, heard_there, may_call)
             .await;
         match adopted {
             Ok(events) => {
@@ -207,7 +214,7 @@ impl Watch {
                     ?error,
                     "the account cannot be opened; it is given back"
                 );
-                let now = self.gateway.now();
+                let now = self.now();
                 self.parts.with(&key, |part| {
                     part.recovered(heard);
                     part.release(now);
@@ -232,7 +239,7 @@ impl Watch {
             Action::Read => self.look().await,
             Action::Take { seen } => {
                 let answer = self.take(&key, seen).await;
-                let now = self.gateway.now();
+                let now = self.now();
                 self.parts.with(&key, |part| part.took(now, answer));
             }
             Action::Recover { epoch, heard } => self.recover(key, epoch, heard),
@@ -243,7 +250,7 @@ impl Watch {
             }
             Action::Release { epoch } => {
                 let answer = self.release(&key, epoch).await;
-                let now = self.gateway.now();
+                let now = self.now();
                 self.parts.with(&key, |part| part.released(now, answer));
             }
             Action::Stop => {
