@@ -1,16 +1,18 @@
 //! The console: a page, its style and its scripts, as they are in `console/`, in the binary.
 //!
-//! There is no build step and nothing comes from elsewhere. `player.js` is the library for players in one
+//! There is no build step and nothing comes from elsewhere. `words.js` is written from the engine's lists. `player.js` is the library for players in one
 //! file, made by `tests/interop/bundle.py`; `vendor/hls.light.min.js` is hls.js as it is published. The page
 //! knows only what it asks of `/admin/*`.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::LazyLock;
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use engine::{Merge, Priority};
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -46,15 +48,24 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/watch.js", SCRIPT, include_str!("console/watch.js")),
 ];
 
+/// The words that an event may have, for the form that sends one.
+static WORDS: LazyLock<String> = LazyLock::new(|| {
+    let (merges, priorities) = (
+        Merge::ALL.map(Merge::name),
+        Priority::ALL.map(Priority::name),
+    );
+    format!("export const MERGES = {merges:?};\nexport const PRIORITIES = {priorities:?};\n")
+});
+
 /// Every file at its path.
 pub(super) fn router() -> Router {
-    FILES
-        .iter()
-        .fold(Router::new(), |router, (path, kind, text)| {
-            let tag = tag(text);
-            let serve = async move |headers: HeaderMap| file(kind, text, &tag, &headers);
-            router.route(path, get(serve))
-        })
+    let words = ("/words.js", SCRIPT, WORDS.as_str());
+    let files = FILES.iter().copied().chain([words]);
+    files.fold(Router::new(), |router, (path, kind, text)| {
+        let tag = tag(text);
+        let serve = async move |headers: HeaderMap| file(kind, text, &tag, &headers);
+        router.route(path, get(serve))
+    })
 }
 
 /// The file, unless the browser has it: it asks each time, so that a new version is seen at once.

@@ -2,6 +2,7 @@
 
 mod input;
 
+use engine::{Merge, Priority};
 use std::time::Duration;
 
 use cuegate_client::{Body, Client};
@@ -34,11 +35,9 @@ pub struct Send {
     /// Its key, for order and merging.
     #[arg(long)]
     key: Option<String>,
-    /// How it merges with the last queued event of its key: replace, sum, max, min or patch.
-    #[arg(long)]
+    #[arg(long, help = merges())]
     merge: Option<String>,
-    /// high, normal or low.
-    #[arg(long)]
+    #[arg(long, help = either(&Priority::ALL.map(Priority::name)))]
     priority: Option<String>,
     /// Time to live in milliseconds.
     #[arg(long)]
@@ -49,6 +48,19 @@ pub struct Send {
     /// Return only when the events were delivered, or have ended otherwise.
     #[arg(long)]
     wait: bool,
+}
+
+fn merges() -> String {
+    let words = either(&Merge::ALL.map(Merge::name));
+    format!("How it merges with the last queued event of its key: {words}")
+}
+
+/// "a, b or c".
+fn either(words: &[&str]) -> String {
+    let [first @ .., last] = words else {
+        return String::new();
+    };
+    format!("{} or {last}", first.join(", "))
 }
 
 /// Sends, and prints what the gateway answered.

@@ -245,11 +245,7 @@ pub(super) const CHANNEL_POLICY: &[&dyn Setting<ChannelPolicy>] = settings_of! {
     }
     /// "cue": {"v":1,"n":N,"e":[…]}, which players can deduplicate. "array": the bare data.
     /// "raw": one event a payload, as it is.
-    "envelope" => envelope: Words(&[
-        (Envelope::Cue.name(), Envelope::Cue),
-        (Envelope::Array.name(), Envelope::Array),
-        (Envelope::Raw.name(), Envelope::Raw),
-    ]), Live;
+    "envelope" => envelope: Words(&Envelope::BY_NAME), Live;
     /// Of "type", "key", "id": what a cue item carries beside its data. Each costs bytes of 1 KB.
     "envelope_fields" => fields: ItemFields, Live;
     /// "deflate": payloads leave compressed where that is shorter, with about twice the events. Of the

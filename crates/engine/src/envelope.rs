@@ -3,15 +3,73 @@
 //! Sizes are bytes of UTF-8. `n` is always sized at 16 digits (2^53 has 16), so that a
 //! payload's size does not depend on its number; it may come out a few bytes shorter.
 
-use crate::event::{Content, Data, Merge};
-use crate::policy::{Envelope, ItemFields};
+use crate::event::{Content, Data};
+use crate::merge::Merge;
 
 const CUE_OPEN: &str = r#"{"v":1,"n":"#;
 const CUE_ITEMS: &str = r#","e":["#;
 const CUE_CLOSE: &str = "]}";
 const N_DIGITS: usize = 16;
 
+/// How events become the text of a payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Envelope {
+    /// `{"v":1,"n":N,"e":[item,…]}`.
+    #[default]
+    Cue,
+    /// A JSON array of the bare data.
+    Array,
+    /// One event a payload, a JSON string as its characters.
+    Raw,
+}
+
+/// What a cue item carries beside its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnvelopeFields {
+    /// `"t"`: the type.
+    pub kind: bool,
+    /// `"k"`: the key (merged kinds carry it always).
+    pub key: bool,
+    /// `"i"`: the id.
+    pub id: bool,
+}
+
+impl Default for EnvelopeFields {
+    fn default() -> Self {
+        Self {
+            kind: true,
+            key: false,
+            id: false,
+        }
+    }
+}
+
+/// What an item of the envelope `cue` carries beside its data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ItemFields {
+    pub fields: EnvelopeFields,
+    /// `"m":"none"` where the key shows and the event does not merge: it is no state.
+    pub marks_none: bool,
+}
+
 impl Envelope {
+    /// Every one of them, by its name.
+    pub const BY_NAME: [(&'static str, Self); 3] = [
+        (Self::Cue.name(), Self::Cue),
+        (Self::Array.name(), Self::Array),
+        (Self::Raw.name(), Self::Raw),
+    ];
+
+    /// Its name in the configuration and in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cue => "cue",
+            Self::Array => "array",
+            Self::Raw => "raw",
+        }
+    }
+
     /// Bytes of a payload that holds no item yet.
     pub(crate) const fn overhead(self) -> usize {
         match self {
@@ -26,9 +84,14 @@ impl Envelope {
         self.overhead() + bytes + count.saturating_sub(1)
     }
 
+    /// Whether a payload holds one event and no more.
+    pub(crate) const fn is_of_one(self) -> bool {
+        matches!(self, Self::Raw)
+    }
+
     /// Whether this event takes a payload for itself.
     pub(crate) const fn is_alone(self, data: &Data) -> bool {
-        matches!(self, Self::Raw) || matches!(data, Data::Verbatim(_))
+        self.is_of_one() || matches!(data, Data::Verbatim(_))
     }
 
     /// Bytes of a payload with this one event in it.
@@ -215,7 +278,7 @@ fn unescaped(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::EnvelopeFields;
+    use crate::envelope::EnvelopeFields;
 
     fn check(envelope: Envelope, fields: EnvelopeFields, content: &Content, expected: &str) {
         let fields = ItemFields {

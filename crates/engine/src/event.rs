@@ -6,6 +6,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use crate::merge::Merge;
 use crate::time::Wall;
 
 /// The data of one event.
@@ -28,43 +29,6 @@ impl Data {
     }
 }
 
-/// How an event joins the last queued item of its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Merge {
-    /// The latest data wins.
-    Replace,
-    /// Numbers add up, exactly in decimal.
-    Sum,
-    /// The greatest number wins.
-    Max,
-    /// The smallest number wins.
-    Min,
-    /// RFC 7396 merge patches compose; nulls stay.
-    Patch,
-}
-
-impl Merge {
-    /// The word for it in events and payloads.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Replace => "replace",
-            Self::Sum => "sum",
-            Self::Max => "max",
-            Self::Min => "min",
-            Self::Patch => "patch",
-        }
-    }
-
-    /// The merge of that name, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Replace, Self::Sum, Self::Max, Self::Min, Self::Patch]
-            .into_iter()
-            .find(|merge| merge.name() == name)
-    }
-}
-
 /// Which of a channel's events go first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
@@ -78,6 +42,9 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// Every one of them, the first to go first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
     /// The word for it in events.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -91,7 +58,7 @@ impl Priority {
     /// The priority of that name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Low, Self::Normal, Self::High]
+        Self::ALL
             .into_iter()
             .find(|priority| priority.name() == name)
     }

@@ -28,14 +28,15 @@ pub use account::{Account, Call, Look, Queues, Step, View};
 pub use call::{
     CallId, ChannelCondition, ChannelId, Demand, Entry, Health, Outcome, Rejection, ThrottleScope,
 };
-pub use event::{Content, Data, Event, Merge, Priority, Producer};
+pub use envelope::{Envelope, EnvelopeFields};
+pub use event::{Content, Data, Event, Priority, Producer};
 pub use form::{Reader, Undecodable, decode};
+pub use merge::Merge;
 pub use ownership::{
     Action, Answer, Epoch, NodeId, Ownership, OwnershipRules, OwnershipState, Reading,
 };
 pub use policy::{
-    AccountPolicy, ChannelPolicy, Compress, Envelope, EnvelopeFields, Keyframes, Offline,
-    OnUnknown, Overflow, Pacing,
+    AccountPolicy, ChannelPolicy, Compress, Keyframes, Offline, OnUnknown, Overflow, Pacing,
 };
 pub use queue::{
     Admission, Cancelled, Change, DeadLetter, DeadLetterReason, Depth, End, Ended, EventState,

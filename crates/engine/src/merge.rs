@@ -14,31 +14,74 @@ use bigdecimal::BigDecimal;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::event::Merge;
-
 /// Most digits of a number that `sum`, `max` and `min` take: what they add stays small
 /// enough to be exact and to fit a payload.
 const DIGITS_MAX: usize = 30;
 /// Greatest exponent, either way.
 const EXPONENT_MAX: i64 = 30;
 
+/// How an event joins the last queued item of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Merge {
+    /// The latest data wins.
+    Replace,
+    /// Numbers add up, exactly in decimal.
+    Sum,
+    /// The greatest number wins.
+    Max,
+    /// The smallest number wins.
+    Min,
+    /// RFC 7396 merge patches compose; nulls stay.
+    Patch,
+}
+
+impl Merge {
+    /// Every one of them.
+    pub const ALL: [Self; 5] = [Self::Replace, Self::Sum, Self::Max, Self::Min, Self::Patch];
+
+    /// The word for it in events and payloads.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::Sum => "sum",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Patch => "patch",
+        }
+    }
+
+    /// The merge of that name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|merge| merge.name() == name)
+    }
+
+    /// Whether it takes nothing but a number, or an object of numbers.
+    #[must_use]
+    pub const fn is_of_numbers(self) -> bool {
+        match self {
+            Self::Replace | Self::Patch => false,
+            Self::Sum | Self::Max | Self::Min => true,
+        }
+    }
+}
+
 /// Checks that `data` is something this merge can work on.
 ///
 /// # Errors
 /// What is wrong with it, for the producer.
 pub(crate) fn validate(merge: Merge, data: &str) -> Result<(), &'static str> {
-    match merge {
-        Merge::Replace | Merge::Patch => Ok(()),
-        Merge::Sum | Merge::Max | Merge::Min => {
-            if data.starts_with('{') {
-                let members = members(data).ok_or("an object of numbers names each field once")?;
-                members
-                    .iter()
-                    .try_for_each(|(_, value)| validate_number(value))
-            } else {
-                validate_number(data)
-            }
-        }
+    if !merge.is_of_numbers() {
+        return Ok(());
+    }
+    if data.starts_with('{') {
+        let members = members(data).ok_or("an object of numbers names each field once")?;
+        members
+            .iter()
+            .try_for_each(|(_, value)| validate_number(value))
+    } else {
+        validate_number(data)
     }
 }
 

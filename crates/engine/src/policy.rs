@@ -2,53 +2,9 @@
 //!
 //! Plain values with the defaults of the surface; no rule is decided here.
 
+use crate::envelope::{Envelope, EnvelopeFields, ItemFields};
 use crate::form::DECODED_MAX;
 use crate::time::Span;
-
-/// How events become the text of a payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Envelope {
-    /// `{"v":1,"n":N,"e":[item,…]}`.
-    #[default]
-    Cue,
-    /// A JSON array of the bare data.
-    Array,
-    /// One event a payload, a JSON string as its characters.
-    Raw,
-}
-
-impl Envelope {
-    /// Its name in the configuration and in answers.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cue => "cue",
-            Self::Array => "array",
-            Self::Raw => "raw",
-        }
-    }
-}
-
-/// What a cue item carries beside its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EnvelopeFields {
-    /// `"t"`: the type.
-    pub kind: bool,
-    /// `"k"`: the key (merged kinds carry it always).
-    pub key: bool,
-    /// `"i"`: the id.
-    pub id: bool,
-}
-
-impl Default for EnvelopeFields {
-    fn default() -> Self {
-        Self {
-            kind: true,
-            key: false,
-            id: false,
-        }
-    }
-}
 
 /// The forms in which payloads leave, of the envelope `cue`; others always leave plain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,14 +14,6 @@ pub enum Compress {
     Off,
     /// Plain or compressed ([`crate::decode`]), whichever is shorter; a tie is plain.
     Deflate,
-}
-
-/// What an item of the envelope `cue` carries beside its data.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ItemFields {
-    pub fields: EnvelopeFields,
-    /// `"m":"none"` where the key shows and the event does not merge: it is no state.
-    pub marks_none: bool,
 }
 
 /// How the state of a channel's keys is kept, and sent to whoever joins late.

@@ -3,14 +3,13 @@
 import { Refused, call, channelPath } from "/api.js";
 import { h, number, set } from "/dom.js";
 import { exact } from "/payloads.js";
+import { MERGES, PRIORITIES } from "/words.js";
 
 /** The longest the gateway waits with its answer, in ms. */
 const WAIT = 30_000;
 /** How much later than it should something may be, in ms. */
 const LATE = 5000;
 
-const MERGES = ["", "replace", "sum", "max", "min", "patch"];
-const PRIORITIES = ["high", "normal", "low"];
 
 /** `carried` is told the number of the payload that carries the event. */
 export function sendPanel(channel, payloads, carried) {
@@ -22,7 +21,7 @@ export function sendPanel(channel, payloads, carried) {
   const id = text("id");
   const at = text("at", { type: "datetime-local", step: 1, maxlength: null });
   const ttl = text("ttl", { type: "number", min: 1, max: 86_400_000, step: 1, placeholder: "default", inputmode: "numeric" });
-  const merge = choice("merge", MERGES, "");
+  const merge = choice("merge", ["", ...MERGES], "");
   const priority = choice("priority", PRIORITIES, "normal");
   const button = h("button", { type: "submit", class: "primary", id: "send" }, "Send test event");
   const outcome = h("p", { class: "outcome", role: "status", id: "outcome" });

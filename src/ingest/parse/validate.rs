@@ -64,7 +64,7 @@ impl UnvalidatedEvent<'_> {
         let data = match self.envelope {
             None => Data::Json(data),
             Some(word) => {
-                let Verbatim = word.known("envelope can only be raw")?;
+                let Verbatim = word.known(|| "envelope can only be raw".to_owned())?;
                 verbatim(&data, self.key.is_some() || self.merge.is_some())?
             }
         };
@@ -73,13 +73,14 @@ impl UnvalidatedEvent<'_> {
         content.id = sized("id", self.id, self.id_max.unwrap_or(ID_MAX))?;
         content.key = sized("key", self.key, KEY_MAX)?;
         if let Some(word) = self.merge {
-            content.merge = Some(word.known("merge is none of replace, sum, max, min, patch")?);
+            content.merge = Some(word.known(|| none_of("merge", &Merge::ALL.map(Merge::name)))?);
             if content.key.is_none() {
                 return Err(Refusal::invalid("merge needs a key"));
             }
         }
         if let Some(word) = self.priority {
-            content.priority = word.known("priority is none of high, normal, low")?;
+            content.priority =
+                word.known(|| none_of("priority", &Priority::ALL.map(Priority::name)))?;
         }
         let mut event = Event::from(content);
         event.ttl_ms = self.ttl.map(ttl_ms).transpose()?;
@@ -244,10 +245,14 @@ impl<T> Word<T> {
         found.map_or(Self::Unknown, Self::Known)
     }
 
-    fn known(self, otherwise: &'static str) -> Result<T, Refusal> {
+    fn known(self, otherwise: impl FnOnce() -> String) -> Result<T, Refusal> {
         match self {
             Self::Known(value) => Ok(value),
-            Self::Unknown => Err(Refusal::invalid(otherwise)),
+            Self::Unknown => Err(Refusal::invalid(otherwise())),
         }
     }
+}
+
+fn none_of(name: &str, words: &[&str]) -> String {
+    format!("{name} is none of {}", words.join(", "))
 }

@@ -347,7 +347,7 @@ impl Queue {
             return None;
         }
         let data = match (&item.content.data, &event.content.data) {
-            (Data::Json(earlier), Data::Json(later)) if kind != crate::event::Merge::Replace => {
+            (Data::Json(earlier), Data::Json(later)) if kind != crate::merge::Merge::Replace => {
                 Data::Json(merge::merge(kind, earlier, later)?.into())
             }
             (Data::Json(_), Data::Json(later)) => Data::Json(Arc::clone(later)),
@@ -359,7 +359,7 @@ impl Queue {
         };
         // What is composed of several events stays within one payload.
         let measure = self.check_size(&content).ok()?;
-        let fits = kind == crate::event::Merge::Replace || measure.slices == 0;
+        let fits = kind == crate::merge::Merge::Replace || measure.slices == 0;
         let merged = content.bytes();
         let bytes = self.bytes - item.content.bytes() + merged;
         let has_room = bytes <= self.policy.queue_max_bytes.max(self.bytes);

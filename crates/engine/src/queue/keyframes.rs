@@ -11,9 +11,10 @@ use super::fill::Filled;
 use super::pack::{InFlightPayload, KILOBYTE, Payload, PayloadId, Settled};
 use super::{Queue, small};
 use crate::call::{Outcome, Rejection};
+use crate::envelope::Envelope;
 use crate::event::Data;
 use crate::form::{Compressor, DECODED_MAX};
-use crate::policy::{ChannelPolicy, Envelope, Keyframes};
+use crate::policy::{ChannelPolicy, Keyframes};
 use crate::state::{Fits, Item, PublicState, State, StateChange, StateEntry, Tail, Window};
 use crate::time::{Span, Time};
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use super::Queue;
 use super::item::{Item, Stage};
 use super::state::EventState;
+use crate::envelope::Envelope;
 use crate::event::{Data, Priority};
-use crate::policy::Envelope;
 use crate::time::{Span, Time};
 
 /// Items that one call reads: 0.3 ms where memory is slow.

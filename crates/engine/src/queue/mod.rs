@@ -429,7 +429,7 @@ impl Queue {
             .plain_max()
             .saturating_sub(self.policy.envelope.overhead())
             .max(1);
-        let payloads = if self.policy.envelope == crate::policy::Envelope::Raw {
+        let payloads = if self.policy.envelope.is_of_one() {
             count
         } else {
             (bytes / room).max(self.order.alone.min(count))

@@ -33,8 +33,10 @@ use std::sync::Arc;
 use super::item::{Item, Stage};
 use super::{Admission, Cancelled, End, Fate, PayloadId, Queue, Refusal};
 use crate::call::{Demand, Health, Outcome};
-use crate::event::{Data, Event, Merge, Priority, Producer};
-use crate::policy::{ChannelPolicy, Envelope};
+use crate::envelope::Envelope;
+use crate::event::{Data, Event, Priority, Producer};
+use crate::merge::Merge;
+use crate::policy::ChannelPolicy;
 use crate::time::{Span, Time, Wall};
 
 /// One step of a script. Times are in ms.

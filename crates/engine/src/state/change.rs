@@ -119,7 +119,7 @@ impl State {
         self.count += 1;
         let before = self.keys.get(&key).and_then(|kept| kept.ending);
         let ending = before
-            .filter(|ending| *ending == Ending::Asked && merge != crate::event::Merge::Replace);
+            .filter(|ending| *ending == Ending::Asked && merge != crate::merge::Merge::Replace);
         if ending.is_none() {
             self.forget_deletion(&key);
         }

@@ -18,8 +18,8 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::event::Merge;
 use crate::merge;
+use crate::merge::Merge;
 use crate::policy::Keyframes;
 use crate::time::Time;
 

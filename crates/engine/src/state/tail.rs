@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Cycle, Kept, State, StateEntry};
 use crate::envelope::{escaped_size, write_escaped};
-use crate::event::Merge;
+use crate::merge::Merge;
 
 /// Entries that are passed over because they do not fit: what filling a payload costs must not
 /// depend on how many keys there are.

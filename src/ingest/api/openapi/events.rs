@@ -4,6 +4,7 @@
 //! Lengths are bytes of UTF-8 to Cuegate and characters to JSON Schema: a text of more characters
 //! is always too long, one of fewer may be.
 
+use engine::{Merge, Priority};
 use serde_json::{Value, json};
 
 use super::extend;
@@ -16,10 +17,11 @@ fn text(max: usize, description: &str) -> Value {
     })
 }
 
-/// `sum`, `max` and `min` take numbers.
+/// Some merges take numbers alone.
 fn numbers_if(merge: &str) -> Value {
-    let words =
-        json!({"properties": {merge: {"enum": ["sum", "max", "min"]}}, "required": [merge]});
+    let of_numbers = Merge::ALL.into_iter().filter(|it| it.is_of_numbers());
+    let names: Vec<_> = of_numbers.map(Merge::name).collect();
+    let words = json!({"properties": {merge: {"enum": names}}, "required": [merge]});
     let number = json!({"type": "number"});
     let numbers = json!({"type": "object", "additionalProperties": number});
     json!({"if": words, "then": {"properties": {"data": {"anyOf": [number, numbers]}}}})
@@ -34,13 +36,13 @@ fn verbatim() -> Value {
 
 fn merge() -> Value {
     json!({
-        "enum": ["replace", "sum", "max", "min", "patch"],
+        "enum": Merge::ALL.map(Merge::name),
         "description": "How it merges into the last queued event of its key: the latest value, exact decimal arithmetic on a number or an object of numbers, or an RFC 7396 merge patch.",
     })
 }
 
 fn priority() -> Value {
-    json!({"enum": ["high", "normal", "low"], "description": "`normal` where there is none. A waiting event rises one priority after half its TTL."})
+    json!({"enum": Priority::ALL.map(Priority::name), "description": "`normal` where there is none. A waiting event rises one priority after half its TTL."})
 }
 
 fn moment() -> Value {

@@ -4,8 +4,10 @@ use super::{
     A, Account, AccountPolicy, Arc, ChannelId, ChannelPolicy, Data, Event, OnUnknown, Outcome,
     Queue, Span, Time, World, at,
 };
-use crate::event::{Content, Merge};
-use crate::policy::{EnvelopeFields, Keyframes};
+use crate::envelope::EnvelopeFields;
+use crate::event::Content;
+use crate::merge::Merge;
+use crate::policy::Keyframes;
 
 const CHANNELS: u32 = 40;
 /// By then all events have left, and what they took of the account is back.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::envelope::Envelope;
 use crate::event::{Data, Event};
-use crate::policy::{ChannelPolicy, Envelope};
+use crate::policy::ChannelPolicy;
 use crate::queue::Queue;
 use crate::time::{Span, Time};
 

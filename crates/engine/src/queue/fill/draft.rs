@@ -1,8 +1,8 @@
 //! A payload that is being written, and what it is with only the first of its items.
 
+use crate::envelope::{Envelope, ItemFields};
 use crate::event::Content;
 use crate::form::Compressor;
-use crate::policy::{Envelope, ItemFields};
 
 /// A payload in the form that is sent.
 pub(super) struct Sealed {

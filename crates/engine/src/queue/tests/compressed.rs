@@ -3,9 +3,10 @@
 use super::model::Random;
 use super::varied::varied_event;
 use super::*;
+use crate::envelope::EnvelopeFields;
 use crate::event::Content;
 use crate::form::{Compressor, compressed, decode};
-use crate::policy::{Compress, EnvelopeFields};
+use crate::policy::Compress;
 use crate::queue::{Change, DeadLetterReason, Outline, Payload, Rebuild};
 
 fn deflate() -> ChannelPolicy {

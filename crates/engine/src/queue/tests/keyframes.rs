@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::model::Random;
 use super::*;
 use crate::call::{Rejection, ThrottleScope};
+use crate::envelope::EnvelopeFields;
 use crate::form::decode;
-use crate::policy::{Compress, EnvelopeFields, Keyframes, OnUnknown};
+use crate::policy::{Compress, Keyframes, OnUnknown};
 use crate::queue::{Payload, Rebuild};
 
 /// Behind every item of a payload.

@@ -160,7 +160,7 @@ fn keeps_the_place_of_the_first_and_the_id_of_the_latest() {
         ],
     );
     let policy = ChannelPolicy {
-        fields: crate::policy::EnvelopeFields {
+        fields: crate::envelope::EnvelopeFields {
             id: true,
             ..Default::default()
         },

@@ -9,7 +9,8 @@ use crash::Journal;
 use super::reference::Reference;
 use super::*;
 use crate::call::{ChannelCondition, Entry, Rejection, ThrottleScope};
-use crate::policy::{Compress, EnvelopeFields, Keyframes, Offline, OnUnknown, Overflow};
+use crate::envelope::EnvelopeFields;
+use crate::policy::{Compress, Keyframes, Offline, OnUnknown, Overflow};
 use crate::queue::{Ledger, Replaced};
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): all that a test needs of randomness.

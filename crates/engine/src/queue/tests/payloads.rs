@@ -1,7 +1,7 @@
 //! Payloads: the three envelopes, exact sizes, and what `full` means.
 
 use super::*;
-use crate::policy::EnvelopeFields;
+use crate::envelope::EnvelopeFields;
 
 const ALL: EnvelopeFields = EnvelopeFields {
     kind: true,

@@ -1,7 +1,8 @@
 //! Rules that change with events queued, and the policies of an offline stream.
 
 use super::*;
-use crate::policy::{EnvelopeFields, Offline, OnUnknown};
+use crate::envelope::EnvelopeFields;
+use crate::policy::{Offline, OnUnknown};
 use crate::queue::DeadLetterReason;
 
 #[test]

@@ -10,8 +10,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::call::{ChannelCondition, Entry as Through, Health, Outcome};
-use crate::event::{Data, Event, Merge, Priority};
-use crate::policy::{ChannelPolicy, Envelope, Offline, OnUnknown};
+use crate::envelope::Envelope;
+use crate::event::{Data, Event, Priority};
+use crate::merge::Merge;
+use crate::policy::{ChannelPolicy, Offline, OnUnknown};
 use crate::queue::{Cancelled, DeadLetter, DeadLetterReason, End, EventState, Fate, Ledger};
 use crate::time::{Span, Time, Wall};
 

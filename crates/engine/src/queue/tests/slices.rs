@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::model::Random;
 use super::*;
 use crate::call::{Rejection, ThrottleScope};
+use crate::envelope::EnvelopeFields;
 use crate::form::{DECODED_MAX, Reader, decode};
-use crate::policy::{Compress, EnvelopeFields, Keyframes, Offline, OnUnknown};
+use crate::policy::{Compress, Keyframes, Offline, OnUnknown};
 use crate::queue::{
     Change, DeadLetterReason, EventState, Payload, Rebuild, Replaced, Slices, Unusable,
 };

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{Entry, Known, Reference, midway};
 use crate::call::{Entry as Through, Health};
+use crate::envelope::Envelope;
 use crate::event::{Content, Data, Event, Priority};
-use crate::policy::{Envelope, Offline, Overflow};
+use crate::policy::{Offline, Overflow};
 use crate::queue::{Admission, DeadLetterReason, End, Refusal, Replaced};
 use crate::time::{Span, Time};
 

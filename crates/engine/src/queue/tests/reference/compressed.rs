@@ -2,9 +2,10 @@
 //! must hold whatever it tries is checked here, payload by payload.
 
 use super::{Entry, Reference};
+use crate::envelope::Envelope;
 use crate::event::Event;
 use crate::form::{self, Compressor};
-use crate::policy::{Compress, Envelope};
+use crate::policy::Compress;
 use crate::queue::{DeadLetterReason, End};
 use crate::time::Time;
 
