@@ -26,3 +26,4 @@ pub mod telemetry;
 pub mod timestamp;
 pub mod upstream;
 pub mod viewers;
+pub mod webhooks;

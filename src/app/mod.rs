@@ -48,6 +48,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::logs::LogFormat;
 use crate::upstream::{AccountOptions, Credentials, Upstream, UpstreamOptions};
 use crate::viewers;
+use crate::webhooks::{Endpoints, Webhooks};
 
 use control::Control;
 use local::LocalIvs;
@@ -102,6 +103,9 @@ pub enum Error {
     /// The cluster's database cannot be used.
     #[error("the cluster's database: {0}")]
     Database(#[from] cluster::SchemaError),
+    /// The secret of a webhook cannot be read any more.
+    #[error("{0}")]
+    Webhooks(config::Errors),
     /// A part of the process is gone.
     #[error(
         "{0}. Without it the gateway would fail in silence, so this process ends. This is a bug: please report it with the log. All that was acknowledged is in the journal, and the next start has it; with journal.mode = \"off\" what was queued is lost"
@@ -201,11 +205,15 @@ async fn run(
         supervisor: supervisor.clone(),
     };
     let (gateway, store, found) = Store::open(&settings, parts, nodes.as_ref()).await?;
+    let webhooks = Arc::new(Webhooks::new(Arc::clone(&gateway), supervisor.clone()));
+    let endpoints = Endpoints::read(&settings, &security::environment);
+    webhooks.apply(endpoints.map_err(Error::Webhooks)?);
     let reload = Arc::new(Reload::new(
         Arc::clone(&gateway),
         Arc::clone(&telemetry),
         source,
         security.clone(),
+        Arc::clone(&webhooks),
         supervisor.clone(),
     ));
     let control = Arc::new(Control::new(
@@ -258,6 +266,7 @@ async fn run(
     let clean = store.drain(&gateway, &mut signals).await;
     end_streams.send_replace(ingest::Life::Stopping);
     close.send_replace(true);
+    open.extend(webhooks.finish());
     let _ = tokio::time::timeout(CLOSE_GRACE, join_all(open)).await;
     gateway.stop();
     store.close(clean);

@@ -17,6 +17,7 @@ use crate::dispatch::{Gateway, NotOpened};
 use crate::ingest::Security;
 use crate::lifecycle::Supervisor;
 use crate::telemetry::Telemetry;
+use crate::webhooks::{Endpoints, Webhooks};
 
 /// How often files are looked at: a revoked token's key is of no use so long after.
 const LOOK: Duration = Duration::from_secs(1);
@@ -37,6 +38,7 @@ pub(super) struct Reload {
     telemetry: Arc<Telemetry>,
     source: Source,
     security: Security,
+    webhooks: Arc<Webhooks>,
     supervisor: Supervisor,
     /// The addresses that were bound at the start, whatever a file says since.
     bound: [(&'static str, SocketAddr); 2],
@@ -50,6 +52,7 @@ impl Reload {
         telemetry: Arc<Telemetry>,
         source: Source,
         security: Security,
+        webhooks: Arc<Webhooks>,
         supervisor: Supervisor,
     ) -> Self {
         let settings = gateway.settings();
@@ -63,6 +66,7 @@ impl Reload {
             telemetry,
             source,
             security,
+            webhooks,
             supervisor,
             reloading: Mutex::new(()),
         }
@@ -108,14 +112,16 @@ impl Reload {
             let reload = config::reload(&self.gateway.settings(), new);
             self.check_open(&reload.in_force)?;
             let access = self.access(&reload.in_force)?;
-            Ok((reload, access))
+            let endpoints = Endpoints::read(&reload.in_force, &environment)?;
+            Ok((reload, access, endpoints))
         });
         match read {
-            Ok((reload, access)) => {
+            Ok((reload, access, endpoints)) => {
                 tell(&access);
                 // A key that is gone opens nothing from here on, whatever else is changing.
                 self.security.keyring.put(access);
                 let report = Report(self.put_in_force(reload));
+                self.webhooks.apply(endpoints);
                 // Channels may have other names now: who may stay is asked once more.
                 self.security.keyring.ask_again();
                 self.telemetry.meters().reloaded(true);
@@ -185,6 +191,7 @@ impl Reload {
                 }
             }
         }
+        self.webhooks.look_at_files(&environment);
         if let Some(tls) = &self.security.tls {
             match tls.read_changes(&mut tried.certificates) {
                 Ok(false) => {}

@@ -6,6 +6,7 @@ use crate::access::{Access, Keyring};
 use crate::config::{Errors, Settings};
 use crate::ingest::Security;
 use crate::ingest::listener::tls::Tls;
+use crate::webhooks::Endpoints;
 
 /// What the settings name in files and variables: who may do what, and the door's certificates.
 ///
@@ -19,6 +20,10 @@ pub fn security(settings: &Settings) -> Result<Security, Errors> {
         let tls = Tls::new(&tls).map_err(|found| errors.extend(found.0));
         tls.ok().map(Arc::new)
     });
+    // They are read anew when they are started: nothing is kept of them before.
+    if let Err(found) = Endpoints::read(settings, &environment) {
+        errors.extend(found.0);
+    }
     match access {
         Some(access) if errors.is_empty() => Ok(Security {
             keyring: Arc::new(Keyring::new(access)),

@@ -12,12 +12,12 @@ use super::keys::{
     EventBridgeSettings, JournalSettings, JwtSettings, LimitSettings, LocalIvsSettings,
     MetricsSettings, PACKING, PutMetadataSettings, QuotaSettings, RATES, SCHEDULING,
     ServerSettings, StateSettings, TracingSettings, TuningSettings, UnlistedSettings,
-    UpstreamSettings, WINDOW,
+    UpstreamSettings, WEBHOOK, WINDOW,
 };
 use super::reader::Table;
 use super::setting::{About, Effect, Setting};
 use super::settings::Settings;
-use super::tables::{AccountSettings, ApiKeySettings};
+use super::tables::{AccountSettings, ApiKeySettings, WebhookSettings};
 
 /// Settings of one plain section that live in one place. A section may have several parts.
 pub(super) trait Part: Sync {
@@ -213,6 +213,7 @@ pub fn sections() -> Vec<SectionAbout> {
         ("channel", channel.concat()),
         ("account", account.concat()),
         ("api_key", about(API_KEY, &ApiKeySettings::default())),
+        ("webhook", about(WEBHOOK, &WebhookSettings::default())),
     ];
     sections.extend(lists.map(|(name, settings)| SectionAbout {
         name,

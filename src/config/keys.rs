@@ -24,8 +24,10 @@ use super::kinds::{
     millis, number, text, url,
 };
 use super::setting::{Declared, Effect, Setting, section, settings_of};
-use super::tables::{AccountSettings, ApiKeySettings};
-use super::types::{JournalMode, JwtAlgorithm, PutMetadataEnvelope, Scope, Secret, UpstreamMode};
+use super::tables::{AccountSettings, ApiKeySettings, WebhookSettings};
+use super::types::{
+    ENDS, JournalMode, JwtAlgorithm, PutMetadataEnvelope, Scope, Secret, UpstreamMode,
+};
 use super::values::url as any_url;
 use super::values::{
     account_id, alias, collector, database, glob, host_and_port, origin, region, role_arn, sha256,
@@ -406,6 +408,50 @@ pub(super) const API_KEY: &[&dyn Setting<ApiKeySettings>] = settings_of! {
     "aws_secret_env" => aws_secret_env: Optional(text("the name of a variable", variable)), Live;
     /// Or the file that has it, read again when it changes.
     "aws_secret_file" => aws_secret_file: Optional(PATH), Live;
+};
+
+/// `[[webhook]]`: an endpoint that is told how events end.
+pub(super) const WEBHOOK: &[&dyn Setting<WebhookSettings>] = settings_of! {
+    WebhookSettings {
+        name: _, url: _, channels: _, ends: _, secret_env: _, secret_file: _, batch_max: _, batch: _, queue_max: _, timeout: _, retry: _, give_up: _, allow_private: _
+    }
+    /// Its name in logs and metrics.
+    "name" => name: text("an alias", alias), Live, required "what logs and metrics call it";
+    /// Where the ends of events with an id are posted, http or https. Redirects are not followed.
+    "url" => url: hidden("a URL", any_url), Live, required "as url = \"https://quiz.example/cuegate\"";
+    /// Aliases or ARNs, or patterns with * for any run of characters.
+    "channels" => channels: List(text("an alias or a pattern", glob)), Live;
+    /// The ends that are told.
+    "ends" => ends: List(Words(&[
+        (ENDS[0], ENDS[0]),
+        (ENDS[1], ENDS[1]),
+        (ENDS[2], ENDS[2]),
+        (ENDS[3], ENDS[3]),
+        (ENDS[4], ENDS[4]),
+        (ENDS[5], ENDS[5]),
+    ])), Live;
+    /// The environment variable that has the secret which signs: whsec_ and base64 of 24 to 64 bytes.
+    "secret_env" => secret_env: Optional(text("the name of a variable", variable)), Live;
+    /// Or the file that has it, read again when it changes.
+    "secret_file" => secret_file: Optional(PATH), Live;
+    /// Most ends in one request.
+    // Of ends with the longest ids 1000 take half a megabyte.
+    "batch_max" => batch_max: number(1, 1000), Live;
+    /// How long the first end of a batch waits for others.
+    "batch_ms" => batch: millis(0, 60_000), Live;
+    /// Ends that wait for the endpoint. Beyond it the oldest are dropped, and the next request says how many.
+    // With the longest ids 100,000 take 50 MB.
+    "queue_max" => queue_max: number(1, 100_000), Live;
+    /// A request that takes longer has failed.
+    "timeout_ms" => timeout: millis(10, 60_000), Live;
+    /// The pause after a first failure. It doubles with each further one, to a minute, with jitter; a
+    /// Retry-After can make it longer, to an hour.
+    "retry_ms" => retry: millis(1, 60_000), Live;
+    /// How long a batch is tried before it is given up.
+    "give_up_ms" => give_up: millis(0, 7 * DAY_MS), Live;
+    /// true: the endpoint may be at a private, loopback or link-local address. Else none of these is ever
+    /// connected to, whatever a name server says.
+    "allow_private" => allow_private: Boolean, Live;
 };
 
 section! {

@@ -1,4 +1,4 @@
-//! The lists of tables: `[[channel]]`, `[[account]]` and `[[api_key]]`, none twice.
+//! The lists of tables: `[[channel]]`, `[[account]]`, `[[api_key]]` and `[[webhook]]`, none twice.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use engine::{AccountPolicy, ChannelPolicy, Compress, Envelope};
 
 use super::catalog::read;
-use super::keys::{ACCOUNT, API_KEY, CHANNEL_POLICY, ChannelTable, RATES};
+use super::keys::{ACCOUNT, API_KEY, CHANNEL_POLICY, ChannelTable, RATES, WEBHOOK};
 use super::reader::{Reader, Table};
-use super::tables::{AccountSettings, ApiKeySettings, ChannelSettings};
+use super::tables::{AccountSettings, ApiKeySettings, ChannelSettings, WebhookSettings};
 use super::types::JournalMode;
 
 /// `[[channel]]`: no name and no ARN twice, the rules over `defaults`.
@@ -119,6 +119,35 @@ pub(super) fn api_keys(reader: &mut Reader<'_>, client_certificates: bool) -> Ve
         check_bursts(t, &key);
         seen.check(t, &key);
         (!key.name.is_empty()).then_some(key)
+    })
+}
+
+/// `[[webhook]]`: each its own name and one secret.
+pub(super) fn webhooks(reader: &mut Reader<'_>) -> Vec<WebhookSettings> {
+    let mut names = HashMap::new();
+    reader.tables("webhook", |t| {
+        let mut webhook = WebhookSettings::default();
+        read(WEBHOOK, &mut webhook, t);
+        if webhook.secret_env.is_some() && webhook.secret_file.is_some() {
+            t.error("secret_file", "there is secret_env already: leave out one");
+        }
+        if webhook.secret().is_none() {
+            let what = "missing: the variable with the secret that signs, or secret_file";
+            t.error("secret_env", what);
+        }
+        for (key, is_empty) in [
+            ("channels", webhook.channels.is_empty()),
+            ("ends", webhook.ends.is_empty()),
+        ] {
+            if is_empty {
+                t.error(key, "empty, so that nothing is told: leave it out for all");
+            }
+        }
+        if webhook.name.is_empty() || webhook.url.is_empty() {
+            return None;
+        }
+        once(t, &mut names, "name", Some(&webhook.name));
+        Some(webhook)
     })
 }
 

@@ -5,7 +5,7 @@
 //! - [`settings`], [`tables`], [`types`]: what a resolved configuration says.
 //! - `reader`: values out of TOML and variables; collects every fault.
 //! - `resolve`: every section, and what settings mean together; with `lists` (`[[channel]]`,
-//!   `[[account]]`, `[[api_key]]`) and `values` (what texts look like).
+//!   `[[account]]`, `[[api_key]]`, `[[webhook]]`) and `values` (what texts look like).
 //! - `definition`: a channel that is made by API, as a table of the file.
 //! - Derived: [`check`] (what `check-config` prints), [`mod@reload`] (what a reload changes),
 //!   [`mod@shown`] (what operators may see), `describe` (what `serve --help` adds).

@@ -57,7 +57,10 @@ fn lists(old: &Settings, new: &Settings) -> Vec<String> {
     let keys = tables("api_key", &old.api_keys, &new.api_keys, |key| {
         key.name.clone()
     });
-    [channels, accounts, keys].concat()
+    let webhooks = tables("webhook", &old.webhooks, &new.webhooks, |webhook| {
+        webhook.name.clone()
+    });
+    [channels, accounts, keys, webhooks].concat()
 }
 
 /// Tables of a list that come, go or say something else.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::catalog::PLAIN;
 use super::keys::ClusterSettings;
-use super::lists::{accounts, api_keys, channels, policy_faults};
+use super::lists::{accounts, api_keys, channels, policy_faults, webhooks};
 use super::reader::Reader;
 use super::settings::Settings;
 use super::tables::ChannelSettings;
@@ -44,6 +44,7 @@ pub(super) fn settings(reader: &mut Reader<'_>) -> Settings {
     settings.accounts = accounts(reader, &settings.account_defaults);
     let certificates = settings.server.tls_client_ca.is_some();
     settings.api_keys = api_keys(reader, certificates);
+    settings.webhooks = webhooks(reader);
     check_tls(reader, &settings);
     check_tokens(reader, &settings);
     check_addresses(reader, &settings);

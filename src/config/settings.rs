@@ -13,7 +13,7 @@ use super::keys::{
     ServerSettings, StateSettings, TracingSettings, TuningSettings, UnlistedSettings,
     UpstreamSettings,
 };
-use super::tables::{AccountSettings, ApiKeySettings, ChannelSettings};
+use super::tables::{AccountSettings, ApiKeySettings, ChannelSettings, WebhookSettings};
 use super::types::JwtAlgorithm;
 
 /// The whole configuration. Two of them compare, so that a reload can tell what changed.
@@ -51,6 +51,8 @@ pub struct Settings {
     pub unlisted: UnlistedSettings,
     /// Producers' keys; none: no authentication.
     pub api_keys: Vec<ApiKeySettings>,
+    /// Endpoints that are told how events end; no two with the same name.
+    pub webhooks: Vec<WebhookSettings>,
     /// Tokens as authentication.
     pub jwt: JwtSettings,
     /// The door for notices of streams.
@@ -83,6 +85,7 @@ impl Settings {
             channels: Vec::new(),
             unlisted: UnlistedSettings::default(),
             api_keys: Vec::new(),
+            webhooks: Vec::new(),
             jwt: JwtSettings::default(),
             eventbridge: EventBridgeSettings::default(),
             tracing: TracingSettings::default(),

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::catalog::{PLAIN, show};
-use super::keys::{ACCOUNT, API_KEY, CHANNEL_POLICY, RATES};
+use super::keys::{ACCOUNT, API_KEY, CHANNEL_POLICY, RATES, WEBHOOK};
 use super::settings::Settings;
 use super::tables::{AccountSettings, ChannelSettings};
 
@@ -24,6 +24,8 @@ pub fn shown(settings: &Settings) -> Value {
     let keys = settings.api_keys.iter().map(|key| show(API_KEY, key));
     sections.insert("channel".to_owned(), json!(channels));
     sections.insert("account".to_owned(), json!(accounts));
+    let webhooks = settings.webhooks.iter().map(|it| show(WEBHOOK, it));
+    sections.insert("webhook".to_owned(), json!(webhooks.collect::<Vec<_>>()));
     sections.insert("api_key".to_owned(), json!(keys.collect::<Vec<_>>()));
     Value::Object(sections)
 }

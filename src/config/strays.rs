@@ -56,8 +56,11 @@ fn is_anothers(name: &str) -> bool {
 }
 
 fn is_secret(name: &str, settings: &Settings) -> bool {
-    let secrets = settings.api_keys.iter();
-    let mut secrets = secrets.filter_map(|key| key.aws_secret_env.as_deref());
+    let keys = settings.api_keys.iter();
+    let keys = keys.filter_map(|key| key.aws_secret_env.as_deref());
+    let webhooks = settings.webhooks.iter();
+    let webhooks = webhooks.filter_map(|webhook| webhook.secret_env.as_deref());
+    let mut secrets = keys.chain(webhooks);
     secrets.any(|secret| secret == name)
 }
 

@@ -1,12 +1,13 @@
-//! What one table of a list says: `[[channel]]`, `[[account]]`, `[[api_key]]`.
+//! What one table of a list says: `[[channel]]`, `[[account]]`, `[[api_key]]`, `[[webhook]]`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{AccountPolicy, ChannelPolicy};
 
 use super::glob::Glob;
-use super::types::{Scope, SecretSource};
+use super::types::{ENDS, Scope, SecretSource};
 use crate::arn::ChannelArn;
 
 /// A listed channel.
@@ -119,4 +120,64 @@ pub struct RateSettings {
     pub bytes_per_second: u64,
     /// Bytes at once after a quiet time; 0: as many as in a second.
     pub bytes_burst: u64,
+}
+
+/// An endpoint that is told how events end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookSettings {
+    /// Its name in logs and metrics.
+    pub name: String,
+    /// Where ends are posted.
+    pub url: String,
+    /// The channels whose ends it is told.
+    pub channels: Vec<Glob>,
+    /// The ends that it is told.
+    pub ends: Vec<&'static str>,
+    /// The variable with the secret that signs.
+    pub secret_env: Option<String>,
+    /// The file with the secret that signs.
+    pub secret_file: Option<PathBuf>,
+    /// Most ends in one request.
+    pub batch_max: usize,
+    /// How long the first end of a batch waits for others.
+    pub batch: Duration,
+    /// Ends that may wait.
+    pub queue_max: usize,
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// The pause after a first failure.
+    pub retry: Duration,
+    /// How long a batch is tried.
+    pub give_up: Duration,
+    /// Whether it may be at an address that is not public.
+    pub allow_private: bool,
+}
+
+impl Default for WebhookSettings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            url: String::new(),
+            channels: "*".parse().into_iter().collect(),
+            ends: ENDS.to_vec(),
+            secret_env: None,
+            secret_file: None,
+            batch_max: 100,
+            batch: Duration::from_secs(1),
+            queue_max: 10_000,
+            timeout: Duration::from_secs(15),
+            retry: Duration::from_secs(1),
+            give_up: Duration::from_hours(1),
+            allow_private: false,
+        }
+    }
+}
+
+impl WebhookSettings {
+    /// Where the secret is that signs; none: nowhere.
+    #[must_use]
+    pub fn secret(&self) -> Option<SecretSource> {
+        let variable = self.secret_env.clone().map(SecretSource::Env);
+        variable.or_else(|| self.secret_file.clone().map(SecretSource::File))
+    }
 }

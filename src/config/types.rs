@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use engine::{DeadLetterReason, End};
+
 /// Which API payloads go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamMode {
@@ -60,6 +62,16 @@ impl Scope {
         }
     }
 }
+
+/// How events end.
+pub(super) const ENDS: [&str; 6] = [
+    End::Delivered.name(),
+    End::Merged.name(),
+    End::Expired.name(),
+    End::Cancelled.name(),
+    End::Evicted.name(),
+    End::DeadLettered(DeadLetterReason::Offline).name(),
+];
 
 /// Where a secret is that is not in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

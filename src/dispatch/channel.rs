@@ -15,6 +15,7 @@ use super::aggregate::Counted;
 use super::commits::Commits;
 use super::definitions::{ListedBy, Listing};
 use super::home::Home;
+use super::hooks::Hooked;
 use super::last_error::LastError;
 use super::notices::Noticed;
 use super::origins::Origins;
@@ -69,6 +70,8 @@ pub(super) struct State {
     pub payloads: Option<Payloads>,
     /// How its events with an id end, while somebody asks.
     pub receipts: Option<Box<Receipts>>,
+    /// The webhooks that are told how they end.
+    hooked: Hooked,
     pub last_error: Option<Box<LastError>>,
     /// Since when an operator has it paused.
     /// A copy of what the account's engine owns; only [`Channel::set_paused`] writes it.
@@ -107,6 +110,7 @@ impl State {
             lost: Lost::default(),
             payloads: None,
             receipts: None,
+            hooked: Hooked::default(),
             last_error: last_error.map(Box::new),
             paused: None,
             pause_changed: false,
@@ -297,6 +301,8 @@ impl Channel {
         shared.aggregates.relabel(counted, queue, label);
         drop(state);
         *self.listing.write().unwrap_or_else(PoisonError::into_inner) = listing.cloned();
+        // After it has its name: webhooks may want it by that.
+        self.lock_state().hooked.forget();
         self.stirs(true);
     }
 
@@ -315,6 +321,13 @@ impl Channel {
     pub(super) fn lock<'a>(self: &'a Arc<Self>, shared: &'a Shared) -> Locked<'a> {
         let mut state = self.lock_state();
         state.follow(&shared.clock);
+        if state
+            .hooked
+            .follow(&shared.hooks, self.arn.as_str(), || self.alias())
+        {
+            let gives = state.receipts.is_some() || state.hooked.any();
+            state.queue.give_receipts(gives);
+        }
         let account = self.account.outlook();
         let link = ChannelCondition::of(shared.clock.now(), &state.outlook, &account);
         state.queue.set_condition(link);
@@ -592,9 +605,10 @@ impl Drop for Locked<'_> {
             state.origins = None;
         }
         self.shared.waiters.tell(&state.queue.take_ended());
-        let queue = &mut state.queue;
+        let (queue, hooked) = (&mut state.queue, &state.hooked);
         let (clock, recent) = (&self.shared.clock, &self.shared.receipts);
-        receipts::pass_on(&mut state.receipts, queue, clock, recent, self.channel.id);
+        let id = self.channel.id;
+        receipts::pass_on(&mut state.receipts, hooked, queue, clock, recent, id);
         if state.queue.wake() {
             self.channel.wake();
         }

@@ -13,6 +13,7 @@ use super::commits::Commits;
 use super::definitions::Definitions;
 use super::ends::EndsFollower;
 use super::home::{Holdings, Home, Homes};
+use super::hooks::Outbox;
 use super::peers::Others;
 use super::receipts::{Gap, NumberedReceipt};
 use super::recent::Delivered;
@@ -25,7 +26,7 @@ use super::unavailable::Unavailable;
 use super::waiters::Waiter;
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
-use crate::config::{ChannelSettings, Settings};
+use crate::config::{ChannelSettings, Settings, WebhookSettings};
 use crate::journal::{Recovery, Room};
 use crate::telemetry::{Meters, Snapshot};
 use crate::upstream::Upstream;
@@ -254,6 +255,11 @@ impl Gateway {
         last: Option<u64>,
     ) -> (EndsFollower, Vec<Arc<NumberedReceipt>>, Gap) {
         EndsFollower::new(&self.shared, channel, last)
+    }
+
+    /// These webhooks are told from now on how events end, and no others.
+    pub fn tell(&self, webhooks: impl Iterator<Item = (WebhookSettings, Arc<Outbox>)>) {
+        self.shared.hooks.set(webhooks);
     }
 
     /// How a channel stands.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use engine::{ChannelId, Queue, Receipt, Span, Time};
 use tokio::sync::broadcast;
 
+use super::hooks::Hooked;
 use super::recent::{Bounded, Recent};
 use crate::clock::Clock;
 
@@ -142,20 +143,25 @@ impl Receipts {
 /// Passes a channel's receipts on, under its lock, after whatever was done with its queue.
 pub(super) fn pass_on(
     receipts: &mut Option<Box<Receipts>>,
+    hooked: &Hooked,
     queue: &mut Queue,
     clock: &Clock,
     recent: &Recent<NumberedReceipt>,
     channel: ChannelId,
 ) {
-    let Some(own) = receipts else {
+    if receipts.is_none() && !hooked.any() {
         return;
-    };
+    }
     let collected = queue.take_receipts();
     if collected.is_empty() {
         return;
     }
+    hooked.pass_on(&collected);
+    let Some(own) = receipts else {
+        return;
+    };
     if own.is_over(clock.now()) {
-        queue.give_receipts(false);
+        queue.give_receipts(hooked.any());
         *receipts = None;
         recent.clear(channel);
     } else {

@@ -8,6 +8,7 @@ use engine::Span;
 
 use super::aggregate::Aggregates;
 use super::home::Homes;
+use super::hooks::Hooks;
 use super::receipts::NumberedReceipt;
 use super::recent::{Delivered, Recent};
 use super::waiters::Waiters;
@@ -50,6 +51,8 @@ pub(super) struct Shared {
     pub recent: Recent<Delivered>,
     /// How events with an id ended of late, of channels that are asked for it.
     pub receipts: Recent<NumberedReceipt>,
+    /// Who is told how they end without asking.
+    pub hooks: Hooks,
     /// What metrics say of channels.
     pub aggregates: Aggregates,
     /// Everything queued, over all channels.
@@ -81,6 +84,7 @@ impl Shared {
             waiters: Arc::default(),
             recent: Recent::default(),
             receipts: Recent::default(),
+            hooks: Hooks::default(),
             aggregates: Aggregates::default(),
             queued_events: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),

@@ -82,7 +82,7 @@ async fn a_fault_is_for_the_task_of_that_name() {
 
 /// Every place that starts a task or a thread, how many it has, and what a panic of theirs does.
 /// A new one: either it is spawned by the supervisor, or it belongs here with its reason.
-const LOOKED_AT: [(&str, usize, &str); 21] = [
+const LOOKED_AT: [(&str, usize, &str); 23] = [
     ("admin/mod.rs", 1, "one scrape, whose answer is a 500"),
     (
         "admin/views.rs",
@@ -140,6 +140,12 @@ const LOOKED_AT: [(&str, usize, &str); 21] = [
         1,
         "the last export of a process that ends",
     ),
+    (
+        "webhooks/client.rs",
+        1,
+        "one connection to an endpoint, whose requests fail",
+    ),
+    ("webhooks/mod.rs", 1, "supervised"),
 ];
 
 #[test]

@@ -37,6 +37,7 @@ pub struct Meters {
     cluster_nodes: Gauge,
     forwarded: Counter,
     forward_duration: Histogram,
+    webhook_duration: Histogram,
     payload_size: Histogram,
     payload_events: Histogram,
     delivery_latency: Histogram,
@@ -93,6 +94,30 @@ impl AccountMeters {
     }
 }
 
+/// What is counted of one webhook.
+pub struct WebhookMeters {
+    delivered: Counter,
+    dropped: Counter,
+    failed: Counter,
+}
+
+impl WebhookMeters {
+    /// Counts ends that its endpoint took.
+    pub fn delivered(&self, ends: u64) {
+        self.delivered.increment(ends);
+    }
+
+    /// Counts ends that it was not told.
+    pub fn dropped(&self, ends: u64) {
+        self.dropped.increment(ends);
+    }
+
+    /// Counts an attempt that failed.
+    pub fn failed(&self) {
+        self.failed.increment(1);
+    }
+}
+
 impl Meters {
     pub(super) fn new(registry: Arc<Registry>) -> Self {
         let r = &*registry;
@@ -114,6 +139,7 @@ impl Meters {
             cluster_nodes: r.gauge(&names::CLUSTER_NODES, &[]),
             forwarded: r.counter(&names::CLUSTER_FORWARDED, &[]),
             forward_duration: r.histogram(&names::CLUSTER_FORWARD_DURATION, &[]),
+            webhook_duration: r.histogram(&names::WEBHOOK_DURATION, &[]),
             put_metadata_duration: r.histogram(&names::PUT_METADATA_DURATION, &[]),
             payload_size: r.histogram(&names::PAYLOAD_SIZE, &[]),
             payload_events: r.histogram(&names::PAYLOAD_EVENTS_COUNT, &[]),
@@ -153,6 +179,22 @@ impl Meters {
     /// Notes how long another node took to answer for events.
     pub fn forward_took(&self, time: Duration) {
         self.forward_duration.record(time.as_secs_f64());
+    }
+
+    /// What is counted of the webhook of that name.
+    #[must_use]
+    pub fn webhook(&self, name: &str) -> WebhookMeters {
+        let counter = |metric| self.registry.counter(metric, &[name]);
+        WebhookMeters {
+            delivered: counter(&names::WEBHOOK_DELIVERED),
+            dropped: counter(&names::WEBHOOK_DROPPED),
+            failed: counter(&names::WEBHOOK_FAILED),
+        }
+    }
+
+    /// Notes how long an attempt to tell a webhook took.
+    pub fn webhook_took(&self, time: Duration) {
+        self.webhook_duration.record(time.as_secs_f64());
     }
 
     /// Says how many nodes live.

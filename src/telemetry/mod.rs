@@ -40,7 +40,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use labels::{ChannelState, Transport};
-pub use meters::Meters;
+pub use meters::{Meters, WebhookMeters};
 pub use refusals::{RecentRefusal, RefusalSample};
 pub use request_id::RequestId;
 pub use snapshot::{AccountSnapshot, ChannelSnapshot, Snapshot};

@@ -195,6 +195,14 @@ metrics! {
         "Events that this node handed to the node that has their account.");
     CLUSTER_FORWARD_DURATION = histogram("cuegate_cluster_forward_duration_seconds", NONE,
         HTTP_SECONDS, "Time until another node answered for events, holds included.");
+    WEBHOOK_DELIVERED = counter("cuegate_webhook_ends_delivered_total", &["webhook"],
+        "Ends of events that a webhook's endpoint took.");
+    WEBHOOK_DROPPED = counter("cuegate_webhook_ends_dropped_total", &["webhook"],
+        "Ends of events that a webhook was not told: too many waited, or their request was given up.");
+    WEBHOOK_FAILED = counter("cuegate_webhook_requests_failed_total", &["webhook"],
+        "Requests to a webhook's endpoint that failed, each attempt counted.");
+    WEBHOOK_DURATION = histogram("cuegate_webhook_duration_seconds", NONE, HTTP_SECONDS,
+        "Time until a webhook's endpoint answered, or until the attempt failed.");
     CHANNEL_TOKENS_AVAILABLE = gauge("cuegate_channel_tokens_available", CHANNEL,
         "Calls the channel could make at once.");
     CHANNEL_STATE = gauge("cuegate_channel_state", &["channel", "state"],

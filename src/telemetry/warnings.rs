@@ -31,15 +31,21 @@ pub enum Warning {
     Throttled,
     /// A caller had no key, a wrong one, or one that may not do what it asked for.
     KeyRefused,
+    /// A webhook's endpoint did not take what it was told.
+    WebhookFailed,
+    /// A webhook was not told the ends of events.
+    WebhookDropped,
 }
 
 impl Warning {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Expired,
         Self::Evicted,
         Self::DeadLettered,
         Self::Throttled,
         Self::KeyRefused,
+        Self::WebhookFailed,
+        Self::WebhookDropped,
     ];
 
     fn log(self, count: u64, latest: &str) {
@@ -73,6 +79,20 @@ impl Warning {
                     count,
                     latest,
                     "requests were refused for their key, token, certificate or signature"
+                );
+            }
+            Self::WebhookFailed => {
+                tracing::warn!(
+                    count,
+                    latest,
+                    "an endpoint did not take what a webhook told it; it is tried again"
+                );
+            }
+            Self::WebhookDropped => {
+                tracing::warn!(
+                    count,
+                    latest,
+                    "ends of events were dropped that a webhook was to tell: its endpoint is gone, or slower than they come"
                 );
             }
         }

@@ -48,4 +48,5 @@ mod slow;
 mod status;
 mod stream;
 mod viewers;
+mod webhooks;
 mod websocket;

@@ -29,7 +29,13 @@ fn label_names(labels: &str) -> BTreeSet<&str> {
 
 #[test]
 fn every_metric_of_the_surface_from_the_start() {
-    let gateway = Gateway::start(&local("", &[("quiz", "")]));
+    let hook =
+        "[[webhook]]\nname = \"crm\"\nurl = \"https://crm.invalid\"\nsecret_env = \"CRM_SECRET\"";
+    let secret = (
+        "CRM_SECRET",
+        "whsec_a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",
+    );
+    let gateway = Gateway::start_with(&local(hook, &[("quiz", "")]), &[secret]);
     let answer = send(gateway.metrics, "GET", "/metrics", &[], b"");
     assert_eq!(
         answer.header("content-type"),

@@ -48,6 +48,11 @@ EMPTY = {
     "CuegateNoOwner": "a process by itself has every account",
     'process.json: Time of other nodes: histogram_quantile(0.5, sum by (le) (rate(cuegate_cluster_forward_duration_seconds_bucket{instance=~".*"}[2s])))': "there is one node",
     'process.json: Time of other nodes: histogram_quantile(0.99, sum by (le) (rate(cuegate_cluster_forward_duration_seconds_bucket{instance=~".*"}[2s])))': "there is one node",
+    'process.json: Webhooks: sum by (webhook) (rate(cuegate_webhook_ends_delivered_total{instance=~".*"}[2s]))': "there is no webhook here",
+    'process.json: Webhooks: sum by (webhook) (rate(cuegate_webhook_ends_dropped_total{instance=~".*"}[2s]))': "there is no webhook here",
+    'process.json: Webhooks: sum by (webhook) (rate(cuegate_webhook_requests_failed_total{instance=~".*"}[2s]))': "there is no webhook here",
+    'process.json: Time of webhooks: histogram_quantile(0.5, sum by (le) (rate(cuegate_webhook_duration_seconds_bucket{instance=~".*"}[2s])))': "there is no webhook here",
+    'process.json: Time of webhooks: histogram_quantile(0.99, sum by (le) (rate(cuegate_webhook_duration_seconds_bucket{instance=~".*"}[2s])))': "there is no webhook here",
     'process.json: Certificate: min((cuegate_tls_certificate_expiry_timestamp_seconds{instance=~".*"} > 0) - time())': "there is no TLS here",
 }
 # Alerts that the trouble here must set off; CuegateTargetDown comes at the very end.

@@ -1,12 +1,15 @@
 """Every command, program and snippet of the book and of CONTRIBUTING.md is run here, but for what it
 would take to reach AWS. What the README has too is run by test_readme.py."""
 
+import http.server
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import documents
@@ -47,6 +50,7 @@ RUNNERS = {
     "CUEGATE_REWRITE=1 ": "test_scripts",
     "./sbom": "test_the_sbom",
 }
+WEBHOOK_SECRET = "whsec_a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
 EMULATORS = ("target/release/local-ivs", "aws ivs ", "curl ")
 # Rust is a test of its crate.
 LANGUAGES = {"sh", "json", "toml", "js", "jsx", "python", "hcl", "text", "rust"}
@@ -151,6 +155,9 @@ class Docs(Written):
     def examples_are_taken(self):
         url = f"http://{self.addresses.producers}/v1/channels/demo/events"
         for event in self.json_with("data"):
+            if "timestamp" in event:
+                # What a webhook is told.
+                continue
             # The moment in it may lie too far ahead of the clock of this machine.
             event.pop("at")
             event["id"] += "-again"
@@ -259,7 +266,58 @@ class Docs(Written):
             with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
                 file.write(text)
                 file.flush()
-                self.run_shell(f"{CUEGATE} check-config {file.name}")
+                self.run_shell(f"QUIZ_WEBHOOK_SECRET={WEBHOOK_SECRET} {CUEGATE} check-config {file.name}")
+
+    def test_a_webhook_is_verified(self):
+        """By both programs, and a message that somebody changed is not."""
+        (python,) = documents.blocks_of(SOURCE / "webhooks.md", "python")
+        (node,) = documents.blocks_of(SOURCE / "webhooks.md", "js")
+        (headers, body) = self.told_to_a_webhook()
+        (shown,) = [document for document in self.json_with("data") if "timestamp" in document]
+        told = json.loads(body)
+        self.assertEqual(set(told), set(shown))
+        self.assertLessEqual(set(told["data"]["ends"][0]), set(shown["data"]["ends"][0]))
+        program = {}
+        exec(python, program)
+        for text, expected in [(body, True), (body + b" ", False)]:
+            self.assertEqual(program["verify"](headers, text, WEBHOOK_SECRET), expected)
+            asked = ", ".join(map(json.dumps, [headers, text.decode(), WEBHOOK_SECRET]))
+            said = self.run_with(["node", "--input-type=module", "-"], f"{node}console.log(verify({asked}));")
+            self.assertEqual(json.loads(said), expected)
+
+    def told_to_a_webhook(self):
+        """The headers and the body of a message that a gateway sent."""
+        told = []
+
+        class Endpoint(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                told.append((dict(self.headers), body))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        secret = pathlib.Path(directory.name) / "secret"
+        secret.write_text(WEBHOOK_SECRET)
+        gateway = programs.Gateway({"quiz": ""}, f"""
+            [[webhook]]
+            name = "crm"
+            url = "http://127.0.0.1:{server.server_port}/"
+            secret_file = "{secret}"
+            allow_private = true
+            batch_ms = 10
+        """)
+        self.addCleanup(gateway.close)
+        fetch(f"{gateway.url}/v1/channels/quiz/events", "POST", '{"data":1,"id":"a"}')
+        return wait_until("the webhook is told", lambda: told[0] if told else None)
 
     def test_the_policy_and_the_rule(self):
         (policy,) = self.json_with("Statement")

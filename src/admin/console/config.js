@@ -9,7 +9,7 @@ const SLOW = 5;
 /** In the order of the file; what is not here comes after. */
 const ORDER = [
   "upstream", "server", "admin", "metrics", "local_ivs", "quota", "journal", "cluster", "limits", "put_metadata",
-  "channel_defaults", "channels", "eventbridge", "jwt", "tracing", "tuning", "state", "channel", "account", "api_key",
+  "channel_defaults", "channels", "eventbridge", "jwt", "tracing", "tuning", "state", "channel", "account", "api_key", "webhook",
 ];
 
 /** Tables of a list that are shown; a show can have thousands of channels. */

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 
-use super::events::{reason, rfc3339, word};
+use super::events::rfc3339;
 use super::follow::{Follower, Sent, Source, lagged, last_event_id};
 use super::openapi::answers::{Answers, CHANNEL, answers};
 use super::openapi::{self, params};
@@ -95,8 +95,8 @@ impl<'r> Shown<'r> {
     fn of(receipt: &'r Receipt) -> Self {
         Self {
             id: &receipt.id,
-            end: word(receipt.end),
-            reason: reason(receipt.end),
+            end: receipt.end.name(),
+            reason: receipt.end.reason(),
             n: receipt.n,
             into: receipt.into.as_deref(),
             at: rfc3339(receipt.at),

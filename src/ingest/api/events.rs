@@ -9,7 +9,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use engine::{Data, End, EventState, Fate, Listed, Rank, Wall};
+use engine::{Data, EventState, Fate, Listed, Rank, Wall};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use time::OffsetDateTime;
@@ -83,33 +83,13 @@ impl Report {
                 report.n = Some(n);
             }
             EventState::Ended(Fate { end, n, at }) => {
-                report.state = word(end);
-                report.reason = reason(end);
+                report.state = end.name();
+                report.reason = end.reason();
                 report.n = n;
                 report.at = at.and_then(rfc3339);
             }
         }
         report
-    }
-}
-
-/// Why an event is a dead letter.
-pub(super) const fn reason(end: End) -> Option<&'static str> {
-    match end {
-        End::DeadLettered(reason) => Some(reason.name()),
-        _ => None,
-    }
-}
-
-/// An end, as it is called.
-pub(super) const fn word(end: End) -> &'static str {
-    match end {
-        End::Delivered => "delivered",
-        End::Merged => "merged",
-        End::Expired => "expired",
-        End::Cancelled => "cancelled",
-        End::Evicted => "evicted",
-        End::DeadLettered(_) => "dead_lettered",
     }
 }
 

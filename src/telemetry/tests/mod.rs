@@ -93,6 +93,14 @@ const SURFACE: &[(&str, &str, &str)] = &[
     ("cuegate_cluster_nodes", "gauge", ""),
     ("cuegate_cluster_forwarded_events_total", "counter", ""),
     ("cuegate_cluster_forward_duration_seconds", "histogram", ""),
+    ("cuegate_webhook_ends_delivered_total", "counter", "webhook"),
+    ("cuegate_webhook_ends_dropped_total", "counter", "webhook"),
+    (
+        "cuegate_webhook_requests_failed_total",
+        "counter",
+        "webhook",
+    ),
+    ("cuegate_webhook_duration_seconds", "histogram", ""),
     ("cuegate_channel_tokens_available", "gauge", "channel"),
     ("cuegate_channel_state", "gauge", "channel,state"),
     ("cuegate_connections", "gauge", "transport"),
@@ -114,6 +122,7 @@ const SURFACE: &[(&str, &str, &str)] = &[
 fn everything_is_there_from_the_start() {
     let telemetry = Telemetry::new("local");
     telemetry.meters().list_account("123456789012", "us-west-2");
+    let _ = telemetry.meters().webhook("crm");
     let text = telemetry.scrape(|| Snapshot {
         channels: vec![ChannelSnapshot::new("quiz".into())],
         ..Snapshot::default()

@@ -57,6 +57,22 @@ pub const METRICS: &[(&str, &str, &[&str])] = &[
     ("cuegate_cluster_nodes", "gauge", &[]),
     ("cuegate_cluster_forwarded_events_total", "counter", &[]),
     ("cuegate_cluster_forward_duration_seconds", "histogram", &[]),
+    (
+        "cuegate_webhook_ends_delivered_total",
+        "counter",
+        &["webhook"],
+    ),
+    (
+        "cuegate_webhook_ends_dropped_total",
+        "counter",
+        &["webhook"],
+    ),
+    (
+        "cuegate_webhook_requests_failed_total",
+        "counter",
+        &["webhook"],
+    ),
+    ("cuegate_webhook_duration_seconds", "histogram", &[]),
     ("cuegate_channel_tokens_available", "gauge", &["channel"]),
     ("cuegate_channel_paused_seconds", "gauge", &["channel"]),
     ("cuegate_channel_state", "gauge", &["channel", "state"]),

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod emulator;
+pub mod endpoint;
 pub mod forms;
 pub mod http;
 pub mod metrics;

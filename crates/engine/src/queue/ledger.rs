@@ -71,6 +71,30 @@ pub enum End {
     DeadLettered(DeadLetterReason),
 }
 
+impl End {
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Merged => "merged",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Evicted => "evicted",
+            Self::DeadLettered(_) => "dead_lettered",
+        }
+    }
+
+    /// Why it is a dead letter, if it is one.
+    #[must_use]
+    pub const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::DeadLettered(reason) => Some(reason.name()),
+            _ => None,
+        }
+    }
+}
+
 /// How an event ended, as it is remembered with its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fate {
