@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Rebuild, Time};
+use engine::{LeaseLeft, Rebuild, Time};
 
 use super::channel::{Account, Channel};
 use super::gateway::Gateway;
 use super::home::{Holdings, Home, MayCall};
 use super::registry::queue;
 use super::unavailable::Unavailable;
+use crate::config::Settings;
+use crate::journal::{Handed, Recovery};
 
 /// How often a node that leaves an account looks whether its calls are over.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -43,9 +45,12 @@ impl Gateway {
         let settings = self.settings();
         let account = self.registry.account(&self.shared, &settings, id, region);
         let account = account.map_err(|full| Unavailable::Overloaded(full.0))?;
+        let mut holdings = holdings;
+        let handed = self.handed(&settings, &mut holdings.recovery);
         let (home, mut recovery) = Home::new(heard, holdings, &settings, may_call);
         let (home, events) = (Arc::new(home), recovery.events());
         account.begin(settings.account_policy(id, region), Some(&home));
+        account.engine().take_over(heard, handed);
         self.shared.homes.set(id, region, Some(&home));
         let mut kept: HashMap<_, _> = recovery
             .channels
@@ -86,10 +91,31 @@ impl Gateway {
         channel.settle(shared, home, queue);
     }
 
+    /// The tokens that the last owner handed over. Where there is no room for their channels, it is as if
+    /// that owner had not ended in order.
+    fn handed(&self, settings: &Settings, recovery: &mut Recovery) -> Vec<LeaseLeft> {
+        let handed = std::mem::take(&mut recovery.handed);
+        let policy = &settings.channel_defaults;
+        let leases = handed.iter().map(|handed| {
+            let arn = handed.arn.parse().ok()?;
+            let channel = (self.registry).open(&self.shared, settings, &arn, policy, None);
+            Some(LeaseLeft {
+                channel: channel.ok()?.id,
+                left: handed.left,
+                open: handed.open,
+            })
+        });
+        let leases: Option<Vec<_>> = leases.collect();
+        if leases.is_none() {
+            (recovery.unclean, recovery.counted) = (true, true);
+        }
+        leases.unwrap_or_default()
+    }
+
     /// An account leaves this node. Nothing is accepted and no call is begun from now on; calls that were
-    /// made have `patience` to be answered and to count no more. Then the journal is closed, and
-    /// what is queued is dropped: the next owner has it. True: the API counts none of this
-    /// node's calls any more.
+    /// made have `patience` to be answered or given up. Then the journal is closed, with the tokens that
+    /// are still out, and what is queued is dropped: the next owner has it. True: nothing else of this
+    /// node's calls counts.
     pub async fn leave(&self, id: &str, region: &str, patience: Duration) -> bool {
         let settings = self.settings();
         let account = self.registry.account(&self.shared, &settings, id, region);
@@ -98,14 +124,19 @@ impl Gateway {
         };
         account.set_home(None);
         account.quiet_down();
-        let clean = tokio::time::timeout(patience, self.tokens_back(&account));
-        let clean = clean.await.is_ok();
+        let over = tokio::time::timeout(patience, self.calls_over(&account));
+        let over = over.await.is_ok();
         let channels = self.registry.channels_of(&account);
+        let handed = over.then(|| self.tokens_out(&account, &channels)).flatten();
+        let is_handed = handed.is_some();
         for channel in &channels {
             channel.unsettle(&self.shared);
         }
         let journal = Arc::clone(&home.journal);
-        let closed = tokio::task::spawn_blocking(move || journal.close(clean));
+        let closed = tokio::task::spawn_blocking(move || match handed {
+            Some(handed) => journal.hand_over(handed),
+            None => journal.close(false),
+        });
         // A panic was told where it was caught.
         let _ = closed.await;
         self.registry.renew_task(&self.shared, &account).await;
@@ -118,17 +149,27 @@ impl Gateway {
         definitions.forget(|arn| arn.account() == id && arn.region() == region);
         // As they are now: a reload may have come while calls were awaited.
         self.put_in_force(&mut definitions, self.settings());
-        clean
+        is_handed
     }
 
-    /// Returns when the API counts no call of the account any more.
-    async fn tokens_back(&self, account: &Account) {
-        loop {
-            let status = account.status(self.now());
-            if status.tokens_available == status.tokens_limit {
-                return;
-            }
+    /// Returns when every call of the account was answered or given up.
+    async fn calls_over(&self, account: &Account) {
+        while account.status(self.now()).in_flight > 0 {
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// What the next owner of the account withholds. None: of some call nobody knows the channel.
+    fn tokens_out(&self, account: &Account, channels: &[Arc<Channel>]) -> Option<Vec<Handed>> {
+        let by_id: HashMap<_, _> = channels.iter().map(|it| (it.id, &it.arn)).collect();
+        let leases = account.engine().leases(self.now());
+        let handed = leases.into_iter().map(|lease| {
+            Some(Handed {
+                arn: by_id.get(&lease.channel)?.to_string(),
+                left: lease.left,
+                open: lease.open,
+            })
+        });
+        handed.collect()
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct Past {
     /// When this process heard that it owns, if the one before did not end cleanly: none of its calls leaves from
     /// then on.
     heard: Option<Time>,
+    /// When this process heard that it owns.
+    began: Time,
     /// Until then an account that is opened makes no calls, in µs of the engine's clock; 0: records
     /// tell of all calls, or there were none.
     hold_until: AtomicU64,
@@ -31,6 +33,7 @@ impl Past {
         };
         Self {
             heard: recovery.unclean.then_some(now),
+            began: now,
             hold_until: AtomicU64::new(hold_until.micros()),
         }
     }
@@ -55,8 +58,8 @@ impl Past {
     /// opened. There may be room for that account later: then it makes no calls as long as those
     /// may be handled.
     pub(super) fn leave_to_nobody(&self, policy: &AccountPolicy, open: u32) {
-        if let Some(heard) = self.heard.filter(|_| open > 0) {
-            let until = heard + policy.abandon + Span::SECOND + policy.grace;
+        if open > 0 {
+            let until = self.began + policy.abandon + Span::SECOND + policy.grace;
             self.hold_until.fetch_max(until.micros(), Ordering::AcqRel);
         }
     }

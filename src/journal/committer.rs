@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::Options;
 use super::error::OpenError;
 use super::group_commit::{self, GroupCommit};
-use super::log::{Block, CommitError, Epoch, Group, Log, Phase, Repair, Whole};
+use super::log::{Block, CommitError, Epoch, Group, Handed, Log, Phase, Repair, Whole};
 use super::record;
 use super::recovery::{Blocks, Recovery};
 use super::source::{DeadLetterStore, Drained, Source};
@@ -152,7 +152,7 @@ impl Committer {
             let tells = self.untold && !self.gate.lets_calls_go();
             let group = self.gate.take(IDLE);
             self.gate.came_on();
-            let (number, closing) = (group.number, group.closing);
+            let (number, closing) = (group.number, group.closing.clone());
             let written = self.write(group).and_then(|()| self.told(tells));
             if let Err(error) = written
                 && !self.recover(&error)
@@ -164,8 +164,8 @@ impl Committer {
             if self.gate.is_fenced() {
                 return;
             }
-            if let Some(clean) = closing {
-                return self.finish(clean);
+            if let Some((clean, handed)) = closing {
+                return self.finish(clean, handed);
             }
         }
     }
@@ -407,10 +407,11 @@ impl Committer {
         }
     }
 
-    fn finish(mut self, clean: bool) {
+    fn finish(mut self, clean: bool, handed: Vec<Handed>) {
         let end = Group {
             n_floor: Some(self.n_next),
             phase: Phase::End { clean },
+            handed,
             ..self.group()
         };
         if let Err(error) = self.log.commit(end) {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::log::Handed;
 use super::source::Source;
 
 /// The group that takes a change.
@@ -62,8 +63,8 @@ struct Open {
     members: Vec<Arc<dyn Source>>,
     /// The shelf is a member too.
     shelf: bool,
-    /// Whether the end is a clean one, once it has come.
-    closing: Option<bool>,
+    /// Once the end has come: whether it is a clean one, and what is handed over.
+    closing: Option<Ending>,
 }
 
 /// What the committer is given.
@@ -71,8 +72,11 @@ pub(super) struct Group {
     pub number: u64,
     pub members: Vec<Arc<dyn Source>>,
     pub shelf: bool,
-    pub closing: Option<bool>,
+    pub closing: Option<Ending>,
 }
+
+/// Whether an end is a clean one, and what is handed over.
+pub(super) type Ending = (bool, Vec<Handed>);
 
 pub(super) struct GroupCommit {
     open: Mutex<Open>,
@@ -177,7 +181,7 @@ impl GroupCommit {
             number,
             members: std::mem::take(&mut open.members),
             shelf: std::mem::take(&mut open.shelf),
-            closing: open.closing,
+            closing: open.closing.clone(),
         }
     }
 
@@ -300,8 +304,8 @@ impl GroupCommit {
         self.errors.load(Ordering::Relaxed)
     }
 
-    pub(super) fn close(&self, clean: bool) {
-        self.lock().closing = Some(clean);
+    pub(super) fn close(&self, clean: bool, handed: Vec<Handed>) {
+        self.lock().closing = Some((clean, handed));
         self.bell.notify_one();
     }
 

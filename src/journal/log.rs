@@ -9,6 +9,8 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 
+use engine::Span;
+
 use super::error::OpenError;
 
 /// Which owner writes. It grows with every take.
@@ -45,6 +47,20 @@ pub(super) struct Group {
     /// From here on the records say how many calls of each channel are open.
     pub counts: bool,
     pub phase: Phase,
+    /// The tokens that are out, of an owner that hands them over: its end is not a clean one, and
+    /// is as good as that for whoever reads them.
+    pub handed: Vec<Handed>,
+}
+
+/// A token of an owner that handed its account over while the API counted its call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handed {
+    /// The channel of the call.
+    pub arn: String,
+    /// How long the token is out, from the moment that the next owner heard of it.
+    pub left: Span,
+    /// The call may still be handled.
+    pub open: bool,
 }
 
 /// Where in the life of its owner a group is.
@@ -75,8 +91,10 @@ pub(super) struct Held {
     /// The dead letters, by number.
     pub letters: Vec<(u64, Vec<u8>)>,
     pub n_floor: u64,
-    /// Its last owner did not end cleanly.
+    /// Its last owner neither ended cleanly nor handed its tokens over.
     pub unclean: bool,
+    /// The tokens that it handed over.
+    pub handed: Vec<Handed>,
     /// The records of its last owner say how many calls of each channel are open.
     pub counts: bool,
 }

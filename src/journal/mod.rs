@@ -42,7 +42,7 @@ pub use definition::{Defined, Definition};
 pub use disk::{Inspection, inspect, salvage, space_used};
 pub use error::OpenError;
 pub use group_commit::{Failing, Room, Ticket};
-pub use log::Epoch;
+pub use log::{Epoch, Handed};
 pub use record::{Beside, Pause};
 pub use recovery::{RecoveredChannel, Recovery};
 pub use source::{DeadLetterStore, Drained, Source};
@@ -253,8 +253,18 @@ impl Journal {
     /// Writes what is left and closes. `clean`: the API counts none of our calls any more,
     /// so that the next process may use all its tokens at once.
     pub fn close(&self, clean: bool) {
+        self.end(clean, Vec::new());
+    }
+
+    /// The same while the API counts calls that were made: the next process withholds their tokens, and no
+    /// other. Only nodes that share a journal hand anything over.
+    pub fn hand_over(&self, handed: Vec<Handed>) {
+        self.end(handed.is_empty(), handed);
+    }
+
+    fn end(&self, clean: bool, handed: Vec<Handed>) {
         if let Some(gate) = &self.gate {
-            gate.close(clean);
+            gate.close(clean, handed);
         }
         let thread = self
             .thread

@@ -7,7 +7,7 @@ use engine::{Rebuild, Time};
 
 use super::definition::{Defined, Definition};
 use super::error::OpenError;
-use super::log::Contents;
+use super::log::{Contents, Handed};
 use super::record::{self, Entry, Pause, Reading};
 use crate::arn::ChannelArn;
 use crate::clock::Clock;
@@ -48,6 +48,8 @@ pub struct Recovery {
     /// last one left is not asked of the disk: a full one takes no record, a call leaves later
     /// than it was recorded, and the wall clock may have been set since.
     pub unclean: bool,
+    /// The tokens that the last owner handed over, because the API still counted their calls.
+    pub handed: Vec<Handed>,
     /// The records say which calls of the last process are open. Not those of an older program, nor
     /// where some of them are lost.
     pub counted: bool,
@@ -167,6 +169,7 @@ pub(super) fn read_some(
     recovery.letters = held.letters;
     recovery.n_floor = held.n_floor;
     recovery.unclean = held.unclean;
+    recovery.handed = held.handed;
     recovery.counted = held.counts;
     Ok(recovery)
 }

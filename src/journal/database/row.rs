@@ -11,11 +11,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use engine::Span;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::rows::ROW_BYTES;
 use crate::journal::error::OpenError;
-use crate::journal::log::{Block, Contents, Group, Held, Phase};
+use crate::journal::log::{Block, Contents, Group, Handed, Held, Phase};
 
 /// The first byte of an entry.
 const VERSION: u8 = 1;
@@ -65,6 +66,15 @@ struct WrittenBlock<'a> {
     bytes: &'a [u8],
 }
 
+/// What an owner handed over, behind the last group of an owner whose end is not a clean one: a
+/// program that does not know of it withholds more.
+#[derive(Serialize, Deserialize)]
+struct WrittenToken<'a> {
+    arn: &'a str,
+    left_us: u64,
+    open: bool,
+}
+
 /// A group in parts that a row takes. Its letters go beside it.
 pub(super) fn encode(kind: Kind, group: &Group) -> Result<Vec<Vec<u8>>, postcard::Error> {
     let blocks = group.blocks.iter().map(|block| WrittenBlock {
@@ -80,7 +90,15 @@ pub(super) fn encode(kind: Kind, group: &Group) -> Result<Vec<Vec<u8>>, postcard
         counts: group.counts,
         blocks: blocks.collect(),
     };
-    let bytes = postcard::to_stdvec(&written)?;
+    let mut bytes = postcard::to_stdvec(&written)?;
+    if !group.handed.is_empty() {
+        let handed = group.handed.iter().map(|handed| WrittenToken {
+            arn: &handed.arn,
+            left_us: handed.left.micros(),
+            open: handed.open,
+        });
+        bytes = postcard::to_extend(&handed.collect::<Vec<_>>(), bytes)?;
+    }
     Ok(bytes.chunks(ROW_BYTES).map(<[u8]>::to_vec).collect())
 }
 
@@ -100,6 +118,7 @@ pub(super) struct Replay {
     pub letters: Vec<(u64, Vec<u8>)>,
     n_floor: u64,
     unclean: bool,
+    handed: Vec<Handed>,
     counts: bool,
     /// What cannot be read, unless a snapshot has made up for it.
     pub damage: Option<String>,
@@ -126,12 +145,33 @@ impl Replay {
                 "entry {expected} is missing, the next one is {seq}"
             ));
         }
-        match postcard::from_bytes::<Written<'_>>(bytes) {
-            Ok(written) if written.version == VERSION => self.apply(seq, &written),
-            Ok(written) => self.is_damaged(format!(
+        match postcard::take_from_bytes::<Written<'_>>(bytes) {
+            Ok((written, rest)) if written.version == VERSION => {
+                self.apply(seq, &written);
+                if written.kind == Kind::End(false) && !rest.is_empty() {
+                    self.hand_over(seq, rest);
+                }
+            }
+            Ok((written, _)) => self.is_damaged(format!(
                 "entry {seq} is of version {}, which a newer program wrote",
                 written.version
             )),
+            Err(error) => self.is_damaged(format!("entry {seq}: {error}")),
+        }
+    }
+
+    /// The owner that ended handed its tokens over.
+    fn hand_over(&mut self, seq: u64, rest: &[u8]) {
+        match postcard::from_bytes::<Vec<WrittenToken<'_>>>(rest) {
+            Ok(handed) => {
+                let handed = handed.into_iter().map(|it| Handed {
+                    arn: it.arn.to_owned(),
+                    left: Span::from_micros(it.left_us),
+                    open: it.open,
+                });
+                self.handed = handed.collect();
+                self.unclean = false;
+            }
             Err(error) => self.is_damaged(format!("entry {seq}: {error}")),
         }
     }
@@ -178,6 +218,7 @@ impl Replay {
             Kind::End(true) => self.unclean = false,
             Kind::Begin | Kind::Snapshot(_) => {
                 self.unclean = true;
+                self.handed.clear();
                 self.counts = written.counts;
             }
             Kind::Group | Kind::End(false) => self.counts |= written.counts,
@@ -211,6 +252,7 @@ impl Contents for Replay {
             letters: self.letters.clone(),
             n_floor: self.n_floor,
             unclean: self.unclean,
+            handed: self.handed.clone(),
             counts: self.unclean && self.counts,
         })
     }

@@ -8,7 +8,7 @@ mod postgres;
 
 use super::*;
 use crate::cluster::Holder;
-use crate::journal::log::{Block, Contents as _, Held, Phase};
+use crate::journal::log::{Block, Contents as _, Handed, Held, Phase};
 use postgres::Cluster;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -170,6 +170,28 @@ fn groups_are_read_as_they_were_written() {
     let (blocks, held) = contents(&mut next);
     assert_eq!(blocks, [(3, 8)]);
     assert!(!held.unclean);
+
+    // One that hands tokens over: no other is withheld, until the next has begun.
+    let token = Handed {
+        arn: ARN.to_owned(),
+        left: engine::Span::from_millis(250),
+        open: true,
+    };
+    let end = Group {
+        phase: Phase::End { clean: false },
+        handed: vec![token.clone()],
+        ..Group::default()
+    };
+    next.commit(end).expect("written");
+    let (_, held) = contents(&mut next);
+    assert_eq!((held.unclean, held.handed), (false, vec![token]));
+    let begin = Group {
+        phase: Phase::Begin,
+        ..Group::default()
+    };
+    next.commit(begin).expect("written");
+    let (_, held) = contents(&mut next);
+    assert_eq!((held.unclean, held.handed), (true, vec![]));
 }
 
 #[test]

@@ -203,6 +203,7 @@ impl Contents for Store {
         Ok(Held {
             letters: self.shelved().map_err(|error| self.damaged(&error))?,
             n_floor: self.number(Mark::NFloor)?,
+            handed: Vec::new(),
             unclean: unclean.is_some(),
             counts: unclean == Some(COUNTS),
         })
