@@ -257,8 +257,8 @@ async fn run(
         doors.admin(administrators),
     ];
     open.extend(viewers.map(|listener| doors.viewers(listener)));
-    if let Some(nodes) = nodes {
-        open.push(doors.nodes(nodes, told)?);
+    if let (Some(nodes), Some(part)) = (nodes, store.part()) {
+        open.push(doors.nodes(nodes, part.node.name(), told)?);
     }
     open.extend(store.watch(supervisor, &settings));
 
@@ -358,8 +358,13 @@ impl Doors<'_> {
     }
 
     /// The door of the other nodes.
-    fn nodes(&self, nodes: Nodes, closing: watch::Receiver<bool>) -> Result<JoinHandle<()>, Error> {
-        let stop = closed(closing);
+    fn nodes(
+        &self,
+        nodes: Nodes,
+        name: &str,
+        closing: watch::Receiver<bool>,
+    ) -> Result<JoinHandle<()>, Error> {
+        let (stop, name) = (closed(closing), name.to_owned());
         let router = ingest::nodes_router(
             Arc::clone(self.gateway),
             Arc::clone(self.telemetry.meters()),
@@ -367,7 +372,14 @@ impl Doors<'_> {
             &self.security.keyring,
         );
         let router = router.merge(viewers::nodes_router(Arc::clone(self.gateway)));
-        let served = peers::serve(nodes.listener, self.gateway, router, nodes.trust, stop)?;
+        let served = peers::serve(
+            nodes.listener,
+            self.gateway,
+            router,
+            nodes.trust,
+            name,
+            stop,
+        )?;
         Ok(self.supervisor.spawn("the door of other nodes", served))
     }
 

@@ -194,6 +194,7 @@ fn hand_over(settings: &Settings) -> Duration {
 fn node_options(settings: &Settings, nodes: &Nodes) -> Result<node::Options, Error> {
     let cluster = &settings.cluster;
     let rules = OwnershipRules {
+        take_after: cluster.take_after.into(),
         lease: cluster.lease.into(),
         ..OwnershipRules::default()
     };

@@ -199,6 +199,9 @@ section! {
         "secret_env" => secret_env: Option<String> = None, Optional(text("the name of a variable", variable)), Restart;
         /// How long a request waits for an account's next owner before it is refused with 503.
         "hold_ms" => hold: Duration = Duration::from_secs(3), millis(0, 60_000), Restart;
+        /// An account's owner that says nothing for so long, and that this node does not reach either, is replaced.
+        // Below two of the slowest beats, nodes that are well would be suspected.
+        "take_after_ms" => take_after: Duration = Duration::from_millis(1500), millis(500, 60_000), Restart;
         /// An account's owner that says nothing for so long is replaced, and one that hears nothing for a second
         /// less makes no calls.
         // Less than six beats are lost too easily; after a minute without calls a show is over.

@@ -71,6 +71,17 @@ pub struct Node {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// Hears whether this node reaches the others: an owner that is not reached, and makes no beat, is replaced
+/// sooner than one that makes no beat.
+pub struct Reached(Arc<Parts>);
+
+impl Reached {
+    /// A node answers, or its connection is refused, reset or silent.
+    pub fn tell(&self, node: &str, is_up: bool) {
+        self.0.each(|_, part| part.link(id_of(node), is_up));
+    }
+}
+
 /// What the node knows of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountView {
@@ -150,6 +161,12 @@ impl Node {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whom to tell which nodes are reached.
+    #[must_use]
+    pub fn reached(&self) -> Reached {
+        Reached(Arc::clone(&self.parts))
     }
 
     /// Where the owners of accounts are; changes with what a look shows.

@@ -16,11 +16,14 @@ use super::trust::Trust;
 use crate::dispatch::{
     self, AccountKey, Answered, Asked, Gateway, NotTaken, Offered, Peers, Taken,
 };
-use crate::node::{Node, Owner, Owners};
+use crate::node::{Node, Owner, Owners, Reached};
 use crate::refusal::{Code, Refusal};
 
 /// How often it is looked whether an account has another owner, beside the looks at the database.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A node that does not say so much as who it is for so long is not reached.
+const SILENT: Duration = Duration::from_secs(1);
 
 /// An owner that answers late may be waiting for its database; it says so itself this much before.
 const SLOWER_THAN_ITS_COMMITS: Duration = Duration::from_secs(1);
@@ -40,6 +43,7 @@ pub struct Others {
     pub(super) me: String,
     pub(super) gateway: Weak<Gateway>,
     pub(super) owners: watch::Receiver<Arc<Owners>>,
+    reached: Reached,
     links: Links,
     /// Requests that are handed on go over connections of their own: their answers may be without end, and
     /// their readers slow.
@@ -65,6 +69,7 @@ impl Others {
             me: node.name().to_owned(),
             gateway: Arc::downgrade(gateway),
             owners: node.owners(),
+            reached: node.reached(),
             links: Links::of_events(trust.clone(), cluster.name.clone()),
             calls: Links::of_calls(trust, cluster.name.clone()),
             calls_open: Arc::new(Semaphore::new(CALLS_MAX as usize)),
@@ -94,14 +99,15 @@ impl Others {
             let owners = seen.by_account.values().flatten();
             let others = owners.filter(|owner| owner.node != self.me);
             let mut others: Vec<&Owner> = others.collect();
-            others.sort_by(|a, b| a.address.cmp(&b.address));
-            others.dedup_by(|a, b| a.address == b.address);
+            others.sort_by(|a, b| a.node.cmp(&b.node));
+            others.dedup_by(|a, b| a.node == b.node);
             let is_known = |address: &str| others.iter().any(|owner| owner.address == address);
             self.links.retain(is_known);
             self.calls.retain(is_known);
             let greetings = others.iter().map(async |owner| {
-                let why = self.links.greet(&owner.address).await.err()?;
-                Some((*owner, why))
+                let greeted = self.greet(owner).await;
+                self.reached.tell(&owner.node, greeted.is_ok());
+                Some((*owner, greeted.err()?))
             });
             let unreached = join_all(greetings).await;
             let unreached: Vec<_> = unreached.into_iter().flatten().collect();
@@ -113,6 +119,15 @@ impl Others {
             });
             self.note(cut);
         }
+    }
+
+    async fn greet(&self, owner: &Owner) -> Result<(), String> {
+        let greeted = timeout(SILENT, self.links.greet(&owner.address, &owner.node));
+        if let Ok(greeted) = greeted.await {
+            return greeted;
+        }
+        self.links.give_up(&owner.address).await;
+        Err("it is silent".to_owned())
     }
 
     fn note(&self, cut: Option<(String, String)>) {

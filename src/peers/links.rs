@@ -174,14 +174,17 @@ impl Links {
         self.lock().retain(|address, _| is_known(address));
     }
 
-    /// Asks a node whether it is there; the connection to one that is not is given up.
-    pub async fn greet(&self, address: &str) -> Result<(), String> {
+    /// Asks a node whether it is there; a connection on which nobody answers is given up.
+    pub async fn greet(&self, address: &str, node: &str) -> Result<(), String> {
         let mut client = self.to(address).await?;
-        let greeted = self.hello(&mut client).await;
-        if greeted.is_err() {
-            self.give_up(address).await;
+        match self.hello(&mut client).await {
+            Ok(answers) if answers.is_empty() || answers == node => Ok(()),
+            Ok(_) => Err("another process answers at its address".to_owned()),
+            Err(why) => {
+                self.give_up(address).await;
+                Err(why)
+            }
         }
-        greeted
     }
 
     fn link(&self, address: &str) -> Arc<tokio::sync::Mutex<Link>> {
@@ -225,8 +228,9 @@ impl Links {
         }
     }
 
-    async fn hello(&self, client: &mut Client) -> Result<(), String> {
-        let greeting = self.trust.request(greeting(&self.cluster));
+    /// Who answers.
+    async fn hello(&self, client: &mut Client) -> Result<String, String> {
+        let greeting = self.trust.request(greeting(&self.cluster, ""));
         let greeted = match timeout(PATIENCE, client.hello(greeting)).await {
             Ok(greeted) => greeted.map_err(|status| words(&status))?.into_inner(),
             Err(_) => return Err("it does not answer".to_owned()),
@@ -240,15 +244,16 @@ impl Links {
         if greeted.cluster != self.cluster {
             return Err(format!("it is of the cluster {:?}", greeted.cluster));
         }
-        Ok(())
+        Ok(greeted.node)
     }
 }
 
 /// What this node says of itself.
-pub(super) fn greeting(cluster: &str) -> Greeting {
+pub(super) fn greeting(cluster: &str, node: &str) -> Greeting {
     Greeting {
         protocol: VERSION,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         cluster: cluster.to_owned(),
+        node: node.to_owned(),
     }
 }

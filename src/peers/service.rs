@@ -45,6 +45,7 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
     gateway: &Arc<Gateway>,
     router: Router,
     trust: Trust,
+    node: String,
     stop: S,
 ) -> Result<impl Future<Output = ()> + Send + use<S>, Untrusted> {
     let mut server = Server::builder()
@@ -60,6 +61,7 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
     }
     let service = Service {
         cluster: gateway.settings().cluster.name.clone(),
+        node,
         gateway: Arc::clone(gateway),
         trust,
         router,
@@ -80,6 +82,8 @@ pub fn serve<S: Future<Output = ()> + Send + 'static>(
 
 struct Service {
     cluster: String,
+    /// Its name in the database.
+    node: String,
     gateway: Arc<Gateway>,
     trust: Trust,
     /// Answers requests of those who may ask.
@@ -96,7 +100,7 @@ impl Peers for Service {
 
     async fn hello(&self, request: Request<Greeting>) -> Result<Response<Greeting>, Status> {
         self.trust.check(&request)?;
-        Ok(Response::new(greeting(&self.cluster)))
+        Ok(Response::new(greeting(&self.cluster, &self.node)))
     }
 
     async fn offer(&self, request: Request<Events>) -> Result<Response<Answers>, Status> {

@@ -19,13 +19,24 @@ use crate::support::{SOON, eventually, within};
 /// The shortest lease, and what a busy machine takes beside it.
 const TAKEN_WITHIN: Duration = Duration::from_secs(20);
 
+/// Without calls where an account is handed over: 2 s, and what a busy machine takes beside it.
+const HANDED_WITHIN: Duration = Duration::from_secs(4);
+
+/// Without calls where an owner was killed: 5 s, and the same.
+const REPLACED_WITHIN: Duration = Duration::from_secs(8);
+
 /// A database with the tables, and an emulator whose channel is live.
 struct Stage {
     database: Cluster,
     emulator: Emulator,
     /// The database's role that nodes and commands log in as.
     user: &'static str,
+    /// The nodes' timing.
+    timing: &'static str,
 }
+
+/// The shortest lease.
+const QUICK: &str = "lease_ms = 3000\nbeat_ms = 200\n";
 
 impl Stage {
     fn set(database: Option<Cluster>) -> Option<Self> {
@@ -36,6 +47,7 @@ impl Stage {
             database,
             emulator,
             user: "cuegate",
+            timing: QUICK,
         };
         let made = stage.command(&["init"]);
         assert_eq!(made.code, Some(0), "{made:?}");
@@ -46,9 +58,10 @@ impl Stage {
         let (api, quiz) = (self.emulator.api.0, arn("quiz"));
         let url = self.database.url();
         let url = url.replacen("cuegate@", &format!("{}@", self.user), 1);
+        let timing = self.timing;
         format!(
             "[upstream]\nmode = \"aws\"\nendpoint_url = \"http://{api}\"\n\
-            [cluster]\nurl = \"{url}\"\nnode = \"{node}\"\nlease_ms = 3000\nbeat_ms = 200\n\
+            [cluster]\nurl = \"{url}\"\nnode = \"{node}\"\n{timing}\
             [[channel]]\nname = \"quiz\"\narn = \"{quiz}\"\nttl_ms = 120000\n"
         )
     }
@@ -72,6 +85,16 @@ impl Stage {
             .arg("--config")
             .arg(&file);
         run(&mut command, "")
+    }
+
+    /// The longest time between two payloads.
+    fn longest_silence(&self) -> Duration {
+        let taken = self.emulator.api.metadata(&arn("quiz"));
+        let pairs = taken.iter().zip(taken.iter().skip(1));
+        let gaps = pairs.map(|(one, next)| next.time_us.saturating_sub(one.time_us));
+        let longest = Duration::from_micros(gaps.max().unwrap_or(0));
+        println!("the longest time without a payload: {longest:?}");
+        longest
     }
 
     /// The data of all events that the API took, and what holds of them in any case.
@@ -137,6 +160,28 @@ fn another_node_goes_on_where_the_owner_was_killed() {
     assert!(!status.out.contains("node     first"), "{status:?}");
 }
 
+/// A node that does not reach it either, and sees no beat of it, does not wait for the lease.
+#[test]
+fn an_owner_that_was_killed_is_replaced_long_before_its_lease_is_over() {
+    let Some(mut stage) = Stage::set(Cluster::alone()) else {
+        return;
+    };
+    stage.timing = "lease_ms = 60000\n";
+    let mut first = stage.node("first");
+    ready(&first);
+    let second = stage.node("second");
+    let mut sent = BTreeSet::from([publish(&first, 0)]);
+    // Its calls go: nothing of a node before it counts any more.
+    first.drained("quiz");
+    sent.extend((1..300).map(|nth| publish(&first, nth)));
+    first.process.kill();
+    ready(&second);
+    sent.insert(publish(&second, 300));
+    second.drained("quiz");
+    assert_eq!(stage.delivered(), sent);
+    assert!(stage.longest_silence() < REPLACED_WITHIN);
+}
+
 #[test]
 fn a_node_that_ends_hands_its_account_over() {
     let Some(stage) = Stage::set(Cluster::alone()) else {
@@ -145,7 +190,10 @@ fn a_node_that_ends_hands_its_account_over() {
     let mut first = stage.node("first");
     ready(&first);
     let second = stage.node("second");
-    let mut sent: BTreeSet<String> = (0..300).map(|nth| publish(&first, nth)).collect();
+    let mut sent = BTreeSet::from([publish(&first, 0)]);
+    // Its calls go: nothing of a node before it counts any more.
+    first.drained("quiz");
+    sent.extend((1..300).map(|nth| publish(&first, nth)));
     first.process.signal("TERM");
     let (status, log) = first.process.wait(SOON);
     assert_eq!(status.code(), Some(0), "{log}");
@@ -154,6 +202,7 @@ fn a_node_that_ends_hands_its_account_over() {
     second.drained("quiz");
     assert_eq!(stage.delivered(), sent);
     assert!(log.contains("handed over"), "{log}");
+    assert!(stage.longest_silence() < HANDED_WITHIN);
 }
 
 #[test]
@@ -226,6 +275,7 @@ fn what_is_wrong_with_the_database_is_said_at_the_start() {
         database,
         emulator,
         user: "cuegate",
+        timing: QUICK,
     };
     let start = |configuration: &str| {
         let mut node = Gateway::spawn(configuration, &[]);

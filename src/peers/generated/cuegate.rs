@@ -10,6 +10,9 @@ pub struct Greeting {
     /// Both have to name the same.
     #[prost(string, tag = "3")]
     pub cluster: ::prost::alloc::string::String,
+    /// Who answers: the name in the database, which no other life of a node has. Empty: it does not say.
+    #[prost(string, tag = "4")]
+    pub node: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Events {

@@ -63,8 +63,8 @@ pub const KINDS: &[Kind] = &[
 /// What a plain call takes at most, with what paces it.
 const CALL: Duration = Duration::from_secs(1);
 
-/// From an owner's last sign of life to the calls of the next: its beat stands still for the lease, the
-/// random pause, the take, and its calls count for a second and for `abandon_ms` more.
+/// From an owner's last sign of life to the calls of the next: its beat stands still for the lease at most,
+/// the random pause, the take, and its calls count for a second and for `abandon_ms` more.
 const TAKE: Duration = LEASE.saturating_add(Duration::from_millis(2600 + ABANDON_MS));
 
 fn wait(duration: Duration) {
