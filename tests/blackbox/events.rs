@@ -224,7 +224,7 @@ fn what_is_queued_is_listed_in_its_order() {
         &format!(
             r#"[{{"data":{{"a":1}},"id":"low","priority":"low","key":"k","type":"t"}},
                 {{"data":"x","id":"cue","at":{later},"type":"cue"}},
-                {{"data":2,"id":"behind","priority":"high","key":"k"}},
+                {{"data":2,"id":"behind","priority":"high","key":"k","merge":"sum","ttl_ms":70000}},
                 {{"data":3,"priority":"high"}},
                 {{"data":"é","id":"raw","envelope":"raw","type":"t"}}]"#
         ),
@@ -235,9 +235,18 @@ fn what_is_queued_is_listed_in_its_order() {
     let low = &page["events"][2];
     assert_eq!(
         low,
-        &json!({"id": "low", "type": "t", "key": "k", "priority": "low", "state": "waiting", "eta_ms": null, "data": {"a": 1}})
+        &json!({"id": "low", "type": "t", "key": "k", "ttl_ms": 10000, "priority": "low", "state": "waiting", "eta_ms": null, "data": {"a": 1}})
     );
-    assert_eq!(page["events"][1]["data"], "é");
+    let raw = &page["events"][1];
+    assert_eq!(
+        (&raw["data"], &raw["envelope"]),
+        (&json!("é"), &json!("raw"))
+    );
+    let behind = &page["events"][3];
+    assert_eq!(
+        (&behind["merge"], &behind["ttl_ms"]),
+        (&json!("sum"), &json!(70_000))
+    );
     let cue = &page["events"][4];
     assert_eq!(cue["state"], "scheduled");
     assert_eq!(cue["at"], state(&gateway, "cue")["at"]);

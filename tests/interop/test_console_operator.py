@@ -63,7 +63,7 @@ class Operator(Desk):
     def test_a_scheduled_cue_is_moved_edited_and_cancelled(self):
         self.start({"quiz": FIELDS})
         due = in_an_hour()
-        cue = {"data": {"big": 12345678901234567890, "text": "first"}, "type": "cue", "key": "k", "id": "cue-1", "at": due.isoformat()}
+        cue = {"data": {"big": 12345678901234567890, "text": "first"}, "type": "cue", "key": "k", "merge": "replace", "ttl_ms": 61_000, "id": "cue-1", "at": due.isoformat()}
         text = json.dumps(cue)
         fetch(f"{self.gateway.url}/v1/channels/quiz/events", "POST", text)
         self.publish("quiz", {"data": 2, "id": "cue-2", "at": due.isoformat()})
@@ -79,7 +79,8 @@ class Operator(Desk):
         self.browser.says("#edited", "Event cue-1: Replaced.")
         moved = next(event for event in self.queued() if event["id"] == "cue-1")
         self.assertEqual(datetime.datetime.fromisoformat(moved["at"]), later)
-        self.assertEqual((moved["data"], moved["type"], moved["key"]), (cue["data"], "cue", "k"))
+        same = ("data", "type", "key", "merge", "ttl_ms")
+        self.assertEqual([moved[name] for name in same], [cue[name] for name in same])
         # Edited; what is no JSON is told and nothing is lost.
         self.browser.click(edit)
         self.browser.write("#edit-data", "no JSON")
@@ -89,7 +90,7 @@ class Operator(Desk):
         self.browser.click("#edit-save")
         self.browser.says("#edited", "Event cue-1: Replaced.")
         edited = next(event for event in self.queued() if event["id"] == "cue-1")
-        self.assertEqual((edited["data"], edited["at"]), ({"text": "second"}, moved["at"]))
+        self.assertEqual(edited, moved | {"data": {"text": "second"}, "eta_ms": edited["eta_ms"]})
         # Cancelled; and one may think better of it.
         cancel = '[aria-label="Cancel event cue-2"]'
         self.browser.click(cancel)

@@ -50,7 +50,7 @@ export function editPanel(channel, changed) {
       return data.focus();
     }
     const members = [`"data":${written}`];
-    for (const name of ["type", "key"]) if (event[name] !== undefined) members.push(`"${name}":${JSON.stringify(event[name])}`);
+    for (const name of ["type", "key", "merge", "envelope", "ttl_ms"]) if (event[name] !== undefined) members.push(`"${name}":${JSON.stringify(event[name])}`);
     if (event.priority !== "normal") members.push(`"priority":${JSON.stringify(event.priority)}`);
     if (at.value) members.push(`"at":${JSON.stringify(new Date(at.value).toISOString())}`);
     await act("PUT", `{${members.join(",")}}`, "Replaced.");
@@ -77,7 +77,7 @@ export function editPanel(channel, changed) {
     h("div", { class: "wide-field" }, title),
     h("div", { class: "field wide-field" }, h("label", { for: "edit-data" }, "Data (JSON)"), data),
     h("div", { class: "field wide-field" }, h("label", { for: "edit-at" }, "At (your local time)"), at,
-      h("small", {}, "Another moment moves it. The event is replaced whole: it has no merge then, and the channel's TTL.")),
+      h("small", {}, "Another moment moves it. What else it has stays; its TTL begins anew.")),
     h("div", { class: "wide-field actions" }, save, close));
   return { node: h("div", {}, form, outcome), open, cancel };
 }

@@ -9,7 +9,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use engine::{Data, EventState, Fate, Listed, Rank, Wall};
+use engine::{Data, Envelope, EventState, Fate, Listed, Merge, Rank, Wall};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use time::OffsetDateTime;
@@ -149,6 +149,14 @@ struct Queued {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     key: Option<Arc<str>>,
+    /// How it merges: `replace`, `sum`, `max`, `min` or `patch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merge: Option<&'static str>,
+    /// `raw`, if it leaves byte for byte and alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    envelope: Option<&'static str>,
+    /// Its time to live; of a merged event, the latest one's.
+    ttl_ms: u32,
     /// As it is now: it rises with age.
     priority: &'static str,
     /// `in_flight`, `waiting` or `scheduled`.
@@ -171,14 +179,17 @@ struct Queued {
 impl Queued {
     fn of(listed: Listed, eta_ms: Option<u64>, wall_of: impl Fn(engine::Time) -> Wall) -> Self {
         let Report { state, n, at, .. } = Report::of(String::new(), listed.state, wall_of);
-        let data = match &listed.data {
-            Data::Json(text) => RawValue::from_string(text.to_string()),
-            Data::Verbatim(text) => to_raw_value(&**text),
+        let (envelope, data) = match &listed.data {
+            Data::Json(text) => (None, RawValue::from_string(text.to_string())),
+            Data::Verbatim(text) => (Some(Envelope::Raw.name()), to_raw_value(&**text)),
         };
         Self {
             id: listed.id,
             kind: listed.kind,
             key: listed.key,
+            merge: listed.merge.map(Merge::name),
+            envelope,
+            ttl_ms: listed.ttl_ms,
             priority: listed.priority.name(),
             state,
             n,

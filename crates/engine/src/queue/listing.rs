@@ -14,6 +14,7 @@ use super::item::{Item, Stage};
 use super::state::EventState;
 use crate::envelope::Envelope;
 use crate::event::{Data, Priority};
+use crate::merge::Merge;
 use crate::time::{Span, Time};
 
 /// Items that one call reads: 0.3 ms where memory is slow.
@@ -195,6 +196,10 @@ pub struct Listed {
     pub kind: Option<Arc<str>>,
     /// `key`.
     pub key: Option<Arc<str>>,
+    /// How it merges.
+    pub merge: Option<Merge>,
+    /// Its time to live.
+    pub ttl_ms: u32,
     /// What the players get.
     pub data: Data,
     /// As it is now: it rises with age.
@@ -315,6 +320,8 @@ impl Queue {
             id: item.content.id.clone(),
             kind: item.content.kind.clone(),
             key: item.content.key.clone(),
+            merge: item.content.merge,
+            ttl_ms: item.ttl_ms,
             data: item.content.data.clone(),
             priority: item.level,
             state: self.state_at(spot.index, item),
