@@ -1,4 +1,4 @@
-"""The image as an OCI layout: the program and what it needs of Debian, without a container engine.
+"""The image as an OCI layout: the programs and what they need of Debian, without a container engine.
 
 It has what config/docker/Dockerfile has: the program, glibc, libgcc, the certificates, a user without rights."""
 
@@ -51,7 +51,7 @@ def packages(directory):
     return [sorted(directory.glob(f"{name}_*.deb"))[-1] for name in PACKAGES]
 
 
-def root(program, debs):
+def root(programs, debs):
     """The files of the image."""
     with tempfile.TemporaryDirectory() as directory:
         for deb in debs:
@@ -60,7 +60,9 @@ def root(program, debs):
     trusted = [found[name].content for name in sorted(found) if name.startswith(CERTIFICATES) and name.endswith(".crt")]
     texts = {BUNDLE: b"".join(trusted), **{name: text.encode() for name, text in USERS.items()}}
     found |= {name: Entry(name, text) for name, text in texts.items()}
-    found["usr/local/bin/cuegate"] = Entry("usr/local/bin/cuegate", Path(program).read_bytes(), 0o755)
+    for program in programs:
+        name = f"usr/local/bin/{program.name}"
+        found[name] = Entry(name, program.read_bytes(), 0o755)
     found["tmp"] = Entry("tmp", mode=0o1777, folder=True)
     # Folders of what was added; a new volume takes its owner from the last.
     for name in list(found):
@@ -72,9 +74,9 @@ def root(program, debs):
     return list(found.values())
 
 
-def image(program, debs, processor, moment, labels):
+def image(programs, debs, processor, moment, labels):
     """The entries of a layout with one image of one layer."""
-    layer = files.tar(root(program, debs), moment)
+    layer = files.tar(root(programs, debs), moment)
     packed = gzip.compress(layer, compresslevel=6, mtime=0)
     bases = " ".join(deb.stem for deb in debs)
     named = {f"org.opencontainers.image.{key}": value for key, value in labels.items()}

@@ -79,11 +79,11 @@ pub async fn init(session: &mut Session) -> Result<i32, SchemaError> {
         return Err(SchemaError::Newer(found));
     }
     if found == 0 {
-        session.run(VERSIONS, &[], PATIENCE).await?;
+        make(session, VERSIONS).await?;
     }
     for (version, statements) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
         for statement in *statements {
-            session.run(statement, &[], PATIENCE).await?;
+            make(session, statement).await?;
         }
         let note = "INSERT INTO cuegate_schema (version) VALUES ($1) ON CONFLICT DO NOTHING";
         session
@@ -91,6 +91,23 @@ pub async fn init(session: &mut Session) -> Result<i32, SchemaError> {
             .await?;
     }
     Ok(found)
+}
+
+/// `IF NOT EXISTS` does not see what another session is making at this moment, and fails once that is made: the
+/// second time it sees it.
+async fn make(session: &mut Session, statement: &str) -> Result<(), Error> {
+    const MEANWHILE: [SqlState; 3] = [
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_OBJECT,
+    ];
+    let made = session.run(statement, &[], PATIENCE).await;
+    match made {
+        Err(error) if error.code().is_some_and(|code| MEANWHILE.contains(code)) => {
+            session.run(statement, &[], PATIENCE).await.map(drop)
+        }
+        made => made.map(drop),
+    }
 }
 
 /// Checks that the tables are there and of this program's version.

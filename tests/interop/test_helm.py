@@ -27,6 +27,8 @@ PRODUCERS, METRICS = "CUEGATE__SERVER__LISTEN", "CUEGATE__METRICS__LISTEN"
 LOCAL = '[server]\nauth = "none"\n[upstream]\nmode = "local"\n'
 # The least that must be given.
 LEAST = {"config": LOCAL}
+# What a cluster's Secret has.
+SECRET = {"CUEGATE_DATABASE": "postgres://cuegate@db.example.com/cuegate", "CUEGATE_NODES": "secret"}
 # Kinds that Kubernetes does not bring.
 OPERATORS = {"ServiceMonitor"}
 
@@ -50,7 +52,7 @@ def of(release, kind, name="cuegate"):
 
 
 def pod_of(release):
-    (found,) = [document for (kind, _), document in release.items() if kind == "StatefulSet"]
+    (found,) = [document for (kind, _), document in release.items() if kind in ("StatefulSet", "Deployment")]
     return found["spec"]["template"]["spec"]
 
 
@@ -64,7 +66,7 @@ def check_config(release):
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write(of(release, "ConfigMap")["data"]["cuegate.toml"])
         file.flush()
-        given = {name: value for name, value in variables(release).items() if "TLS" not in name}
+        given = {name: value for name, value in variables(release).items() if "TLS" not in name} | SECRET
         return run_with(given, CUEGATE, "check-config", file.name)
 
 
@@ -124,6 +126,7 @@ class Chart(unittest.TestCase):
             ({"secretEnv": {"a-b": "c"}}, "a-b"),
             ({"podDisruptionBudget": {"maxUnavailable": 2}}, "maxUnavailable"),
             ({"fullnameOverride": "Cue_Gate"}, "fullnameOverride"),
+            ({"cluster": {"enabled": True, "replicas": 1}}, "replicas"),
         ]:
             with self.subTest(values), self.assertRaises(helm.HelmValuesError) as refused:
                 rendered(LEAST | values)
@@ -131,6 +134,9 @@ class Chart(unittest.TestCase):
         with self.assertRaises(helm.HelmRenderError) as refused:
             rendered({})
         self.assertIn("existingConfigMap", str(refused.exception))
+        with self.assertRaises(helm.HelmRenderError) as refused:
+            rendered(LEAST | {"cluster": {"enabled": True}})
+        self.assertIn("CUEGATE_NODES", str(refused.exception))
 
     def test_examples_are_right(self):
         for path in EXAMPLES:
@@ -250,6 +256,32 @@ class Chart(unittest.TestCase):
             said = [run_with(given, CUEGATE, "check-config", file.name).stdout for given in ({}, variables(ours))]
         self.assertEqual(said[0], said[1])
         del container["env"], container["imagePullPolicy"]
+        self.assertEqual(plain(mine), plain(other))
+
+    def test_a_cluster_agrees_with_its_manifests(self):
+        read = yaml.safe_load_all((ROOT / "config/kubernetes/cluster.yaml").read_text())
+        theirs = {(document["kind"], document["metadata"]["name"]): document for document in read}
+        config = of(theirs, "ConfigMap")["data"]["cuegate.toml"]
+        drain = in_force("server", "drain_timeout_ms", config) // 1000
+        ours = rendered({"config": config, "drainSeconds": drain, "cluster": {"enabled": True}, "existingSecret": "cuegate-cluster"})
+        self.validate(ours)
+        self.assertEqual(set(theirs) - {("Namespace", "cuegate")}, set(ours))
+        for kind in ("NetworkPolicy", "PodDisruptionBudget"):
+            self.assertEqual(plain(of(ours, kind)["spec"]), plain(of(theirs, kind)["spec"]), kind)
+        mine, other = (of(release, "Deployment")["spec"] for release in (ours, theirs))
+        said = []
+        for spec in (mine, other):
+            del spec["template"]["metadata"]
+            pod = spec["template"]["spec"]
+            given = {entry["name"]: entry.get("value", "a") for entry in pod["containers"][0]["env"]}
+            with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+                file.write(config)
+                file.flush()
+                said.append(run_with(given | SECRET, CUEGATE, "check-config", file.name).stdout.removeprefix(file.name))
+            for container in pod["initContainers"] + pod["containers"]:
+                container.pop("env", None)
+                container.pop("imagePullPolicy", None)
+        self.assertEqual(said[0], said[1])
         self.assertEqual(plain(mine), plain(other))
 
     def test_commands_of_the_book(self):

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import tomllib
 import unittest
+import urllib.parse
 from pathlib import Path
 
 import kubernetes_validate
@@ -35,12 +36,13 @@ def run(*arguments, **options):
     return subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=120, **options)
 
 
-def check_config(text):
-    """What `cuegate check-config` says of it: exit code and output."""
+def check_config(text, **given):
+    """What `cuegate check-config` says of it, with these variables: exit code and output."""
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write(text)
         file.flush()
-        ended = run(CUEGATE, "check-config", file.name)
+        command = [CUEGATE, "check-config", file.name]
+        ended = subprocess.run(command, env=environment(**given), capture_output=True, text=True, timeout=120)
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -251,6 +253,40 @@ class Image(unittest.TestCase):
         scraped = prometheus["scrape_configs"]
         self.assertEqual([job["static_configs"][0]["targets"] for job in scraped], [[f"cuegate:{port('metrics', text)}"]])
 
+    def test_compose_of_a_cluster(self):
+        services = yaml.safe_load((DOCKER / "compose.cluster.yaml").read_text())["services"]
+        text = (DOCKER / "cluster.toml").read_text()
+        configured = tomllib.loads(text)
+        nodes = {name: service for name, service in services.items() if name.startswith("node-")}
+        self.assertEqual(len(nodes), 3)
+        doors = [port(door, text) for door in ("server", "admin", "metrics")]
+        listen = port("cluster", text)
+        for nth, (name, node) in enumerate(nodes.items()):
+            variables = node["environment"]
+            code, said = check_config(text, **variables)
+            self.assertEqual(code, 0, said)
+            # Others reach it as the service that it is.
+            self.assertEqual((variables["CUEGATE__CLUSTER__NODE"], variables["CUEGATE__CLUSTER__ADVERTISE"]), (name, f"{name}:{listen}"))
+            self.assertEqual(node["ports"], [f"127.0.0.1:{door + 10 * nth}:{door}" for door in doors])
+            self.assertGreater(int(node["stop_grace_period"].removesuffix("s")), stop_time_s(text))
+            self.assertEqual(set(node["depends_on"]), {"tables", "ivs"})
+            self.assertTrue(node["read_only"])
+            self.assertTrue(variables[configured["cluster"]["secret_env"]])
+        database = services["database"]
+        url = urllib.parse.urlsplit(nodes["node-1"]["environment"][configured["cluster"]["url_env"]])
+        given = database["environment"]
+        self.assertEqual((url.hostname, url.username, url.password), ("database", given["POSTGRES_USER"], given["POSTGRES_PASSWORD"]))
+        # The emulator is of the image, at the address that the configuration has, and begins with its channel.
+        ivs = services["ivs"]
+        self.assertEqual((DOCKER / ivs["build"]["context"]).resolve(), ROOT)
+        [program], [_, listens] = ivs["entrypoint"], ivs["command"]
+        self.assertIn(f"--from=build {program} {program}", of(self.final, "COPY"))
+        self.assertEqual(configured["upstream"]["endpoint_url"], f"http://ivs:{listens.rpartition(':')[2]}")
+        emulator = programs.LocalIvs()
+        self.addCleanup(emulator.close)
+        _, _, report = fetch(f"{emulator.url}/_local/report")
+        self.assertIn(configured["channel"][0]["arn"], report)
+
 
 class Kubernetes(unittest.TestCase):
     documents = list(yaml.safe_load_all((CONFIG / "kubernetes" / "cuegate.yaml").read_text()))
@@ -328,10 +364,48 @@ class Kubernetes(unittest.TestCase):
         self.assertEqual(self.pod["serviceAccountName"], self.one("ServiceAccount")["metadata"]["name"])
         self.assertTrue(self.container["resources"]["limits"]["memory"])
 
+    def test_a_cluster_of_nodes(self):
+        documents = list(yaml.safe_load_all((CONFIG / "kubernetes" / "cluster.yaml").read_text()))
+        one = {(document["kind"], document["metadata"]["name"]): document for document in documents}
+        for document in documents:
+            for version in ("1.29", "1.37"):
+                kubernetes_validate.validate(document, version, strict=True)
+        text = one["ConfigMap", "cuegate"]["data"]["cuegate.toml"]
+        spec = one["Deployment", "cuegate"]["spec"]
+        pod = spec["template"]["spec"]
+        (tables,), (container,) = pod["initContainers"], pod["containers"]
+        variables = {entry["name"]: entry.get("value", "10.0.0.1") for entry in container["env"]}
+        secret = {"CUEGATE_DATABASE": "postgres://cuegate@db.example.com/cuegate", "CUEGATE_NODES": "secret"}
+        code, said = check_config(text, **variables, **secret)
+        self.assertEqual(code, 0, said)
+        self.assertGreaterEqual(spec["replicas"], 3)
+        self.assertGreater(pod["terminationGracePeriodSeconds"], stop_time_s(text))
+        # The tables are made by the same program with the same configuration.
+        self.assertEqual((tables["image"], tables["envFrom"], tables["volumeMounts"]), (container["image"], container["envFrom"], container["volumeMounts"]))
+        self.assertEqual(tables["args"], ["cluster", "init", *container["args"][1:3]])
+        ports = {entry["name"]: entry["containerPort"] for entry in container["ports"]}
+        self.assertEqual(ports, {"http": port("server", text), "nodes": port("cluster", text), "metrics": port("metrics", text)})
+        self.assertEqual(variables["CUEGATE__CLUSTER__ADVERTISE"], f"$(POD_IP):{ports['nodes']}")
+        labels = spec["template"]["metadata"]["labels"]
+        budget = one["PodDisruptionBudget", "cuegate"]["spec"]
+        self.assertEqual((budget["maxUnavailable"], budget["selector"]["matchLabels"]), (1, labels))
+        policy = one["NetworkPolicy", "cuegate"]["spec"]
+        self.assertEqual([rule["ports"] for rule in policy["ingress"]], [[{"port": number}] for number in ports.values()])
+        # Nodes are reached by nodes alone.
+        self.assertEqual(policy["ingress"][1]["from"], [{"podSelector": {"matchLabels": labels}}])
+        # Producers are sent to nodes that are ready.
+        self.assertNotIn("publishNotReadyAddresses", one["Service", "cuegate"]["spec"])
+        for same in (tables, container):
+            self.assertEqual(same["securityContext"], self.container["securityContext"])
+
     def test_the_image_is_this_version(self):
         self.assertEqual(self.container["image"].rpartition(":")[2], VERSION)
         compose = yaml.safe_load((DOCKER / "compose.yaml").read_text())
         self.assertEqual(compose["services"]["cuegate"]["image"], f"cuegate:{VERSION}")
+        cluster = yaml.safe_load((DOCKER / "compose.cluster.yaml").read_text())["services"]
+        self.assertEqual({service["image"] for name, service in cluster.items() if name != "database"}, {f"cuegate:{VERSION}"})
+        nodes = (CONFIG / "kubernetes" / "cluster.yaml").read_text()
+        self.assertEqual(set(re.findall(r"image: \S+/cuegate:(\S+)", nodes)), {VERSION})
 
 
 if __name__ == "__main__":

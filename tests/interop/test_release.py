@@ -97,6 +97,10 @@ class Release(unittest.TestCase):
         self.assertEqual([port.removesuffix("/tcp") for port in run_as["ExposedPorts"]], test_packaging.of(final, "EXPOSE")[0].split())
         self.assertEqual(run_as["StopSignal"], test_packaging.of(final, "STOPSIGNAL")[0])
         self.assertEqual(run_as["Labels"]["org.opencontainers.image.revision"], MADE["CUEGATE_COMMIT"])
+        for copied in test_packaging.of(final, "COPY"):
+            # Programs.
+            if "/bin/" in copied:
+                self.assertEqual(layer.getmember(copied.split()[-1].lstrip("/")).mode, 0o755)
         state = layer.getmember("var/lib/cuegate")
         self.assertEqual((state.uid, state.mode), (65532, 0o700))
         bundle = layer.extractfile("etc/ssl/certs/ca-certificates.crt").read()

@@ -110,6 +110,28 @@ fn the_rights_that_are_printed_suffice() {
 }
 
 #[test]
+fn tables_may_be_made_by_several_at_once() {
+    let Some(stage) = Stage::set(Cluster::alone()) else {
+        return;
+    };
+    let database = sql(&stage);
+    for _ in 0..3 {
+        database.rows("DROP SCHEMA public CASCADE");
+        database.rows("CREATE SCHEMA public");
+        std::thread::scope(|scope| {
+            let inits: Vec<_> = (0..6)
+                .map(|_| scope.spawn(|| stage.command(&["init"])))
+                .collect();
+            for init in inits {
+                let done = init.join().expect("an end");
+                assert_eq!(done.code, Some(0), "{done:?}");
+            }
+        });
+        assert_eq!(stage.command(&["check"]).code, Some(0));
+    }
+}
+
+#[test]
 fn nodes_that_are_long_gone_are_forgotten() {
     let Some(stage) = Stage::set(Cluster::alone()) else {
         return;
