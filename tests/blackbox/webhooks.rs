@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use crate::support::certificates::Authority;
 use crate::support::endpoint::{Endpoint, Told};
 use crate::support::eventually;
 use crate::support::http::send;
@@ -314,6 +315,44 @@ fn check_refused(hook: &str, secret: &str, told: &str) {
     assert_eq!(ended.code, Some(2), "{hook}: {ended:?}");
     assert!(ended.err.contains(told), "{told:?} in {ended:?}");
     assert!(!ended.err.contains("geheim"), "{ended:?}");
+}
+
+#[test]
+fn tls_is_by_the_authorities_of_the_system_and_the_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new();
+    let roots = directory.path().join("roots.pem");
+    std::fs::write(&roots, authority.pem()).expect("a file");
+    let roots = ("SSL_CERT_FILE", roots.to_str().expect("UTF-8"));
+    let endpoint = Endpoint::start_tls(&authority.issue("crm"));
+    let url = format!("https://localhost:{}/", endpoint.address.port());
+    let config = local(&webhook(&url, "allow_private = true"), &[("quiz", "")]);
+    let gateway = Gateway::start_with(&config, &[SECRETS[0], roots]);
+    for (nth, id) in ["a", "b"].into_iter().enumerate() {
+        publish(&gateway, "quiz", id);
+        let told = &endpoint.told_times(nth + 1)[nth];
+        assert_eq!(told.ends()[0].0, id);
+        check_signed(told, &[b'k'; 32]);
+    }
+    // Another authority's, and another name's.
+    let stranger = Endpoint::start_tls(&Authority::new().issue("crm"));
+    let name = endpoint
+        .address
+        .to_string()
+        .replace("127.0.0.1", "127.0.0.2");
+    for url in [
+        format!("https://{}/", stranger.address),
+        format!("https://{name}/"),
+    ] {
+        let config = local(&webhook(&url, "allow_private = true"), &[("quiz", "")]);
+        let gateway = Gateway::start_with(&config, &[SECRETS[0], roots]);
+        publish(&gateway, "quiz", "c");
+        eventually("it failed", || {
+            (counted(&gateway, "requests_failed") > 0.0).then_some(())
+        });
+    }
+    assert!(stranger.told().is_empty());
+    assert_eq!(endpoint.told().len(), 2);
 }
 
 #[test]

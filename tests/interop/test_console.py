@@ -670,7 +670,7 @@ class Console(Desk):
             points = "return document.querySelector('polyline').getAttribute('points')?.split(' ').length >= arguments[0]"
             wait_until("there is a chart", lambda: self.browser.run(points, HISTORY), HISTORY * 3)
             self.browser.click("#send")
-            self.browser.says(".payload:first-child", "Your test event")
+            self.browser.says(".payload.is-mine", "Your test event")
         elif middle is None:
             wait_until("a rate", lambda: self.browser.text("tbody tr:last-child td:nth-child(3)") not in ("–", "0"))
         if view == "channels":

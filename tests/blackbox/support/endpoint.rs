@@ -1,12 +1,17 @@
 //! An HTTP endpoint of a test's own that is told things: what it answers is the test's to say.
 
 use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use super::certificates::Issued;
 use super::eventually;
 
 /// A request that came.
@@ -52,6 +57,30 @@ impl Endpoint {
     }
 
     pub fn at(listener: TcpListener, answers: &[&str]) -> Self {
+        Self::serving(listener, answers, std::convert::identity)
+    }
+
+    /// The same over TLS, with that certificate.
+    pub fn start_tls(issued: &Issued) -> Self {
+        let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![issued.der()], key);
+        let config = Arc::new(config.expect("a certificate"));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::serving(listener, &[], move |stream| {
+            let connection = ServerConnection::new(Arc::clone(&config)).expect("a connection");
+            StreamOwned::new(connection, stream)
+        })
+    }
+
+    fn serving<S: Read + Write>(
+        listener: TcpListener,
+        answers: &[&str],
+        speak: impl Fn(TcpStream) -> S + Clone + Send + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("its address");
         let endpoint = Self {
             address,
@@ -64,8 +93,11 @@ impl Endpoint {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (told, answers) = (Arc::clone(&told), Arc::clone(&answers));
-                let stream = stream.expect("a connection");
-                std::thread::spawn(move || while serve(&stream, &told, &answers).is_some() {});
+                let (stream, speak) = (stream.expect("a connection"), speak.clone());
+                std::thread::spawn(move || {
+                    let mut stream = BufReader::new(speak(stream));
+                    while serve(&mut stream, &told, &answers).is_some() {}
+                });
             }
         });
         endpoint
@@ -89,12 +121,11 @@ impl Endpoint {
 }
 
 /// Serves one request of a connection; none: it is over.
-fn serve(
-    stream: &TcpStream,
+fn serve<S: Read + Write>(
+    reader: &mut BufReader<S>,
     told: &Mutex<Vec<Told>>,
     answers: &Mutex<VecDeque<String>>,
 ) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();
@@ -126,5 +157,7 @@ fn serve(
         format!("{rest}\r\n")
     };
     let answer = format!("HTTP/1.1 {status} So\r\ncontent-length: 0\r\n{rest}\r\n");
-    (&*stream).write_all(answer.as_bytes()).ok()
+    let stream = reader.get_mut();
+    stream.write_all(answer.as_bytes()).ok()?;
+    stream.flush().ok()
 }
