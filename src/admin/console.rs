@@ -28,6 +28,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/api.js", SCRIPT, include_str!("console/api.js")),
     ("/channel.js", SCRIPT, include_str!("console/channel.js")),
     ("/channels.js", SCRIPT, include_str!("console/channels.js")),
+    ("/cluster.js", SCRIPT, include_str!("console/cluster.js")),
     ("/config.js", SCRIPT, include_str!("console/config.js")),
     ("/define.js", SCRIPT, include_str!("console/define.js")),
     ("/dom.js", SCRIPT, include_str!("console/dom.js")),

@@ -7,12 +7,22 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::Admin;
 use super::by::By;
 use crate::dispatch::LetterFilter;
 use crate::refusal::Refusal;
+
+/// Where they are.
+pub const PATH: &str = "/admin/dead-letters";
+
+/// The answer to a purge.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Purged {
+    /// How many there were.
+    pub purged: usize,
+}
 
 /// Letters on a page, unless `limit` says less.
 const PAGE: usize = 100;
@@ -69,6 +79,7 @@ pub(super) async fn list(
 ) -> Result<Response, Refusal> {
     let wanted = Wanted::of(query.as_deref(), true)?;
     let page = admin.dead_letters(&wanted.filter, wanted.after, wanted.limit);
+    let page = page.await?;
     Ok(Json(page).into_response())
 }
 
@@ -92,5 +103,5 @@ pub(super) async fn purge(
     let wanted = Wanted::of(query.as_deref(), false)?;
     let purged = admin.purge(wanted.filter).await?;
     by.actor().purged_dead_letters(purged);
-    Ok(Json(json!({ "purged": purged })).into_response())
+    Ok(Json(Purged { purged }).into_response())
 }

@@ -28,7 +28,7 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::access::Keyring;
 use crate::clock::Clock;
@@ -36,7 +36,8 @@ use crate::dispatch::{LetterFilter, ShownLetter};
 use crate::refusal::{Code, Refusal};
 use crate::telemetry::{Meters, Snapshot, Telemetry, request_id};
 use by::By;
-pub use views::{Losses, Overview};
+pub use letters::{PATH as DEAD_LETTERS, Purged};
+pub use views::{ClusterView, Figures, Losses, NodeView, OVERVIEW, Overview, OwnedAccount};
 pub use watch::Played;
 
 /// What the listeners ask of the gateway.
@@ -52,7 +53,7 @@ pub trait Admin: Send + Sync + 'static {
     fn reload(&self) -> Reloading<'_>;
 
     /// How it all stands, in a few figures.
-    fn overview(&self) -> Overview;
+    fn overview(&self) -> Pin<Box<dyn Future<Output = Overview> + Send + '_>>;
 
     /// Why events were refused or lost. Blocks while it looks, as [`Admin::snapshot`].
     fn losses(&self) -> Losses;
@@ -75,7 +76,7 @@ pub trait Admin: Send + Sync + 'static {
         filter: &LetterFilter,
         after: Option<u64>,
         limit: usize,
-    ) -> DeadLetterPage;
+    ) -> Doing<'_, DeadLetterPage>;
 
     /// Accepts the events of dead letters once more.
     fn replay(&self, filter: LetterFilter) -> Doing<'_, ReplayReport>;
@@ -88,7 +89,7 @@ pub trait Admin: Send + Sync + 'static {
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
 
 /// Some dead letters.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DeadLetterPage {
     /// Oldest first.
     pub dead_letters: Vec<ShownLetter>,
@@ -99,7 +100,7 @@ pub struct DeadLetterPage {
 }
 
 /// What became of dead letters that were replayed.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReplayReport {
     /// Accepted again: they are no dead letters any more.
     pub replayed: usize,
@@ -107,13 +108,23 @@ pub struct ReplayReport {
     pub refused: Vec<ReplayRefusal>,
 }
 
+impl ReplayReport {
+    /// With those of other accounts.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.replayed += other.replayed;
+        self.refused.extend(other.refused);
+        self
+    }
+}
+
 /// A dead letter that was not accepted again.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReplayRefusal {
     /// Its id.
     pub id: u64,
     /// As in an answer to a producer.
-    pub code: &'static str,
+    pub code: String,
     /// Why, for people.
     pub detail: String,
 }
@@ -183,6 +194,21 @@ pub fn metrics_router(telemetry: Arc<Telemetry>, admin: Arc<dyn Admin>) -> Route
         .with_state((telemetry, admin))
 }
 
+/// What the other nodes of a cluster ask of this one. `admin` asks no other.
+pub fn nodes_router(admin: Arc<dyn Admin>) -> Router {
+    Router::new()
+        .route(OVERVIEW, get(views::overview))
+        .merge(dead_letters())
+        .with_state(admin)
+}
+
+fn dead_letters() -> Router<Arc<dyn Admin>> {
+    let methods = get(letters::list)
+        .post(letters::replay)
+        .delete(letters::purge);
+    Router::new().route(letters::PATH, methods)
+}
+
 /// The console and `/admin/*`, for a listener on this address; once there are keys, for those with
 /// the scope `admin`. `channels` is what producers may ask of channels, below `/admin/channels`.
 pub fn admin_router(
@@ -195,18 +221,13 @@ pub fn admin_router(
 ) -> Router {
     let pictures = Arc::clone(&admin);
     let router = Router::new()
-        .route("/admin/overview", get(views::overview))
+        .route(OVERVIEW, get(views::overview))
         .route("/admin/refusals", get(views::refusals))
         .route("/admin/config", get(views::config))
         .route("/admin/playback/{channel}", get(watch::place))
         .route("/admin/playback/{channel}/{file}", get(watch::playback))
         .route("/admin/reload", post(reload))
-        .route(
-            "/admin/dead-letters",
-            get(letters::list)
-                .post(letters::replay)
-                .delete(letters::purge),
-        )
+        .merge(dead_letters())
         .with_state(admin)
         .merge(channels)
         .merge(console::router())

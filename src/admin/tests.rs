@@ -41,11 +41,12 @@ impl Admin for Gateway {
         })
     }
 
-    fn overview(&self) -> Overview {
-        Overview {
+    fn overview(&self) -> Pin<Box<dyn Future<Output = Overview> + Send + '_>> {
+        let overview = Overview {
             mode: "local",
             ..Overview::default()
-        }
+        };
+        Box::pin(async move { overview })
     }
 
     fn losses(&self) -> Losses {
@@ -78,11 +79,17 @@ impl Admin for Gateway {
         json!({"upstream": {"mode": "local"}})
     }
 
-    fn dead_letters(&self, _: &LetterFilter, after: Option<u64>, limit: usize) -> DeadLetterPage {
-        DeadLetterPage {
+    fn dead_letters(
+        &self,
+        _: &LetterFilter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Doing<'_, DeadLetterPage> {
+        let page = DeadLetterPage {
             next: after.map(|after| after + limit as u64),
             ..DeadLetterPage::default()
-        }
+        };
+        Box::pin(async move { Ok(page) })
     }
 
     fn replay(&self, filter: LetterFilter) -> Doing<'_, ReplayReport> {

@@ -8,13 +8,16 @@ use axum::Json;
 use axum::extract::State;
 
 use engine::DeadLetterReason;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Admin;
 use crate::dispatch::AccountReport;
 use crate::refusal::{Code, Refusal};
 use crate::telemetry::{RecentRefusal, Snapshot};
+
+/// Where the figures are.
+pub const OVERVIEW: &str = "/admin/overview";
 
 /// How it all stands, in a few figures.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -37,6 +40,71 @@ pub struct Overview {
     pub dead_letters: usize,
     /// Every account in use.
     pub accounts: Vec<AccountReport>,
+    /// The nodes of a cluster and what they own: then the figures are those of all owners.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterView>,
+}
+
+/// The figures of another node.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Figures {
+    channels: usize,
+    queued: usize,
+    delivered: u64,
+    dead_letters: usize,
+    accounts: Vec<AccountReport>,
+}
+
+/// A cluster, as one of its nodes sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClusterView {
+    /// Its name.
+    pub name: String,
+    /// The nodes that live.
+    pub nodes: Vec<NodeView>,
+    /// Who owns each account.
+    pub accounts: Vec<OwnedAccount>,
+    /// Every owner has told its figures.
+    pub whole: bool,
+}
+
+/// A node that lives.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeView {
+    /// Its name.
+    pub name: String,
+    /// Where other nodes reach it.
+    pub address: String,
+    /// The version that it runs.
+    pub version: String,
+    /// It is the one that tells this.
+    pub is_this: bool,
+}
+
+/// An account, and who owns it.
+#[derive(Clone, Debug, Serialize)]
+pub struct OwnedAccount {
+    /// The account's id.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// The name of the node; null: it was released, and nobody has taken it yet.
+    pub owner: Option<String>,
+    /// How often it was taken.
+    pub epoch: Option<u64>,
+}
+
+impl Overview {
+    /// With those of another node.
+    pub fn add(&mut self, other: Figures) {
+        self.channels += other.channels;
+        self.queued += other.queued;
+        self.delivered += other.delivered;
+        self.dead_letters += other.dead_letters;
+        self.accounts.extend(other.accounts);
+        let key = |it: &AccountReport| (it.account.clone(), it.region.clone());
+        self.accounts.sort_by_key(key);
+    }
 }
 
 /// Why events were refused or lost, since the start.
@@ -88,7 +156,7 @@ impl Losses {
 }
 
 pub(super) async fn overview(State(admin): State<Arc<dyn Admin>>) -> Json<Overview> {
-    Json(admin.overview())
+    Json(admin.overview().await)
 }
 
 pub(super) async fn refusals(State(admin): State<Arc<dyn Admin>>) -> Result<Json<Losses>, Refusal> {

@@ -1,6 +1,11 @@
 //! What operators may ask of the running gateway: how it stands, a reload, dead letters.
+//!
+//! - `elsewhere`: the same of the other nodes of a cluster.
+
+mod elsewhere;
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::http::Uri;
@@ -52,16 +57,28 @@ impl Control {
         }
     }
 
+    /// The same of what this node itself has.
+    pub(super) fn of_this_node(&self) -> Self {
+        Self {
+            gateway: Arc::clone(&self.gateway),
+            telemetry: Arc::clone(&self.telemetry),
+            reload: Arc::clone(&self.reload),
+            emulator: self.emulator.clone(),
+            part: None,
+        }
+    }
+
     /// A letter with the alias that its channel has now.
     fn shown(&self, letter: Letter) -> ShownLetter {
         let channel = self.gateway.known(&letter.channel);
-        letter.shown(channel.and_then(|channel| channel.alias()))
+        let alias = channel.and_then(|channel| channel.alias());
+        letter.shown(alias.as_deref())
     }
 
     /// The filter with its channel by ARN: letters outlive aliases.
     fn by_arn(&self, mut filter: LetterFilter) -> LetterFilter {
         if let Some(name) = &mut filter.channel
-            && let Ok(channel) = self.gateway.channel(name)
+            && let Some(channel) = self.gateway.known(name)
         {
             channel.arn().as_str().clone_into(name);
         }
@@ -114,28 +131,12 @@ impl Admin for Control {
         Box::pin(self.reload.run())
     }
 
-    fn overview(&self) -> Overview {
-        let Readiness {
-            draining, journal, ..
-        } = self.readiness();
-        Overview {
-            version: env!("CARGO_PKG_VERSION"),
-            mode: match self.gateway.settings().upstream.mode {
-                UpstreamMode::Local => "local",
-                UpstreamMode::Aws => "aws",
-            },
-            draining,
-            journal,
-            channels: self.gateway.channel_count(),
-            queued: self.gateway.queued(),
-            delivered: self.gateway.delivered(),
-            dead_letters: self.gateway.dead_letter_count(),
-            accounts: self.gateway.accounts(),
-        }
+    fn overview(&self) -> Pin<Box<dyn Future<Output = Overview> + Send + '_>> {
+        Box::pin(self.overview_of_all())
     }
 
     fn playback_url(&self, channel: &str) -> Option<String> {
-        let known = self.gateway.channel(channel).ok()?;
+        let known = self.gateway.addressee(channel).ok()?;
         if self.emulator.is_some() {
             let name = segment(channel);
             return Some(format!("/admin/playback/{name}/playback.m3u8"));
@@ -195,10 +196,65 @@ impl Admin for Control {
         filter: &LetterFilter,
         after: Option<u64>,
         limit: usize,
-    ) -> DeadLetterPage {
+    ) -> Doing<'_, DeadLetterPage> {
         let filter = self.by_arn(filter.clone());
+        Box::pin(async move {
+            let here = self.letters_here(&filter, after, limit);
+            self.letters_of_all(here, &filter, after, limit).await
+        })
+    }
+
+    fn replay(&self, filter: LetterFilter) -> Doing<'_, ReplayReport> {
+        let filter = self.by_arn(filter);
+        Box::pin(async move {
+            let there = self.replay_elsewhere(&filter).await?;
+            let here = self.replay_here(&filter).await?;
+            Ok(here.and(there))
+        })
+    }
+
+    fn purge(&self, filter: LetterFilter) -> Doing<'_, usize> {
+        let filter = self.by_arn(filter);
+        Box::pin(async move {
+            let there = self.purge_elsewhere(&filter).await?;
+            Ok(there + self.gateway.purge_dead_letters(&filter).await?)
+        })
+    }
+}
+
+impl Control {
+    fn overview_here(&self) -> Overview {
+        let Readiness {
+            draining, journal, ..
+        } = self.readiness();
+        let accounts = self.gateway.accounts().into_iter();
+        let accounts =
+            accounts.filter(|it| self.gateway.has(&(it.account.clone(), it.region.clone())));
+        Overview {
+            version: env!("CARGO_PKG_VERSION"),
+            mode: match self.gateway.settings().upstream.mode {
+                UpstreamMode::Local => "local",
+                UpstreamMode::Aws => "aws",
+            },
+            draining,
+            journal,
+            channels: self.gateway.channel_count(),
+            queued: self.gateway.queued(),
+            delivered: self.gateway.delivered(),
+            dead_letters: self.gateway.dead_letter_count(),
+            accounts: accounts.collect(),
+            cluster: None,
+        }
+    }
+
+    fn letters_here(
+        &self,
+        filter: &LetterFilter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> DeadLetterPage {
         // One more than is shown says whether there is a next page.
-        let mut letters = self.gateway.dead_letters(&filter, after, limit + 1);
+        let mut letters = self.gateway.dead_letters(filter, after, limit + 1);
         let more = letters.len() > limit;
         letters.truncate(limit);
         DeadLetterPage {
@@ -208,33 +264,22 @@ impl Admin for Control {
         }
     }
 
-    fn replay(&self, filter: LetterFilter) -> Doing<'_, ReplayReport> {
-        Box::pin(async move {
-            let replayed = self.gateway.replay(&self.by_arn(filter)).await;
-            let replayed = replayed?;
-            let refused = replayed.refused.into_iter().map(|(id, why)| {
-                let refusal = match why {
-                    NotReplayed::Channel(refused) => Refusal::from(refused),
-                    NotReplayed::Queue(refusal) => Refusal::from(refusal),
-                };
-                ReplayRefusal {
-                    id,
-                    code: refusal.code.name(),
-                    detail: refusal.detail.into_owned(),
-                }
-            });
-            Ok(ReplayReport {
-                refused: refused.collect(),
-                replayed: replayed.accepted,
-            })
-        })
-    }
-
-    fn purge(&self, filter: LetterFilter) -> Doing<'_, usize> {
-        Box::pin(async move {
-            let filter = self.by_arn(filter);
-            let purged = self.gateway.purge_dead_letters(&filter).await;
-            Ok(purged?)
+    async fn replay_here(&self, filter: &LetterFilter) -> Result<ReplayReport, Refusal> {
+        let replayed = self.gateway.replay(filter).await?;
+        let refused = replayed.refused.into_iter().map(|(id, why)| {
+            let refusal = match why {
+                NotReplayed::Channel(refused) => Refusal::from(refused),
+                NotReplayed::Queue(refusal) => Refusal::from(refusal),
+            };
+            ReplayRefusal {
+                id,
+                code: refusal.code.name().to_owned(),
+                detail: refusal.detail.into_owned(),
+            }
+        });
+        Ok(ReplayReport {
+            refused: refused.collect(),
+            replayed: replayed.accepted,
         })
     }
 }

@@ -204,7 +204,7 @@ async fn run(
         meters: Arc::clone(telemetry.meters()),
         supervisor: supervisor.clone(),
     };
-    let (gateway, store, found) = Store::open(&settings, parts, nodes.as_ref()).await?;
+    let (gateway, store, found) = Store::open(&settings, parts, nodes.as_ref(), &security).await?;
     let webhooks = Arc::new(Webhooks::new(Arc::clone(&gateway), supervisor.clone()));
     let endpoints = Endpoints::read(&settings, &security::environment);
     webhooks.apply(endpoints.map_err(Error::Webhooks)?);
@@ -371,6 +371,8 @@ impl Doors<'_> {
             self.life.clone(),
             &self.security.keyring,
         );
+        let own = Arc::new(self.control.of_this_node());
+        let router = router.merge(admin::nodes_router(own));
         let router = router.merge(viewers::nodes_router(Arc::clone(self.gateway)));
         let served = peers::serve(
             nodes.listener,

@@ -10,8 +10,10 @@ use tokio::task::JoinHandle;
 
 use super::announce;
 use super::{Error, drain};
+use crate::access::Keyring;
 use crate::config::{ClusterSettings, Settings, UpstreamMode};
 use crate::dispatch::{DeadLetters, Gateway, Holdings, Parts};
+use crate::ingest::Security;
 use crate::journal::{self, Journal};
 use crate::lifecycle::Supervisor;
 use crate::node::{self, Node};
@@ -81,9 +83,10 @@ impl Store {
         settings: &Arc<Settings>,
         parts: Parts,
         nodes: Option<&Nodes>,
+        security: &Security,
     ) -> Result<(Arc<Gateway>, Self, Found), Error> {
         match nodes {
-            Some(nodes) => Self::join(settings, parts, nodes).await,
+            Some(nodes) => Self::join(settings, parts, nodes, &security.keyring).await,
             None => Self::alone(settings, parts),
         }
     }
@@ -114,12 +117,14 @@ impl Store {
         settings: &Arc<Settings>,
         parts: Parts,
         nodes: &Nodes,
+        keyring: &Arc<Keyring>,
     ) -> Result<(Arc<Gateway>, Self, Found), Error> {
         let options = node_options(settings, nodes)?;
         let (clock, supervisor) = (Arc::clone(&parts.clock), parts.supervisor.clone());
         let gateway = Gateway::join(Arc::clone(settings), parts);
         let node = Node::start(options, &gateway, &clock, &supervisor).await?;
-        let others = Arc::new(Others::of(&node, &gateway, nodes.trust.clone()));
+        let others = Others::of(&node, &gateway, nodes.trust.clone(), Arc::clone(keyring));
+        let others = Arc::new(others);
         gateway.meet(Arc::clone(&others) as _);
         let node = Arc::new(node);
         let found = Found {

@@ -14,7 +14,7 @@ use super::account;
 use super::aggregate::Counted;
 use super::commits::Commits;
 use super::definitions::{ListedBy, Listing};
-use super::home::Home;
+use super::home::{AccountKey, Home, key};
 use super::hooks::Hooked;
 use super::last_error::LastError;
 use super::notices::Noticed;
@@ -262,13 +262,21 @@ impl Channel {
 
     /// Nothing more of it is told to a journal.
     pub(super) fn unsettle(self: &Arc<Self>, shared: &Shared) {
-        self.lock(shared).state.home = None;
+        let mut locked = self.lock(shared);
+        locked.state.home = None;
+        locked.state.definition.recall(None);
     }
 
     /// The channel's ARN.
     #[must_use]
     pub const fn arn(&self) -> &ChannelArn {
         &self.arn
+    }
+
+    /// The account that it is of.
+    #[must_use]
+    pub fn account_key(&self) -> AccountKey {
+        key(&self.arn)
     }
 
     /// Its alias, if it is listed.

@@ -8,6 +8,7 @@ use super::commits::Commits;
 use super::definitions::{Conflict, Definitions, ListedBy};
 use super::gateway::Gateway;
 use super::unavailable::Unavailable;
+use crate::arn::ChannelArn;
 use crate::config::{ChannelSettings, Misdefined, Settings, define};
 use crate::journal::Definition;
 use crate::refusal::{Code, Refusal};
@@ -47,6 +48,8 @@ pub enum NotDefined {
         /// It is of the configuration file.
         in_file: bool,
     },
+    /// Another channel has this alias, whose account another node has.
+    AtAnotherNode,
     /// What is asked for has faults.
     Misdefined(Misdefined),
     /// No channel of this alias was made by API.
@@ -90,6 +93,10 @@ impl From<NotDefined> for Refusal {
                 let detail = format!("the ARN is that of channel {alias}, made by {place}: a channel has one alias");
                 (Code::ChannelConflict, detail)
             }
+            NotDefined::AtAnotherNode => (
+                Code::ChannelConflict,
+                "the alias is that of a channel of another account, which another node has: remove that one first".into(),
+            ),
             NotDefined::Misdefined(Misdefined::Malformed(what)) => (Code::Malformed, what),
             NotDefined::Misdefined(Misdefined::Faults(faults)) => (Code::InvalidChannel, faults.join("; ")),
             NotDefined::Unknown => (
@@ -134,8 +141,18 @@ impl Gateway {
         definitions.check_alias(alias)?;
         let (wanted, text) = define(alias, json, &settings).map_err(NotDefined::Misdefined)?;
         let home = (self.shared.homes).of(wanted.arn.account(), wanted.arn.region());
+        if home.is_none() {
+            // Some node must take it.
+            let (account, region) = (wanted.arn.account(), wanted.arn.region());
+            let known = (self.registry).account(&self.shared, &settings, account, region);
+            known.map_err(|full| Unavailable::Overloaded(full.0))?;
+        }
         home.ok_or(Unavailable::Elsewhere)?.check_room()?;
         definitions.check(alias, &wanted.arn)?;
+        let before = definitions.made(alias).map(|(arn, _)| arn);
+        if before.is_some_and(|arn| self.is_at_another_node(arn)) {
+            return Err(NotDefined::AtAnotherNode);
+        }
         let is_same = |known: &Definition| *known.settings == *text;
         let known = definitions.made(alias);
         let outcome = match known {
@@ -171,6 +188,10 @@ impl Gateway {
         };
         let renames = is_known || moved.is_some();
         Ok((Defining::new(channel, outcome, renames), commits))
+    }
+
+    fn is_at_another_node(&self, arn: &ChannelArn) -> bool {
+        self.shared.homes.of(arn.account(), arn.region()).is_none()
     }
 
     /// The channel of that alias, if it has that ARN and was made by API.
@@ -216,7 +237,13 @@ impl Gateway {
         force: bool,
     ) -> Result<Commits, NotDefined> {
         definitions.check_alias(alias)?;
-        let (arn, _) = definitions.made(alias).ok_or(NotDefined::Unknown)?;
+        let Some((arn, _)) = definitions.made(alias) else {
+            return Err(if self.may_be_elsewhere() {
+                Unavailable::Elsewhere.into()
+            } else {
+                NotDefined::Unknown
+            });
+        };
         // None: it could not be opened.
         let Some(channel) = self.registry.by_arn(arn) else {
             return Err(Unavailable::Overloaded("256 accounts and regions").into());

@@ -101,6 +101,8 @@ pub(super) struct Definitions {
     labelled: HashSet<Arc<str>>,
     /// The number of the next channel that is made.
     next: u64,
+    /// Grows with every change.
+    revision: u64,
 }
 
 impl Definitions {
@@ -110,6 +112,7 @@ impl Definitions {
         &mut self,
         kept: impl Iterator<Item = (ChannelArn, Arc<Definition>)>,
     ) -> HashSet<ChannelArn> {
+        self.touch();
         let mut lost = HashSet::new();
         for (arn, definition) in kept {
             self.next = self.next.max(definition.number + 1);
@@ -227,6 +230,7 @@ impl Definitions {
 
     /// A channel was made or changed; the answer is the ARN that its alias had, if that was another.
     pub fn put(&mut self, arn: ChannelArn, definition: Arc<Definition>) -> Option<ChannelArn> {
+        self.touch();
         self.next = self.next.max(definition.number + 1);
         let alias = Arc::clone(&definition.alias);
         let made = Made {
@@ -245,13 +249,54 @@ impl Definitions {
 
     /// A channel was removed.
     pub fn remove(&mut self, alias: &str) {
+        self.touch();
         if let Some(made) = self.made.remove(alias) {
             self.made_arns.remove(&made.arn);
         }
     }
 
-    /// Those of an account that another node has are not known here.
+    /// Another node told all that were made by API of its accounts. One whose alias is another account's
+    /// already stays out. Whether anything is new.
+    pub fn hear(
+        &mut self,
+        is_its: impl Fn(&ChannelArn) -> bool,
+        mut told: Vec<(ChannelArn, Arc<Definition>)>,
+    ) -> bool {
+        told.retain(|(arn, definition)| {
+            let known = self.made.get(&definition.alias);
+            is_its(arn) && known.is_none_or(|known| is_its(&known.arn))
+        });
+        let known = self.all().filter(|(arn, _)| is_its(arn));
+        let known: HashMap<&ChannelArn, &Arc<Definition>> = known.collect();
+        let is_known = told.iter().all(|(arn, it)| known.get(arn) == Some(&it));
+        if is_known && known.len() == told.len() {
+            return false;
+        }
+        self.forget(is_its);
+        for (arn, definition) in told {
+            self.put(arn, definition);
+        }
+        true
+    }
+
+    /// Something changes that others are told with it.
+    pub fn touch(&mut self) {
+        self.revision += 1;
+    }
+
+    /// Grows with every change.
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// All that were made by API, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (&ChannelArn, &Arc<Definition>)> {
+        self.made.values().map(|made| (&made.arn, &made.definition))
+    }
+
+    /// Those of an account are not known any more: its journal, or another node, says which there are.
     pub fn forget(&mut self, is_gone: impl Fn(&ChannelArn) -> bool) {
+        self.touch();
         self.made.retain(|_, made| !is_gone(&made.arn));
         self.made_arns.retain(|arn, _| !is_gone(arn));
     }

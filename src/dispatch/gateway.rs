@@ -1,5 +1,6 @@
 //! What the edges call: find a channel, offer it events, ask after it.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -8,11 +9,11 @@ use engine::{EventState, Time};
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast;
 
-use super::channel::{Account, Channel};
+use super::channel::Channel;
 use super::commits::Commits;
 use super::definitions::Definitions;
 use super::ends::EndsFollower;
-use super::home::{Holdings, Home, Homes};
+use super::home::{AccountKey, Holdings, Home, Homes};
 use super::hooks::Outbox;
 use super::peers::Others;
 use super::receipts::{Gap, NumberedReceipt};
@@ -40,6 +41,8 @@ pub struct Gateway {
     pub(super) definitions: tokio::sync::Mutex<Definitions>,
     /// The other nodes of a cluster.
     pub(super) others: Others,
+    /// Accounts whose owner has told its channels made by API since the start, and tells what changes.
+    pub(super) heard: RwLock<HashSet<AccountKey>>,
     /// Held while dead letters are replayed.
     pub(super) replaying: Mutex<()>,
     /// Where ids are forgotten when memory is short.
@@ -75,6 +78,7 @@ impl Gateway {
             settings: RwLock::new(Arc::clone(&settings)),
             definitions: tokio::sync::Mutex::default(),
             others: Others::default(),
+            heard: RwLock::default(),
             replaying: Mutex::default(),
             remembered: Mutex::default(),
             listing: Semaphore::const_new(1),
@@ -191,12 +195,6 @@ impl Gateway {
         }
     }
 
-    /// Whether another node may know a channel by a name that this one does not.
-    fn may_be_elsewhere(&self) -> bool {
-        let is_elsewhere = |account: &Arc<_>| Account::home(account).is_err();
-        self.shared.homes.are_shared() && self.registry.accounts().iter().any(is_elsewhere)
-    }
-
     /// Somebody who waits for the ends of events.
     #[must_use]
     pub fn waiter(&self) -> Waiter {
@@ -268,7 +266,7 @@ impl Gateway {
         ChannelReport::of(&self.shared, &self.settings(), channel)
     }
 
-    /// How up to `limit` channels stand that come after `after`, by name (an unlisted one's is
+    /// How up to `limit` channels of the accounts that are here stand that come after `after`, by name (an unlisted one's is
     /// its ARN), of those whose name or ARN contains `part`, whatever its case; and how many
     /// of these there are in all.
     #[must_use]
@@ -282,6 +280,7 @@ impl Gateway {
             .registry
             .channels()
             .into_iter()
+            .filter(|channel| !self.is_elsewhere(channel))
             .map(|channel| (channel.name(), channel))
             .filter(|(name, channel)| wanted(name, channel.arn.as_str()))
             .collect();
@@ -296,10 +295,12 @@ impl Gateway {
         (reports.collect(), total)
     }
 
-    /// How many channels are known.
+    /// How many channels are known of the accounts that are here.
     #[must_use]
     pub fn channel_count(&self) -> usize {
-        self.registry.channels().len()
+        let channels = self.registry.channels();
+        let here = channels.iter().filter(|it| !self.is_elsewhere(it));
+        here.count()
     }
 
     /// Queues and accounts as they stand, for a scrape.

@@ -14,6 +14,7 @@ use super::last_error::LastError;
 use super::letters::DeadLetters;
 use super::past::Past;
 use super::unavailable::Unavailable;
+use crate::arn::ChannelArn;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::journal::{Journal, Recovery, Room};
@@ -127,6 +128,11 @@ impl Home {
 /// An account's id and region.
 pub type AccountKey = (String, String);
 
+/// The account and region of a channel.
+pub(super) fn key(arn: &ChannelArn) -> AccountKey {
+    (arn.account().to_owned(), arn.region().to_owned())
+}
+
 /// The homes of a process.
 pub(super) enum Homes {
     /// It is by itself.
@@ -155,6 +161,17 @@ impl Homes {
             Self::Each(homes) => {
                 let homes = homes.read().unwrap_or_else(PoisonError::into_inner);
                 homes.values().map(Arc::clone).collect()
+            }
+        }
+    }
+
+    /// The accounts that are here; of a process by itself none are told apart.
+    pub(super) fn accounts(&self) -> Vec<AccountKey> {
+        match self {
+            Self::One(_) => Vec::new(),
+            Self::Each(homes) => {
+                let homes = homes.read().unwrap_or_else(PoisonError::into_inner);
+                homes.keys().cloned().collect()
             }
         }
     }

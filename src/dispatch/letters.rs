@@ -8,11 +8,13 @@
 //! With them is kept what the API last said about each channel that fails, because an event that
 //! dies after a restart died of it too.
 //!
+//! - `numbers`: their ids;
 //! - `letter`: one letter, as it is written and as operators see it;
 //! - `last_errors`: what the API last said about channels.
 
 mod last_errors;
 mod letter;
+mod numbers;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,6 +27,7 @@ use crate::clock::Moment;
 use crate::journal::DeadLetterStore;
 use last_errors::{FIRST_ERROR, LastErrors};
 pub use letter::{Letter, LetterFilter, ShownLetter};
+use numbers::Numbers;
 
 /// Most letters kept: a wrong role on a busy channel makes hundreds a second, and a person
 /// looks at the first few.
@@ -38,7 +41,7 @@ struct Kept {
     /// With their bytes as they are written.
     letters: BTreeMap<u64, (Letter, usize)>,
     bytes: usize,
-    next: u64,
+    numbers: Numbers,
     errors: LastErrors,
     /// What the journal has not heard yet; none where there is no journal, which would never ask.
     changed: Option<Vec<u64>>,
@@ -49,6 +52,11 @@ struct Kept {
 pub struct DeadLetters(Mutex<Kept>);
 
 impl DeadLetters {
+    /// They are those of an account in a cluster.
+    pub(super) fn of_account(&self, id: &str, region: &str) {
+        self.lock().numbers.of_account(id, region);
+    }
+
     pub(super) fn add(
         &self,
         channel: &str,
@@ -58,10 +66,11 @@ impl DeadLetters {
     ) {
         let mut kept = self.lock();
         for dead in dead {
-            let Some(letter) = Letter::of(kept.next, channel, dead, error, now) else {
+            let now_ms = u64::try_from(now.wall.micros() / 1000).unwrap_or(0);
+            let id = kept.numbers.take(now_ms);
+            let Some(letter) = Letter::of(id, channel, dead, error, now) else {
                 continue;
             };
-            kept.next += 1;
             let bytes = text(&letter).len();
             kept.insert(letter, bytes);
         }
@@ -184,7 +193,7 @@ impl DeadLetterStore for DeadLetters {
             let read = if id >= FIRST_ERROR {
                 serde_json::from_slice(&text).map(|failing| kept.errors.put(id, failing))
             } else {
-                kept.next = kept.next.max(id + 1);
+                kept.numbers.note(id);
                 serde_json::from_slice(&text).map(|letter| kept.insert(letter, text.len()))
             };
             if let Err(error) = read {

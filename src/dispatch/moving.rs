@@ -1,7 +1,7 @@
 //! An account comes to this node, or leaves it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use engine::{LeaseLeft, Rebuild, Time};
@@ -45,6 +45,7 @@ impl Gateway {
         let settings = self.settings();
         let account = self.registry.account(&self.shared, &settings, id, region);
         let account = account.map_err(|full| Unavailable::Overloaded(full.0))?;
+        holdings.letters.of_account(id, region);
         let mut holdings = holdings;
         let handed = self.handed(&settings, &mut holdings.recovery);
         let (home, mut recovery) = Home::new(heard, holdings, &settings, may_call);
@@ -65,6 +66,8 @@ impl Gateway {
         for channel in &mut recovery.channels {
             channel.queue = kept.remove(&channel.arn).unwrap_or_default();
         }
+        // What the owner before told may be older than what its journal says.
+        definitions.forget(|arn| arn.account() == id && arn.region() == region);
         let paused = self.take_back(&mut definitions, &settings, recovery, Some(&home));
         self.tell_paused(&paused);
         account.set_home(Some(&home));
@@ -146,7 +149,11 @@ impl Gateway {
         }
         self.shared.homes.set(id, region, None);
         let mut definitions = self.definitions.lock().await;
-        definitions.forget(|arn| arn.account() == id && arn.region() == region);
+        // Its channels made by API keep their names, until the next owner tells of others.
+        definitions.touch();
+        let mut heard = self.heard.write().unwrap_or_else(PoisonError::into_inner);
+        heard.insert((id.to_owned(), region.to_owned()));
+        drop(heard);
         // As they are now: a reload may have come while calls were awaited.
         self.put_in_force(&mut definitions, self.settings());
         is_handed

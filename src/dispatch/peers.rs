@@ -114,6 +114,22 @@ pub struct Answered {
     pub body: BoxStream<'static, std::io::Result<Bytes>>,
 }
 
+impl Asked {
+    /// A question of that caller about no channel.
+    #[must_use]
+    pub fn get(caller: &str, path: String) -> Self {
+        Self {
+            account: None,
+            caller: caller.to_owned(),
+            channels: Vec::new(),
+            method: Method::GET,
+            path,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+}
+
 impl Answered {
     /// Its whole body, which has at most `max` bytes.
     ///
@@ -147,6 +163,17 @@ pub trait Peers: Send + Sync {
         asked: &'a Asked,
         until: Instant,
     ) -> BoxFuture<'a, Result<Answered, NotTaken>>;
+
+    /// Asks every other node that owns an account, each once; what is certainly not heard is asked again until that
+    /// moment.
+    fn each<'a>(
+        &'a self,
+        asked: &'a Asked,
+        until: Instant,
+    ) -> BoxFuture<'a, Result<Vec<Answered>, Refusal>>;
+
+    /// Hears from those that can be asked which channels were made by API.
+    fn learn(&self) -> BoxFuture<'_, ()>;
 
     /// A word for the node that owns an account, which only that node has; none: nobody is known to.
     fn owner(&self, account: &AccountKey) -> Option<String>;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::{DeadLetterReason, Ledger, Time};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -57,7 +57,7 @@ pub struct ChannelReport {
 }
 
 /// Tokens of a bucket.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Tokens {
     /// Tokens that are free now.
     pub available: u32,
@@ -174,7 +174,7 @@ const fn source(by: Option<ListedBy>) -> &'static str {
 }
 
 /// How an account stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountReport {
     /// The account's id.
     pub account: String,

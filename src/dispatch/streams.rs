@@ -29,12 +29,15 @@ const LIST_EVERY: Duration = Duration::from_secs(1);
 const DENIED_FOR: Duration = Duration::from_mins(5);
 
 impl Gateway {
-    /// Takes a notice about a stream. False: the channel is not known, or the notice says nothing
+    /// Takes a notice about a stream. False: the channel is not known or not here, or the notice says nothing
     /// new.
     pub fn notice(&self, arn: &ChannelArn, notice: &Notice) -> bool {
         let Some(channel) = self.registry.by_arn(arn) else {
             return false;
         };
+        if self.is_elsewhere(&channel) {
+            return false;
+        }
         let now_s = i64::try_from(self.shared.clock.epoch_ms() / 1000).unwrap_or(i64::MAX);
         let news = channel.with(&self.shared, |state| {
             let noticed = state.noticed.get_or_insert_default();

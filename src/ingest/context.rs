@@ -10,6 +10,7 @@ use axum::http::{Extensions, HeaderMap};
 use tokio::sync::watch;
 
 use crate::access::{Access, BodyBudget, Caller, Denied, Keyring};
+use crate::arn::ChannelArn;
 use crate::config::{ChannelSettings, Scope, Settings, did_you_mean};
 use crate::ingest::limits::{NEAR_COMPARED_MAX, NEAR_LOOKED_AT_MAX, NEAR_NAME_MAX};
 use crate::ingest::parse::validate::ParseContext;
@@ -17,7 +18,7 @@ use crate::refusal::{Code, Refusal};
 use engine::Wall;
 
 use crate::clock::Clock;
-use crate::dispatch::{Channel, Gateway};
+use crate::dispatch::{Channel, Gateway, Peers};
 use crate::telemetry::actions::Actor;
 use crate::telemetry::warnings::Warning;
 use crate::telemetry::{Meters, RequestId};
@@ -143,6 +144,33 @@ impl ApiContext {
                 let nobody = || Denied::Unknown("nobody was let in".into());
                 Ok(extensions.get().cloned().ok_or_else(nobody)?)
             }
+        }
+    }
+
+    /// Whether somebody may send a request at all; nothing is counted.
+    #[must_use]
+    pub fn lets_in(&self, headers: &HeaderMap, extensions: &Extensions) -> bool {
+        self.side != Listener::Producers
+            || (self.access.borrow())
+                .identify(headers, extensions, self.now_s())
+                .is_ok()
+    }
+
+    /// The other nodes of a cluster, unless it is one of them that asks.
+    #[must_use]
+    pub fn others(&self) -> Option<&Arc<dyn Peers>> {
+        (self.gateway.others()).filter(|_| self.side != Listener::Nodes)
+    }
+
+    /// Asks the other nodes of a cluster which channels were made by API, if one of these names is not known here.
+    pub async fn learn(&self, mut names: impl Iterator<Item = &str>) {
+        let Some(others) = self.others() else {
+            return;
+        };
+        let is_unknown =
+            |name: &str| self.gateway.known(name).is_none() && name.parse::<ChannelArn>().is_err();
+        if names.any(is_unknown) {
+            others.learn().await;
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Owner {
     pub address: String,
     /// The program's version.
     pub version: String,
+    /// How often the account was taken.
+    pub epoch: u64,
     /// Its last beat: a number that moves as long as it lives.
     pub beat: u64,
 }
@@ -30,8 +32,8 @@ pub struct Owner {
 pub struct Owners {
     /// By account and region; none: it was released.
     pub by_account: BTreeMap<Key, Option<Owner>>,
-    /// How many nodes live.
-    pub living: usize,
+    /// The nodes that live, by their names for people.
+    pub living: Vec<Node>,
     /// There was a look.
     pub looked: bool,
 }
@@ -69,15 +71,19 @@ impl Beats {
                 name: node.name.clone(),
                 address: node.address.clone(),
                 version: node.version.clone(),
+                epoch: lease.epoch,
                 beat: *beat,
             })
         };
+        let living = nodes.iter().filter(|(node, _)| lives(node));
+        let mut living: Vec<Node> = living.map(|(_, (node, _))| node.clone()).collect();
+        living.sort_by(|a, b| (&a.name, &a.node).cmp(&(&b.name, &b.node)));
         let by_account = leases
             .iter()
             .map(|(key, lease)| (key.clone(), owner(lease)));
         Owners {
             by_account: by_account.collect(),
-            living: nodes.keys().filter(|node| lives(node)).count(),
+            living,
             looked: true,
         }
     }

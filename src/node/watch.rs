@@ -144,7 +144,7 @@ impl Watch {
             };
             part.read(now, asked, reading);
         });
-        self.gateway.meters().nodes(owners.living);
+        self.gateway.meters().nodes(owners.living.len());
         // Told with every look: who waits for an owner may have heard that it moved.
         self.owners.send_replace(Arc::new(owners));
     }

@@ -1,4 +1,10 @@
-//! Finds the owner of an account, waits for one, and says what is certain of what was asked.
+//! Finds the owner of an account, waits for one, and says what is certain of what was asked: of events here.
+//!
+//! - `call`: requests go to the owner as they are, and its answers back, be they without end;
+//! - `names`: which channels were made by API at other nodes.
+
+mod call;
+mod names;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,18 +15,19 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, MissedTickBehavior, timeout, timeout_at};
 
-use super::call::CALLS_MAX;
-use super::links::{Failure, Links};
+use super::links::{CALLS_MAX, Failure, Links};
 use super::protocol::{Events, answer};
 use super::trust::Trust;
+use crate::access::Keyring;
 use crate::dispatch::{
     self, AccountKey, Answered, Asked, Gateway, NotTaken, Offered, Peers, Taken,
 };
 use crate::node::{Node, Owner, Owners, Reached};
 use crate::refusal::{Code, Refusal};
+use names::Heard;
 
 /// How often it is looked whether an account has another owner, beside the looks at the database.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A node that does not say so much as who it is for so long is not reached.
 const SILENT: Duration = Duration::from_secs(1);
@@ -29,7 +36,7 @@ const SILENT: Duration = Duration::from_secs(1);
 const SLOWER_THAN_ITS_COMMITS: Duration = Duration::from_secs(1);
 
 /// When a client should try again, in ms.
-pub(super) const RETRY_AFTER_MS: u64 = 1000;
+const RETRY_AFTER_MS: u64 = 1000;
 
 /// Kilobytes of events that may be on their way to other nodes: an owner that is slow holds producers up
 /// instead of filling the memory.
@@ -40,18 +47,20 @@ const EVENT_BYTES: usize = 128;
 
 /// The other nodes of this node's cluster.
 pub struct Others {
-    pub(super) me: String,
-    pub(super) gateway: Weak<Gateway>,
-    pub(super) owners: watch::Receiver<Arc<Owners>>,
+    me: String,
+    gateway: Weak<Gateway>,
+    owners: watch::Receiver<Arc<Owners>>,
     reached: Reached,
     links: Links,
     /// Requests that are handed on go over connections of their own: their answers may be without end, and
     /// their readers slow.
-    pub(super) calls: Links,
-    pub(super) calls_open: Arc<Semaphore>,
+    calls: Links,
+    calls_open: Arc<Semaphore>,
     /// How long an owner may take to answer.
-    pub(super) patience: Duration,
+    patience: Duration,
     on_their_way: Semaphore,
+    keyring: Arc<Keyring>,
+    heard: tokio::sync::Mutex<Heard>,
     /// The owner that lives and cannot be reached, and why.
     cut: Mutex<Option<(String, String)>>,
 }
@@ -62,7 +71,7 @@ const BEATS_OF_A_LIVING: u64 = 2;
 impl Others {
     /// Those of that node.
     #[must_use]
-    pub fn of(node: &Node, gateway: &Arc<Gateway>, trust: Trust) -> Self {
+    pub fn of(node: &Node, gateway: &Arc<Gateway>, trust: Trust, keyring: Arc<Keyring>) -> Self {
         let settings = gateway.settings();
         let cluster = &settings.cluster;
         Self {
@@ -75,6 +84,8 @@ impl Others {
             calls_open: Arc::new(Semaphore::new(CALLS_MAX as usize)),
             patience: cluster.commit_timeout + SLOWER_THAN_ITS_COMMITS,
             on_their_way: Semaphore::new(ON_THEIR_WAY_KB as usize),
+            keyring,
+            heard: tokio::sync::Mutex::default(),
             cut: Mutex::default(),
         }
     }
@@ -87,8 +98,14 @@ impl Others {
         seen.looked && self.cut().is_none()
     }
 
-    /// Keeps a connection to every owner for as long as it runs, and notes where there is none.
+    /// Keeps a connection to every owner for as long as it runs, and hears from it which channels were made
+    /// by API.
     pub async fn watch(self: Arc<Self>, every: Duration) {
+        tokio::join!(self.keep_links(every), self.keep_names(every));
+    }
+
+    /// Keeps a connection to every owner, and notes where there is none.
+    async fn keep_links(&self, every: Duration) {
         // The beats of owners that cannot be reached, as they were when that began.
         let mut silent: HashMap<String, u64> = HashMap::new();
         let mut tick = tokio::time::interval(every);
@@ -176,7 +193,7 @@ impl Others {
     }
 
     /// Another node that owns an account.
-    pub(super) fn other<'a>(&self, seen: &'a Owners, account: &AccountKey) -> Option<&'a Owner> {
+    fn other<'a>(&self, seen: &'a Owners, account: &AccountKey) -> Option<&'a Owner> {
         let owner = seen.by_account.get(account)?.as_ref()?;
         (owner.node != self.me).then_some(owner)
     }
@@ -269,6 +286,18 @@ impl Peers for Others {
         Box::pin(self.call_until(asked, until))
     }
 
+    fn each<'a>(
+        &'a self,
+        asked: &'a Asked,
+        until: Instant,
+    ) -> BoxFuture<'a, Result<Vec<Answered>, Refusal>> {
+        Box::pin(self.each_until(asked, until))
+    }
+
+    fn learn(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.hear_names())
+    }
+
     fn owner(&self, account: &AccountKey) -> Option<String> {
         let seen = self.owners.borrow();
         let owner = self.other(&seen, account)?;
@@ -276,14 +305,14 @@ impl Peers for Others {
     }
 }
 
-pub(super) fn cannot_be_reached(owner: &Owner, what: &str) -> String {
+fn cannot_be_reached(owner: &Owner, what: &str) -> String {
     format!(
         "the node {} at {} cannot be asked: {what}",
         owner.name, owner.address
     )
 }
 
-pub(super) fn not_taken(why: &str) -> Refusal {
+fn not_taken(why: &str) -> Refusal {
     Refusal::new(Code::Overloaded, format!("nothing was taken: {why}")).retry_after(RETRY_AFTER_MS)
 }
 

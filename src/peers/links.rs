@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Status};
 
-use super::call::CALLS_MAX;
 use super::protocol::peers_client::PeersClient;
 use super::protocol::{Greeting, MESSAGE_MAX, VERSION};
 use super::trust::Trust;
@@ -23,6 +22,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// A connection on which nothing comes is asked after so long, and has as long to answer.
 const ALIVE: Duration = Duration::from_secs(2);
+
+/// Requests of this node that others answer at a time, streams among them.
+pub(super) const CALLS_MAX: u32 = 1024;
 
 /// Bytes that a peer may send ahead.
 #[derive(Clone, Copy, Debug)]

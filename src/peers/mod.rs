@@ -5,11 +5,9 @@
 //!   it in ours;
 //! - `service`: answers other nodes;
 //! - `links`: the connections to other nodes, each to a node that is known to speak the same;
-//! - `forward`: finds the owner of events, waits for one, and says what is certain;
-//! - `call`: hands requests to the owner as they are, and its answers back, be they without end;
+//! - `forward`: finds the owner of what is asked, waits for one, and says what is certain;
 //! - `trust`: certificates or a secret, by which nodes know each other.
 
-mod call;
 mod forward;
 mod links;
 mod protocol;

@@ -2,6 +2,18 @@
 
 use std::path::PathBuf;
 
+use futures_util::stream::BoxStream;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+use super::links::Links;
+use super::protocol::peers_server::{Peers, PeersServer};
+use super::protocol::{Answer, Events, Greeting, Part, Request as Asked, VERSION};
+use super::trust::Trust;
+use crate::config::Settings;
+
 const REWRITE: &str = "CUEGATE_REWRITE";
 
 #[test]
@@ -25,4 +37,49 @@ fn the_code_of_the_protocol_is_up_to_date() {
         "{} is not what cuegate.proto says: run {REWRITE}=1 cargo test -p cuegate --lib the_code_of_the_protocol",
         kept.display()
     );
+}
+
+/// A node of an older program, which must be asked nothing but who it is.
+struct Old;
+
+#[tonic::async_trait]
+impl Peers for Old {
+    type OfferStream = BoxStream<'static, Result<Answer, Status>>;
+    type CallStream = BoxStream<'static, Result<Part, Status>>;
+
+    async fn hello(&self, request: Request<Greeting>) -> Result<Response<Greeting>, Status> {
+        Ok(Response::new(Greeting {
+            protocol: VERSION - 1,
+            version: "0.0.9".to_owned(),
+            ..request.into_inner()
+        }))
+    }
+
+    async fn offer(&self, _: Request<Events>) -> Result<Response<Self::OfferStream>, Status> {
+        unreachable!("it was asked all the same")
+    }
+
+    async fn call(&self, _: Request<Asked>) -> Result<Response<Self::CallStream>, Status> {
+        unreachable!("it was asked all the same")
+    }
+}
+
+#[tokio::test]
+async fn a_node_of_another_protocol_is_asked_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let node = Server::builder().add_service(PeersServer::new(Old));
+    tokio::spawn(node.serve_with_incoming(TcpIncoming::from(listener)));
+    let trust = Trust::of(&Settings::default().cluster).expect("none");
+    for links in [
+        Links::of_events(trust.clone(), "show".to_owned()),
+        Links::of_calls(trust, "show".to_owned()),
+    ] {
+        let why = links.to(&address).await.expect_err("a refusal");
+        let expected = format!(
+            "it is version 0.0.9 and speaks protocol {} of the cluster, this node speaks {VERSION}: update the older one",
+            VERSION - 1
+        );
+        assert_eq!(why, expected);
+    }
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Method};
 use cuegate_client::segment;
 use engine::ChannelId;
 use tokio::time::{Instant, timeout};
@@ -71,14 +70,10 @@ enum Untold {
 async fn told(gateway: &Gateway, channel: &Channel) -> Result<Arc<Page>, Untold> {
     let others = gateway.others().ok_or(Untold::NotYet)?;
     let arn = channel.arn();
+    let path = format!("{PREFIX}/v1/channels/{}/state", segment(arn.as_str()));
     let asked = Asked {
         account: Some((arn.account().to_owned(), arn.region().to_owned())),
-        caller: "viewers".to_owned(),
-        channels: Vec::new(),
-        method: Method::GET,
-        path: format!("{PREFIX}/v1/channels/{}/state", segment(arn.as_str())),
-        headers: HeaderMap::new(),
-        body: axum::body::Bytes::new(),
+        ..Asked::get("viewers", path)
     };
     let answered = others.call(&asked, Instant::now()).await;
     let answered = answered.map_err(|_| Untold::NotYet)?;

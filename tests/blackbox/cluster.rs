@@ -3,7 +3,9 @@
 
 mod anywhere;
 mod database;
+mod doubt;
 mod faults;
+mod owners;
 mod trust;
 mod verbs;
 

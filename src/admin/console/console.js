@@ -3,6 +3,7 @@
 import { Rates, Refused, call, hasKey, useKey } from "/api.js";
 import { channelView } from "/channel.js";
 import { channelsView } from "/channels.js";
+import { clusterView } from "/cluster.js";
 import { configView } from "/config.js";
 import { defineView } from "/define.js";
 import { h, number, rate, set } from "/dom.js";
@@ -37,6 +38,7 @@ function viewOf(hash) {
   }
   if (name === "losses") return [lossesView(), "Refusals and losses", name];
   if (name === "letters") return [lettersView({}), "Dead letters", name];
+  if (name === "cluster") return [clusterView(() => overview), "Cluster", name];
   if (name === "config") return [configView(), "Configuration", name];
   return [channelsView(), "Channels", "channels"];
 }
@@ -100,13 +102,17 @@ function failed(error) {
   tell(why + since);
 }
 
-function trouble({ draining, journal, accounts }) {
+function trouble({ draining, journal, accounts, cluster }) {
   const lines = [];
   if (draining) lines.push("The gateway is shutting down: new events are refused.");
   if (journal) lines.push(`New events are refused: ${journal}.`);
   for (const account of accounts.filter((account) => !account.up)) {
     lines.push(`Account ${account.account} in ${account.region} cannot send: ${account.reason}`);
   }
+  for (const { account, region } of (cluster?.accounts ?? []).filter(({ owner }) => owner === null)) {
+    lines.push(`Nobody owns account ${account} in ${region} at present.`);
+  }
+  if (cluster && !cluster.whole) lines.push("Not every owner tells its figures: those above are of the others.");
   tell(lines.join(" "));
 }
 
@@ -115,7 +121,8 @@ function tell(text) {
   set(byId("trouble"), text);
 }
 
-function header({ version, mode, queued, delivered, channels, dead_letters, accounts }) {
+function header({ version, mode, queued, delivered, channels, dead_letters, accounts, cluster }) {
+  byId("cluster-link").hidden = !cluster;
   set(byId("version"), version);
   const banner = byId("mode");
   banner.hidden = false;

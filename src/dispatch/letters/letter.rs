@@ -11,18 +11,19 @@ use crate::dispatch::last_error::LastError;
 use crate::timestamp::rfc3339;
 
 /// One dead letter, as operators see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShownLetter {
-    id: u64,
+    /// Greater than those of all letters that died before.
+    pub id: u64,
     channel: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alias: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alias: Option<String>,
     reason: String,
     at: String,
     at_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<LastError>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     n: Option<u64>,
     event: LetterEvent,
 }
@@ -94,11 +95,11 @@ impl Letter {
 
     /// As operators see it, under the alias that its channel has now.
     #[must_use]
-    pub fn shown(self, alias: Option<Arc<str>>) -> ShownLetter {
+    pub fn shown(self, alias: Option<&str>) -> ShownLetter {
         ShownLetter {
             id: self.id,
             channel: self.channel,
-            alias,
+            alias: alias.map(str::to_owned),
             reason: self.reason,
             at: rfc3339(i64::try_from(self.at_ms).unwrap_or(i64::MAX)),
             at_ms: self.at_ms,

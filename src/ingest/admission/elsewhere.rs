@@ -47,7 +47,7 @@ impl Group {
     }
 
     fn to(channel: &Channel, manner: Manner, caller: &Caller) -> Self {
-        let mut offered = Offered::to(account(channel), manner, None);
+        let mut offered = Offered::to(channel.account_key(), manner, None);
         offered.sender = caller.share().map(|(kind, name, percent)| Sender {
             kind,
             name: Arc::clone(name),
@@ -60,17 +60,17 @@ impl Group {
         }
     }
 
+    /// Whether what is offered twice is taken once.
+    fn all_have_ids(&self) -> bool {
+        let mut events = self.offered.events.iter();
+        events.all(|(_, event)| event.content.id.is_some())
+    }
+
     fn add(&mut self, channel: &Channel, position: usize, event: Event) {
         let place = self.offered.channel(channel.arn().as_str());
         self.offered.events.push((place, event));
         self.positions.push(position);
     }
-}
-
-/// The account and region of a channel.
-fn account(channel: &Channel) -> AccountKey {
-    let arn = channel.arn();
-    (arn.account().to_owned(), arn.region().to_owned())
 }
 
 /// Events that another node took in, and somebody waits for.
@@ -88,7 +88,7 @@ impl Tally {
         channel: &Channel,
         events: impl Iterator<Item = (usize, Event)>,
     ) {
-        let account = account(channel);
+        let account = channel.account_key();
         let known = self.elsewhere.iter_mut();
         let mut known = known.filter(|group| group.offered.manner == Manner::Each);
         let mut new = None;
@@ -149,11 +149,34 @@ pub(super) fn one_node<'a>(
     gateway: &Gateway,
     channels: impl Iterator<Item = &'a Arc<Channel>>,
 ) -> Result<(), Refusal> {
-    let accounts: BTreeSet<AccountKey> = channels.map(|channel| account(channel)).collect();
+    let accounts: BTreeSet<AccountKey> = channels.map(|channel| channel.account_key()).collect();
     if accounts.len() > 1 {
         at_one_node(gateway, &accounts)?;
     }
     Ok(())
+}
+
+/// Why nothing is promised of any event: they may be taken in all the same.
+#[derive(Debug)]
+pub struct Unpromised {
+    refusal: Refusal,
+    /// The connection to the node that may have them was lost.
+    pub at_another_node: bool,
+}
+
+impl From<Unpromised> for Refusal {
+    fn from(why: Unpromised) -> Self {
+        why.refusal
+    }
+}
+
+impl From<Unavailable> for Unpromised {
+    fn from(why: Unavailable) -> Self {
+        Self {
+            refusal: why.into(),
+            at_another_node: false,
+        }
+    }
 }
 
 /// Returns when what was taken in will outlive this process, and other nodes have answered for what is
@@ -166,7 +189,7 @@ pub async fn finish(
     transport: Transport,
     wait: Option<Duration>,
     tally: &mut Tally,
-) -> Result<(), Refusal> {
+) -> Result<(), Unpromised> {
     let gateway = &context.gateway;
     let durable = gateway.durable(std::mem::take(&mut tally.commits));
     if tally.elsewhere.is_empty() {
@@ -191,8 +214,10 @@ pub async fn finish(
 }
 
 impl IngressMetrics<'_> {
-    async fn forward(&self, group: &Group, until: Instant) -> Result<Taken, Refusal> {
+    async fn forward(&self, group: &Group, until: Instant) -> Result<Taken, Unpromised> {
         let (offered, events) = (&group.offered, group.offered.events.len());
+        let may_repeat = self.transport == Transport::WebSocket && group.all_have_ids();
+        let mut doubt = None;
         loop {
             let Some(others) = self.gateway.others() else {
                 return Ok(self.refuse_all(group, &Unavailable::Elsewhere.into()));
@@ -203,27 +228,58 @@ impl IngressMetrics<'_> {
                     return Ok(taken);
                 }
                 Err(NotTaken::InDoubt(refusal)) => {
-                    self.meters.forwarded(events as u64);
-                    return Err(refusal);
+                    doubt = Some(refusal);
+                    if may_repeat && Instant::now() < until {
+                        tokio::time::sleep(LOOK_EVERY).await;
+                        continue;
+                    }
                 }
-                Err(NotTaken::Refused(refusal)) => return Ok(self.refuse_all(group, &refusal)),
-                Err(NotTaken::Here) => {}
+                Err(NotTaken::Refused(refusal)) if doubt.is_none() => {
+                    return Ok(self.refuse_all(group, &refusal));
+                }
+                // What was in doubt before still is.
+                Err(NotTaken::Refused(_)) => {}
+                Err(NotTaken::Here) => {
+                    let in_doubt = doubt.is_some();
+                    if let Some(taken) = self.admit_here(group, until, in_doubt).await? {
+                        return Ok(taken);
+                    }
+                }
             }
-            match self.gateway.admit(offered, number(offered)).await {
-                Ok(taken) => {
-                    let refusals = taken.refused.iter().map(|(_, refusal)| refusal);
-                    self.reject(Some(&group.name), refusals);
-                    return Ok(taken);
-                }
-                // It comes to this node, or leaves it.
-                Err(Unavailable::Elsewhere) if Instant::now() < until => {
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
-                Err(Unavailable::Elsewhere) => {
-                    return Ok(self.refuse_all(group, &Unavailable::Elsewhere.into()));
-                }
-                Err(unavailable) => return Err(unavailable.into()),
+            if let Some(refusal) = doubt.take_if(|_| !may_repeat || Instant::now() >= until) {
+                self.meters.forwarded(events as u64);
+                return Err(Unpromised {
+                    refusal,
+                    at_another_node: true,
+                });
             }
+        }
+    }
+
+    /// Takes in what was meant for another node; none: the account is on its way.
+    async fn admit_here(
+        &self,
+        group: &Group,
+        until: Instant,
+        in_doubt: bool,
+    ) -> Result<Option<Taken>, Unpromised> {
+        let offered = &group.offered;
+        match self.gateway.admit(offered, number(offered)).await {
+            Ok(taken) => {
+                let refusals = taken.refused.iter().map(|(_, refusal)| refusal);
+                self.reject(Some(&group.name), refusals);
+                Ok(Some(taken))
+            }
+            // It comes to this node, or leaves it.
+            Err(Unavailable::Elsewhere) if in_doubt || Instant::now() < until => {
+                tokio::time::sleep(LOOK_EVERY).await;
+                Ok(None)
+            }
+            Err(Unavailable::Elsewhere) => {
+                let refusal = Unavailable::Elsewhere.into();
+                Ok(Some(self.refuse_all(group, &refusal)))
+            }
+            Err(unavailable) => Err(unavailable.into()),
         }
     }
 

@@ -12,11 +12,14 @@ use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Uri, hea
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::access::Caller;
+use crate::arn::ChannelArn;
 use crate::config::Scope;
-use crate::dispatch::{AccountKey, Answered, Asked, NotTaken};
+use crate::dispatch::{AccountKey, Answered, Asked, Channel, NotTaken};
 use crate::ingest::context::{ApiContext, Life};
 use crate::ingest::limits::DEFINITION_MAX_BYTES;
 use crate::ingest::parse::body;
@@ -53,6 +56,12 @@ async fn anywhere(
     request: Request,
     next: Next,
 ) -> Response {
+    let named = channel_named(request.uri().path());
+    if let Some(named) = &named
+        && context.lets_in(request.headers(), request.extensions())
+    {
+        context.learn(std::iter::once(&**named)).await;
+    }
     // Events go their own way.
     let is_events = request.method() == Method::POST && request.uri().path().ends_with("/events");
     if is_events || request.headers().contains_key(UPGRADE) {
@@ -66,12 +75,19 @@ async fn anywhere(
     if answer.extensions().get::<Elsewhere>().is_none() {
         return answer;
     }
-    match kept.ask(&context).await {
+    match kept.ask(&context, named.as_deref()).await {
         Ok(Some(answer)) => answer,
         // It has come here meanwhile.
         Ok(None) => next.run(kept.request()).await,
         Err(refusal) => refusal.into_response(),
     }
+}
+
+/// The channel that a path names.
+fn channel_named(path: &str) -> Option<String> {
+    let (_, rest) = path.split_once("/channels/")?;
+    let name = percent_decode_str(rest.split('/').next()?);
+    Some(name.decode_utf8().ok()?.into_owned())
 }
 
 /// A request, to be asked again.
@@ -88,11 +104,10 @@ impl Kept {
         let (head, body) = request.into_parts();
         // Only a definition has a body that is asked about; of a stranger none is read.
         let is_definition = head.method == Method::PUT && !head.uri.path().contains("/events/");
-        let is_known = || context.caller(&head.headers, &head.extensions).is_ok();
-        let (body, bytes) = if is_definition && is_known() {
+        let (body, bytes) = if is_definition && context.lets_in(&head.headers, &head.extensions) {
             let (max, bodies) = (DEFINITION_MAX_BYTES, &context.bodies);
-            let bytes =
-                body::read(&head.headers, body, Coding::Identity, max, bodies, None).await?;
+            let coding = Coding::Identity;
+            let bytes = body::read(&head.headers, body, coding, max, bodies, None).await?;
             (Body::from(bytes.clone()), bytes)
         } else {
             (body, Bytes::new())
@@ -117,20 +132,34 @@ impl Kept {
     }
 
     /// The owner's answer; none: that is this node now.
-    async fn ask(&self, context: &Arc<ApiContext>) -> Result<Option<Response>, Refusal> {
+    async fn ask(
+        &self,
+        context: &Arc<ApiContext>,
+        named: Option<&str>,
+    ) -> Result<Option<Response>, Refusal> {
         let caller = context.caller(&self.headers, &self.extensions)?;
         let Some(others) = context.gateway.others() else {
             return Ok(None);
         };
         let until = Instant::now() + context.settings().cluster.hold;
-        match others.call(&self.asked(context, &caller), until).await {
-            Ok(answered) => respond(context, caller, answered).map(Some),
-            Err(NotTaken::Here) => Ok(None),
-            Err(NotTaken::Refused(refusal) | NotTaken::InDoubt(refusal)) => Err(refusal),
+        let channel = named.and_then(|name| context.gateway.known(name));
+        let account = match &channel {
+            Some(channel) => Some(channel.account_key()),
+            None => defined(&self.body),
+        };
+        let answered = match others.call(&self.asked(account, &caller), until).await {
+            Ok(answered) => answered,
+            Err(NotTaken::Here) => return Ok(None),
+            Err(NotTaken::Refused(refusal) | NotTaken::InDoubt(refusal)) => return Err(refusal),
+        };
+        if matches!(self.method, Method::PUT | Method::DELETE) {
+            // What was made or removed is so here too.
+            others.learn().await;
         }
+        respond(context, caller, channel, answered).map(Some)
     }
 
-    fn asked(&self, context: &ApiContext, caller: &Caller) -> Asked {
+    fn asked(&self, account: Option<AccountKey>, caller: &Caller) -> Asked {
         let headers = self.headers.iter();
         let headers = headers.filter(|(name, _)| ASKED.contains(name));
         let mut headers: HeaderMap = headers
@@ -141,7 +170,7 @@ impl Kept {
         }
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
         Asked {
-            account: account(context, self.uri.path()),
+            account,
             caller: caller.name().to_owned(),
             channels: caller.patterns(),
             method: self.method.clone(),
@@ -152,15 +181,14 @@ impl Kept {
     }
 }
 
-/// The account of the channel that a path names, if that is known here.
-fn account(context: &ApiContext, path: &str) -> Option<AccountKey> {
-    let (_, rest) = path.split_once("/channels/")?;
-    let name = rest.split('/').next()?;
-    let name = percent_encoding::percent_decode_str(name)
-        .decode_utf8()
-        .ok()?;
-    let channel = context.gateway.known(&name)?;
-    let arn = channel.arn();
+/// The account of the channel that a definition makes.
+fn defined(body: &[u8]) -> Option<AccountKey> {
+    #[derive(Deserialize)]
+    struct Definition {
+        arn: String,
+    }
+    let definition: Definition = serde_json::from_slice(body).ok()?;
+    let arn: ChannelArn = definition.arn.parse().ok()?;
     Some((arn.account().to_owned(), arn.region().to_owned()))
 }
 
@@ -168,6 +196,7 @@ fn account(context: &ApiContext, path: &str) -> Option<AccountKey> {
 fn respond(
     context: &Arc<ApiContext>,
     caller: Arc<Caller>,
+    channel: Option<Arc<Channel>>,
     answered: Answered,
 ) -> Result<Response, Refusal> {
     let Answered {
@@ -180,7 +209,7 @@ fn respond(
         .get(CONTENT_TYPE)
         .is_some_and(|media| media.as_bytes().starts_with(b"text/event-stream"));
     let body = if is_stream {
-        let mut session = Session::new(context, caller, Scope::Read, None)?;
+        let mut session = Session::new(context, caller, Scope::Read, channel)?;
         let context = Arc::clone(context);
         let over = async move {
             tokio::select! {

@@ -1,6 +1,7 @@
 //! Status, cancellation, purge, pause and resume: what acts on a channel rather than
 //! publishing to it. Works while draining too.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
@@ -8,7 +9,9 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use engine::Cancelled;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::time::Instant;
 
 use super::json::{json, json_of};
 use super::openapi::answers::{Answers, CALLER, CHANNEL, answers};
@@ -16,11 +19,14 @@ use super::openapi::schemas::{self, reference};
 use super::openapi::{self, params};
 use crate::access::Caller;
 use crate::config::{Scope, Settings, UpstreamMode};
-use crate::dispatch::ChannelReport;
+use crate::dispatch::{Asked, ChannelReport};
 use crate::ingest::context::{ApiContext, Authenticated, Request, named};
 use crate::ingest::parse::query::Query;
 use crate::refusal::{Code, Refusal};
 use crate::telemetry::actions::Action;
+
+/// Most bytes of a page of another node's.
+const PAGE_MAX_BYTES: usize = 64 << 20;
 
 /// The channel in the path.
 type ChannelPath = Result<Path<String>, PathRejection>;
@@ -47,10 +53,11 @@ pub(super) async fn status(
 #[schema(as = ChannelPage)]
 pub struct Page {
     /// The status of each.
-    channels: Vec<ChannelReport>,
+    #[schema(value_type = Vec<ChannelReport>)]
+    channels: Vec<Box<RawValue>>,
     /// The value of `after` for the next page; null on the last page.
     #[schema(value_type = Option<String>, required = true)]
-    next: Option<Arc<str>>,
+    next: Option<String>,
     /// How many there are on all pages, for people: the console's.
     #[schema(ignore)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +101,7 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::of(query.as_deref(), &["limit", "after"])?;
-    let (page, _) = page(&context, &caller, query)?;
+    let (page, _) = page(&context, &caller, query).await?;
     Ok(json_of(&page))
 }
 
@@ -109,15 +116,15 @@ pub async fn search(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::of(query.as_deref(), &["limit", "after", "q"])?;
-    let (page, total) = page(&context, &caller, query)?;
+    let (page, total) = page(&context, &caller, query).await?;
     Ok(json_of(&Page {
         total: Some(total),
         ..page
     }))
 }
 
-/// A page of the channels that the caller may use.
-fn page(
+/// A page of the channels that the caller may use, be they of this node's accounts or others'.
+async fn page(
     context: &ApiContext,
     caller: &Caller,
     mut query: Query<'_>,
@@ -131,20 +138,113 @@ fn page(
         (contains(name) || contains(arn)) && (caller.may_use(name) || caller.may_use(arn))
     };
     // One more than is shown says whether there is a next page.
-    let (mut channels, total) = context.gateway.find(wanted, after.as_deref(), limit + 1);
-    let more = channels.len() > limit;
-    channels.truncate(limit);
-    let next = channels
-        .last()
-        .filter(|_| more)
-        .map(|last| Arc::clone(&last.channel));
-    let page = Page {
+    let (channels, total) = context.gateway.find(wanted, after.as_deref(), limit + 1);
+    let mut listed = Listed::of(channels, total)?;
+    listed
+        .add_others(context, caller, limit, after.as_deref(), &part)
+        .await?;
+    let Listed {
         channels,
+        total,
+        more,
+    } = listed;
+    let more = more || channels.len() > limit;
+    let last = channels.keys().take(limit).next_back();
+    let next = last.filter(|_| more).cloned();
+    let page = Page {
+        channels: channels.into_values().take(limit).collect(),
         next,
         total: None,
         upstream: Upstream::of(&context.settings()),
     };
     Ok((page, total))
+}
+
+/// Channels by name, and how many there are in all.
+struct Listed {
+    channels: BTreeMap<String, Box<RawValue>>,
+    total: usize,
+    /// Another node has more than it told.
+    more: bool,
+}
+
+/// A page of another node's.
+#[derive(Deserialize)]
+struct Theirs {
+    channels: Vec<Box<RawValue>>,
+    next: Option<String>,
+    total: usize,
+}
+
+/// Of a channel's status.
+#[derive(Deserialize)]
+struct Name {
+    channel: String,
+}
+
+impl Listed {
+    fn of(channels: Vec<ChannelReport>, total: usize) -> Result<Self, Refusal> {
+        let channels = channels.into_iter().map(|report| {
+            let text = to_raw_value(&report).map_err(|error| unreadable(&error))?;
+            Ok((report.channel.to_string(), text))
+        });
+        let channels = channels.collect::<Result<_, Refusal>>()?;
+        Ok(Self {
+            channels,
+            total,
+            more: false,
+        })
+    }
+
+    /// Adds as many of each other node of a cluster.
+    async fn add_others(
+        &mut self,
+        context: &ApiContext,
+        caller: &Caller,
+        limit: usize,
+        after: Option<&str>,
+        part: &str,
+    ) -> Result<(), Refusal> {
+        let Some(others) = context.others() else {
+            return Ok(());
+        };
+        let asked = Asked {
+            channels: caller.patterns(),
+            ..Asked::get(caller.name(), path_of(limit, after, part))
+        };
+        let until = Instant::now() + context.settings().cluster.hold;
+        for answer in others.each(&asked, until).await? {
+            let text = answer.whole(PAGE_MAX_BYTES).await;
+            let text = text.map_err(|error| unreadable(&error))?;
+            let theirs: Theirs =
+                serde_json::from_slice(&text).map_err(|error| unreadable(&error))?;
+            self.total += theirs.total;
+            self.more |= theirs.next.is_some();
+            for report in theirs.channels {
+                let name: Name =
+                    serde_json::from_str(report.get()).map_err(|error| unreadable(&error))?;
+                self.channels.insert(name.channel, report);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where another node has its page.
+fn path_of(limit: usize, after: Option<&str>, part: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("limit", &limit.to_string());
+    query.append_pair("q", part);
+    if let Some(after) = after {
+        query.append_pair("after", after);
+    }
+    format!("/admin/channels?{}", query.finish())
+}
+
+fn unreadable(error: &dyn std::error::Error) -> Refusal {
+    tracing::error!(%error, "a part of the list of channels cannot be read");
+    let detail = "a part of the list cannot be read at present";
+    Refusal::new(Code::Overloaded, detail).retry_after(1000)
 }
 
 /// Cancels an event that has not been sent.

@@ -88,6 +88,10 @@ impl Wanted {
         body: Body,
     ) -> Result<Response, Refused> {
         let text = self.read(context, head, body).await?;
+        if let Some(others) = context.gateway.others() {
+            // Another may have made it, or one of its alias.
+            others.learn().await;
+        }
         let defining = context.gateway.define(&self.alias, &text).await?;
         if defining.renames {
             context.keyring.ask_again();
@@ -176,6 +180,7 @@ pub(super) async fn delete(
         Some("true") => true,
         Some(_) => return Err(Refusal::malformed("force is neither true nor false")),
     };
+    context.learn(std::iter::once(&*alias)).await;
     context.gateway.remove(&alias, force).await?;
     context.keyring.ask_again();
     request.by(&caller).did(Action::Removed, &alias);

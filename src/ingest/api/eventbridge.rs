@@ -7,28 +7,35 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::time::Instant;
 
-use super::json::json;
+use super::json::{json, json_of};
 use super::openapi;
 use super::openapi::answers::{Answers, BODY, CALLER, answers};
 use super::openapi::schemas::{self, reference};
 use crate::arn::ChannelArn;
 use crate::config::Secret;
-use crate::dispatch::Notice;
+use crate::dispatch::{Asked, Notice};
 use crate::ingest::context::ApiContext;
 use crate::ingest::parse::body;
 use crate::ingest::parse::content_type;
 use crate::refusal::{Code, Refusal};
+
+/// Where another node takes them.
+pub(super) const NOTICES: &str = "/cluster/notices";
+
+/// A number.
+const ANSWER_MAX: usize = 1000;
 
 /// The header that holds the secret.
 pub const SECRET: &str = "x-cuegate-secret";
@@ -113,15 +120,56 @@ async fn take(context: &ApiContext, headers: &HeaderMap, body: Body) -> Result<R
     let events = events(&bytes).ok_or_else(|| {
         Refusal::malformed("neither an event of EventBridge nor an array of such events")
     })?;
-    let applied = events
-        .iter()
-        .flatten()
-        .filter_map(notice)
-        .filter(|(arn, notice)| context.gateway.notice(arn, notice))
-        .count();
-    let ignored = events.len() - applied;
+    let applied = apply(context, &events) + applied_by_others(context, bytes).await?;
+    let ignored = events.len().saturating_sub(applied);
     let text = format!(r#"{{"applied":{applied},"ignored":{ignored}}}"#);
     Ok(json(StatusCode::OK, text))
+}
+
+/// How many of them said something new of channels that are here.
+fn apply(context: &ApiContext, events: &[Option<Event>]) -> usize {
+    let notices = events.iter().flatten().filter_map(notice);
+    notices
+        .filter(|(arn, notice)| context.gateway.notice(arn, notice))
+        .count()
+}
+
+/// The answer of another node.
+#[derive(Default, Serialize, Deserialize)]
+struct Applied {
+    applied: usize,
+}
+
+/// The same of channels that other nodes have.
+async fn applied_by_others(context: &ApiContext, body: Bytes) -> Result<usize, Refusal> {
+    let Some(others) = context.others() else {
+        return Ok(0);
+    };
+    let asked = Asked {
+        method: Method::POST,
+        body,
+        ..Asked::get("EventBridge", NOTICES.to_owned())
+    };
+    let until = Instant::now() + context.settings().cluster.hold;
+    let mut all = 0;
+    for answer in others.each(&asked, until).await? {
+        let text = answer.whole(ANSWER_MAX).await.unwrap_or_default();
+        let applied: Applied = serde_json::from_slice(&text).unwrap_or_default();
+        all += applied.applied;
+    }
+    Ok(all)
+}
+
+/// Notices that came to another node, which has looked at the secret.
+pub(super) async fn from_peer(
+    State(context): State<Arc<ApiContext>>,
+    request: Request,
+) -> Response {
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    let events = body.ok().and_then(|body| events(&body)).unwrap_or_default();
+    json_of(&Applied {
+        applied: apply(&context, &events),
+    })
 }
 
 fn check_secret(secret: Option<&str>, headers: &HeaderMap) -> Result<(), Refusal> {

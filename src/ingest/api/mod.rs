@@ -3,6 +3,7 @@
 
 mod anywhere;
 pub mod channels;
+mod cluster;
 pub mod console;
 mod definitions;
 mod ends;
@@ -86,7 +87,8 @@ pub fn nodes_router(
         side: Listener::Nodes,
     });
     let (router, _) = routes().split_for_parts();
-    router.merge(console::routes()).with_state(context)
+    let router = router.merge(console::routes()).merge(cluster::routes());
+    router.with_state(context)
 }
 
 /// Every path with its handlers, as their documentation says.

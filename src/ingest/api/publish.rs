@@ -232,6 +232,9 @@ async fn publish(
         parse(request.media, headers, &bytes, addressing, reader)
     });
     let mut batch = batch;
+    context
+        .learn(batch.channels.iter().map(|name| &**name))
+        .await;
     if let Some(key) = &request.wishes.idempotency {
         batch.name_after(key);
     }
@@ -288,9 +291,8 @@ async fn answer(context: &ApiContext, request: &Request, mut batch: Batch<'_>) -
         Ok(tally) => tally,
         Err(refused) => return none(refused, total),
     };
-    if let Err(refusal) = admission::finish(context, Transport::Http, wishes.wait, &mut tally).await
-    {
-        return refusal.into_response();
+    if let Err(why) = admission::finish(context, Transport::Http, wishes.wait, &mut tally).await {
+        return Refusal::from(why).into_response();
     }
     if wishes.atomic
         && let Some(refused) = tally.refused.pop()

@@ -265,9 +265,14 @@ impl Conversation {
             let span = spans::messages(&self.opened, input.texts.len());
             let (mut tally, ends) = span.in_scope(|| self.offer(&input.texts));
             let finished = admission::finish(&self.context, Transport::WebSocket, None, &mut tally);
-            if finished.instrument(span).await.is_err() {
+            if let Err(why) = finished.instrument(span).await {
                 // Not acked: the client sends them again, with their ids.
-                return ControlFlow::Break(End::Close(CloseCode::Again, "overloaded"));
+                let end = if why.at_another_node {
+                    End::Close(CloseCode::Restart, "the owner of the account is gone")
+                } else {
+                    End::Close(CloseCode::Again, "overloaded")
+                };
+                return ControlFlow::Break(end);
             }
             let overloaded = is_overloaded(&tally, &ends);
             let answers = self.answers(input.texts.len(), tally, ends);

@@ -9,7 +9,7 @@ use super::Stage;
 use super::anywhere::{CHANNELS, seen};
 use crate::support::http::{self, Response, check_problem, send};
 use crate::support::postgres::Cluster;
-use crate::support::process::Gateway;
+use crate::support::process::{Gateway, arn};
 use crate::support::{eventually, ports};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -227,4 +227,33 @@ fn viewers_are_told_the_state_at_any_node() {
         send(doors[1], "GET", "/v1/channels/quiz/state", &[], b"").status,
         404
     );
+}
+
+#[test]
+fn a_notice_about_a_stream_reaches_the_owner() {
+    let Some(stage) = Stage::set(Cluster::alone()) else {
+        return;
+    };
+    let secret = "0123456789abcdef";
+    let table = format!("[eventbridge]\nsecret = \"{secret}\"\n");
+    let (_owner, other) = stage.pair_with("", || table.clone());
+    let notice = json!({
+        "id": "98a31fbd-0000-0000-0000-000000000000", "detail-type": "IVS Stream State Change",
+        "source": "aws.ivs", "time": "2026-01-01T00:00:00Z", "resources": [arn("there")],
+        "detail": {"event_name": "Stream Start"},
+    });
+    let headers = [JSON, ("x-cuegate-secret", secret)];
+    // The second says nothing new.
+    for applied in [1, 0] {
+        let body = notice.to_string();
+        let answer = send(
+            other.producers,
+            "POST",
+            "/v1/eventbridge",
+            &headers,
+            body.as_bytes(),
+        );
+        let expected = json!({"applied": applied, "ignored": 1 - applied});
+        assert_eq!(seen(&answer), (200, expected));
+    }
 }

@@ -1,23 +1,22 @@
 //! Requests about what another node has: handed to it as they are, and its answer handed back, be it without end.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{Status, Streaming};
 
-use super::forward::{LOOK_EVERY, Others, RETRY_AFTER_MS, cannot_be_reached, not_taken};
-use super::links::Failure;
-use super::protocol::{Part, Request, headers_of, part};
+use super::{LOOK_EVERY, Others, RETRY_AFTER_MS, cannot_be_reached, not_taken};
 use crate::dispatch::{AccountKey, Answered, Asked, NotTaken};
 use crate::node::{Owner, Owners};
+use crate::peers::links::Failure;
+use crate::peers::protocol::{Part, Request, headers_of, part};
 use crate::refusal::{Code, Refusal};
-
-/// Requests of this node that others answer at a time, streams among them.
-pub(super) const CALLS_MAX: u32 = 1024;
 
 impl Others {
     /// Asks the owner of the account, or, where nobody knows the account, every owner until one answers.
@@ -64,6 +63,61 @@ impl Others {
         }
     }
 
+    /// The answers of all other owners.
+    pub(super) async fn each_until(
+        &self,
+        asked: &Asked,
+        until: Instant,
+    ) -> Result<Vec<Answered>, Refusal> {
+        let mut owners = self.owners.clone();
+        let mut answers: HashMap<String, Answered> = HashMap::new();
+        loop {
+            let seen = Arc::clone(&owners.borrow_and_update());
+            let mut why = self.unowned(&seen);
+            let missing = self.candidates(&seen, None).into_iter();
+            let missing = missing.filter(|owner| !answers.contains_key(&owner.node));
+            let asking = missing.map(async |owner| (owner, self.ask_for(owner, asked).await));
+            for (owner, answer) in join_all(asking).await {
+                match answer {
+                    Ok(Some(answer)) => drop(answers.insert(owner.node.clone(), answer)),
+                    Ok(None) => why = Some("an account is about to change its owner".to_owned()),
+                    Err(Failure::NotAsked(what)) => why = Some(cannot_be_reached(owner, &what)),
+                    Err(Failure::Lost(what)) => {
+                        self.calls.give_up(&owner.address).await;
+                        if !asked.method.is_safe() {
+                            return Err(in_doubt(owner, &what));
+                        }
+                        why = Some(cannot_be_reached(owner, &what));
+                    }
+                }
+            }
+            let Some(why) = why else {
+                return Ok(answers.into_values().collect());
+            };
+            if Instant::now() >= until {
+                return Err(if answers.is_empty() || asked.method.is_safe() {
+                    not_taken(&why)
+                } else {
+                    Refusal::new(Code::Overloaded, format!("some of it was done: {why}"))
+                        .retry_after(RETRY_AFTER_MS)
+                });
+            }
+            // Gone with the node: then the time is waited out.
+            let _ = timeout(LOOK_EVERY, owners.changed()).await;
+        }
+    }
+
+    /// What is wrong where an account has no owner.
+    fn unowned(&self, seen: &Owners) -> Option<String> {
+        let gateway = self.gateway.upgrade()?;
+        let accounts = gateway.known_accounts().into_iter();
+        let mut elsewhere = accounts.filter(|account| !gateway.has(account));
+        let (id, region) = elsewhere.find(|account| self.other(seen, account).is_none())?;
+        Some(format!(
+            "no node owns the account {id} in {region} at present"
+        ))
+    }
+
     /// Whether what is asked about came here meanwhile.
     fn is_here(&self, asked: &Asked) -> bool {
         let gateway = self.gateway.upgrade();
@@ -83,7 +137,11 @@ impl Others {
     }
 
     /// The other nodes that may have a channel of that account; none: any that owns one.
-    fn candidates<'a>(&self, seen: &'a Owners, account: Option<&AccountKey>) -> Vec<&'a Owner> {
+    pub(super) fn candidates<'a>(
+        &self,
+        seen: &'a Owners,
+        account: Option<&AccountKey>,
+    ) -> Vec<&'a Owner> {
         if let Some(account) = account {
             return self.other(seen, account).into_iter().collect();
         }
@@ -95,7 +153,11 @@ impl Others {
     }
 
     /// The owner's answer; none: what is asked about is not there.
-    async fn ask_for(&self, owner: &Owner, asked: &Asked) -> Result<Option<Answered>, Failure> {
+    pub(super) async fn ask_for(
+        &self,
+        owner: &Owner,
+        asked: &Asked,
+    ) -> Result<Option<Answered>, Failure> {
         let link = self.calls.to(&owner.address).await;
         let mut client = link.map_err(Failure::NotAsked)?;
         let request = self.calls.trust().request(Request::from(asked));
