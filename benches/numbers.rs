@@ -8,6 +8,7 @@
 
 mod support {
     pub mod bare;
+    pub mod cluster;
     pub mod crowd;
     pub mod journal;
     pub mod load;
@@ -64,7 +65,7 @@ fn main() {
         .build()
         .expect("a runtime");
     let mut report = Report::default();
-    let benches: [(&str, Bench); 13] = [
+    let benches: [(&str, Bench); 14] = [
         ("http", http),
         ("telemetry", telemetry),
         ("keys-cost", |runtime, report| {
@@ -86,6 +87,9 @@ fn main() {
         }),
         ("journal-recovery", |runtime, report| {
             support::journal::recovery(runtime, report, ARN);
+        }),
+        ("cluster", |runtime, report| {
+            support::cluster::acceptance(runtime, report, ARN, &flood_config());
         }),
         ("viewers", |runtime, report| {
             support::viewers::state(runtime, report, ARN);

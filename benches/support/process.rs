@@ -18,8 +18,16 @@ fn wait_for(address: SocketAddr) {
     }
 }
 
-/// One request on a connection of its own; the answer's body.
-fn fetch(address: SocketAddr, method: &str, path: &str, body: &str) -> String {
+/// A directory with this configuration. Beside the binaries: one for temporary files may be memory.
+fn directory(config: &str) -> tempfile::TempDir {
+    let binaries = std::path::Path::new(env!("CARGO_BIN_EXE_cuegate")).parent();
+    let directory = tempfile::tempdir_in(binaries.expect("a directory")).expect("a directory");
+    std::fs::write(directory.path().join("cuegate.toml"), config).expect("a file");
+    directory
+}
+
+/// One request on a connection of its own; the whole answer.
+fn exchange(address: SocketAddr, method: &str, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("a connection");
     write!(
         stream,
@@ -29,6 +37,12 @@ fn fetch(address: SocketAddr, method: &str, path: &str, body: &str) -> String {
     .expect("to send");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+/// One request that is granted; the answer's body.
+fn fetch(address: SocketAddr, method: &str, path: &str, body: &str) -> String {
+    let answer = exchange(address, method, path, body);
     assert!(
         answer.starts_with("HTTP/1.1 2"),
         "{method} {path}: {answer}"
@@ -86,14 +100,31 @@ impl Gateway {
     }
 
     pub fn journaled(config: &str, mode: &str) -> Self {
-        // Beside the binaries: a directory for temporary files may be memory.
-        let binaries = std::path::Path::new(env!("CARGO_BIN_EXE_cuegate")).parent();
-        let directory = tempfile::tempdir_in(binaries.expect("a directory")).expect("a directory");
-        std::fs::write(directory.path().join("cuegate.toml"), config).expect("a file");
-        Self::start_in(directory, mode)
+        Self::start_in(directory(config), mode)
+    }
+
+    /// A node of a cluster, once it takes events.
+    pub fn of_cluster(config: &str, own: &[(&str, &str)]) -> Self {
+        Self::started_in(directory(config), "os", own)
+    }
+
+    /// A command that comes to a good end.
+    pub fn command(config: &str, arguments: &[&str]) {
+        let directory = directory(config);
+        let done = Command::new(env!("CARGO_BIN_EXE_cuegate"))
+            .args(arguments)
+            .arg("--config")
+            .arg(directory.path().join("cuegate.toml"))
+            .output()
+            .expect("the program");
+        assert!(done.status.success(), "{done:?}");
     }
 
     fn start_in(directory: tempfile::TempDir, mode: &str) -> Self {
+        Self::started_in(directory, mode, &[])
+    }
+
+    fn started_in(directory: tempfile::TempDir, mode: &str, own: &[(&str, &str)]) -> Self {
         let file = directory.path().join("cuegate.toml");
         let (producers, metrics, admin, emulator) =
             (free_port(), free_port(), free_port(), free_port());
@@ -108,12 +139,17 @@ impl Gateway {
             .env("CUEGATE__JOURNAL__DIR", directory.path().join("journal"))
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
+            .envs(own.iter().copied())
             .stderr(Stdio::null())
             .spawn()
             .expect("the gateway");
         wait_for(producers);
         // The address is bound before the journal is read; only then are answers given.
-        fetch(metrics, "GET", "/readyz", "");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !exchange(metrics, "GET", "/readyz", "").starts_with("HTTP/1.1 2") {
+            assert!(Instant::now() < deadline, "it takes no events");
+            std::thread::sleep(Duration::from_millis(10));
+        }
         Self {
             child,
             producers,

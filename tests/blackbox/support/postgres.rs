@@ -38,7 +38,7 @@ pub struct Server {
 impl Cluster {
     /// A primary without a standby. `None`: there is no PostgreSQL for tests, which is said.
     pub fn alone() -> Option<Self> {
-        Self::start(None::<fn(SocketAddr) -> SocketAddr>)
+        Self::start(None::<fn(SocketAddr) -> SocketAddr>, &["fsync=off"])
     }
 
     /// A primary that waits for its standby.
@@ -48,10 +48,18 @@ impl Cluster {
 
     /// The same where the standby reaches its primary by another address.
     pub fn replicated_by(way: impl FnOnce(SocketAddr) -> SocketAddr) -> Option<Self> {
-        Self::start(Some(way))
+        Self::replicated_as(way, &["fsync=off"])
     }
 
-    fn start(way: Option<impl FnOnce(SocketAddr) -> SocketAddr>) -> Option<Self> {
+    /// The same with these settings of both.
+    pub fn replicated_as(
+        way: impl FnOnce(SocketAddr) -> SocketAddr,
+        both: &[&str],
+    ) -> Option<Self> {
+        Self::start(Some(way), both)
+    }
+
+    fn start(way: Option<impl FnOnce(SocketAddr) -> SocketAddr>, both: &[&str]) -> Option<Self> {
         let replicated = way.is_some();
         let Some(programs) = programs() else {
             println!("skipped: CUEGATE_TEST_POSTGRES does not say where PostgreSQL's programs are");
@@ -97,7 +105,7 @@ impl Cluster {
             &programs,
             data,
             is_root,
-            &[&synchronous, connections, "wal_keep_size=256MB"],
+            &[both, &[&synchronous, connections, "wal_keep_size=256MB"]].concat(),
         );
         let standby = way.map(|way| {
             let port = way(primary.address).port();
@@ -106,7 +114,7 @@ impl Cluster {
                 &programs,
                 copy,
                 is_root,
-                &[&from, "wal_retrieve_retry_interval=100ms"],
+                &[both, &[&from, "wal_retrieve_retry_interval=100ms"]].concat(),
             )
         });
         Some(Self {
@@ -145,7 +153,6 @@ impl Server {
             &port,
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
-            "fsync=off",
             "shared_buffers=16MB",
         ];
         for setting in common.iter().chain(settings) {
