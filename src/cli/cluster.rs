@@ -1,6 +1,7 @@
 //! `cuegate cluster`: what several nodes share, in their database.
 
 mod check;
+mod moving;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -29,6 +30,19 @@ pub enum Cluster {
     },
     /// Look whether the database keeps what nodes rely on, and what a commit and a change of owner cost.
     Check {
+        /// Where [cluster] is read from.
+        #[command(flatten)]
+        configuration: Configuration,
+    },
+    /// Have the owner of an account hand it over to another node. Nothing is lost, and calls go on within 2 s.
+    Move {
+        /// The account's id.
+        account: String,
+        /// The region.
+        region: String,
+        /// The node that is to have it; without it any other.
+        #[arg(long, value_name = "NODE")]
+        to: Option<String>,
         /// Where [cluster] is read from.
         #[command(flatten)]
         configuration: Configuration,
@@ -71,6 +85,12 @@ pub async fn run(command: Cluster) -> Result<(), Error> {
             grants,
         } => init(&configuration, grants.as_deref()).await,
         Cluster::Check { configuration } => check::check(&configuration).await,
+        Cluster::Move {
+            account,
+            region,
+            to,
+            configuration,
+        } => moving::move_account(&configuration, account, region, to.as_deref()).await,
         Cluster::Status { configuration } => status(&configuration).await,
     }
 }
@@ -99,24 +119,13 @@ async fn status(configuration: &Configuration) -> Result<(), Error> {
         .await
         .map_err(refused)?;
     let name = &settings.cluster.name;
-    let nodes = cluster::nodes(&mut session, name).await.map_err(refused)?;
     let leases = cluster::read_all(&mut session, name)
         .await
         .map_err(refused)?;
-    // A node that beats does so at least once a second.
-    tokio::time::sleep(BEAT).await;
-    let later = cluster::nodes(&mut session, name).await.map_err(refused)?;
-    let alive = |node: &str| {
-        let beat = |nodes: &[(cluster::Node, u64)]| {
-            nodes
-                .iter()
-                .find(|(it, _)| it.node == node)
-                .map(|(_, beat)| *beat)
-        };
-        beat(&later) != beat(&nodes)
-    };
+    let nodes = Seen::of(&mut session, name).await?;
+    let alive = |node: &str| nodes.living.iter().any(|it| it.node == node);
     let mut text = String::new();
-    for (node, _) in later.iter().filter(|(node, _)| alive(&node.node)) {
+    for node in &nodes.living {
         let (name, address, version) = (&node.name, &node.address, &node.version);
         let _ = writeln!(text, "node     {name}  {address}  {version}");
     }
@@ -124,8 +133,8 @@ async fn status(configuration: &Configuration) -> Result<(), Error> {
         let owner = lease.holder.as_ref().map_or_else(
             || "nobody".to_owned(),
             |holder| {
-                let named = later.iter().find(|(it, _)| it.node == holder.node);
-                let named = named.map_or(&holder.node, |(it, _)| &it.name);
+                let named = nodes.all.iter().find(|it| it.node == holder.node);
+                let named = named.map_or(&holder.node, |it| &it.name);
                 let silent = if alive(&holder.node) {
                     ""
                 } else {
@@ -148,6 +157,27 @@ async fn status(configuration: &Configuration) -> Result<(), Error> {
 
 /// The longest time between two beats of a node that lives.
 const BEAT: Duration = Duration::from_millis(1100);
+
+/// The nodes of a cluster.
+struct Seen {
+    all: Vec<cluster::Node>,
+    /// Whose beat moves.
+    living: Vec<cluster::Node>,
+}
+
+impl Seen {
+    /// Looks twice: a node that beats does so at least once a second.
+    async fn of(session: &mut Session, cluster: &str) -> Result<Self, Error> {
+        let before = cluster::nodes(session, cluster).await.map_err(refused)?;
+        tokio::time::sleep(BEAT).await;
+        let after = cluster::nodes(session, cluster).await.map_err(refused)?;
+        let living = after.iter().filter(|now| !before.contains(now));
+        Ok(Self {
+            living: living.map(|(node, _)| node.clone()).collect(),
+            all: after.into_iter().map(|(node, _)| node).collect(),
+        })
+    }
+}
 
 async fn connect(address: &Address) -> Result<Session, Error> {
     let session = Session::connect(address, PATIENCE).await;

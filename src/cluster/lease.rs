@@ -24,6 +24,9 @@ pub struct Lease {
     pub epoch: u64,
     /// `None`: it was released.
     pub holder: Option<Holder>,
+    /// Its owner under this epoch is asked to hand it over to the node of that name in the database; empty:
+    /// to any other.
+    pub asked: Option<String>,
 }
 
 impl Lease {
@@ -35,15 +38,18 @@ impl Lease {
             .is_some_and(|holder| holder.nonce == nonce)
     }
 
-    /// From the columns epoch, node, nonce and address, the first of which is the `nth`.
+    /// From the columns epoch, node, nonce, address, `move_epoch` and `move_to`, the first of which is the `nth`.
     fn of(row: &Row, nth: usize) -> Result<Self, Error> {
         let holder = Holder {
             node: column(row, nth + 1)?,
             nonce: column(row, nth + 2)?,
             address: column(row, nth + 3)?,
         };
+        let epoch = number(row, nth)?;
+        let is_asked = epoch > 0 && number(row, nth + 4)? == epoch;
         Ok(Self {
-            epoch: number(row, nth)?,
+            epoch,
+            asked: is_asked.then(|| column(row, nth + 5)).transpose()?,
             holder: (!holder.nonce.is_empty()).then_some(holder),
         })
     }
@@ -63,7 +69,7 @@ pub enum Taken {
 /// # Errors
 /// The database's.
 pub async fn read(session: &mut Session, key: &Key) -> Result<Option<Lease>, Error> {
-    let question = "SELECT epoch, node, nonce, address FROM cuegate_lease
+    let question = "SELECT epoch, node, nonce, address, move_epoch, move_to FROM cuegate_lease
         WHERE cluster = $1 AND account = $2 AND region = $3";
     let answer = session.run(question, &key.parameters(), PATIENCE).await?;
     answer.rows.first().map(|row| Lease::of(row, 0)).transpose()
@@ -77,7 +83,8 @@ pub async fn read_all(
     session: &mut Session,
     cluster: &str,
 ) -> Result<Vec<(String, String, Lease)>, Error> {
-    let question = "SELECT account, region, epoch, node, nonce, address FROM cuegate_lease
+    let question = "SELECT account, region, epoch, node, nonce, address, move_epoch, move_to
+        FROM cuegate_lease
         WHERE cluster = $1 ORDER BY account, region";
     let answer = session
         .run(question, &[(&cluster, Type::TEXT)], PATIENCE)
@@ -142,6 +149,33 @@ pub async fn release(session: &mut Session, key: &Key, epoch: u64) -> Result<boo
     let [cluster, account, region] = key.parameters();
     let epoch = signed(epoch);
     let parameters = [cluster, account, region, (&epoch as _, Type::INT8)];
+    let answer = session.run(statement, &parameters, PATIENCE).await?;
+    Ok(!answer.rows.is_empty())
+}
+
+/// Asks the owner under that epoch to hand the account over, to the node of that name in the database; empty:
+/// to any other. False: there is no such owner any more.
+///
+/// # Errors
+/// The database's. After [`Error::Lost`] it may be asked.
+pub async fn ask_to_move(
+    session: &mut Session,
+    key: &Key,
+    epoch: u64,
+    to: &str,
+) -> Result<bool, Error> {
+    let statement = "UPDATE cuegate_lease SET move_epoch = epoch, move_to = $5
+        WHERE cluster = $1 AND account = $2 AND region = $3 AND epoch = $4 AND nonce <> ''
+        RETURNING epoch";
+    let [cluster, account, region] = key.parameters();
+    let epoch = signed(epoch);
+    let parameters = [
+        cluster,
+        account,
+        region,
+        (&epoch as _, Type::INT8),
+        (&to as _, Type::TEXT),
+    ];
     let answer = session.run(statement, &parameters, PATIENCE).await?;
     Ok(!answer.rows.is_empty())
 }

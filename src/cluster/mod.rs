@@ -15,7 +15,7 @@ pub mod rows;
 mod schema;
 pub mod trial;
 
-pub use lease::{Holder, Lease, Taken, read, read_all, release, take};
+pub use lease::{Holder, Lease, Taken, ask_to_move, read, read_all, release, take};
 pub use nodes::{Node, beat, nodes, prune};
 pub use schema::{Durability, SchemaError, VERSION, check_version, durability, grants, init};
 

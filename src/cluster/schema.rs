@@ -6,40 +6,45 @@ use super::{PATIENCE, column};
 use crate::postgres::{Error, Session, SqlState};
 
 /// The version that this program reads and writes.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
 
 /// What leads to each version from the one before. A statement may be repeated: each is a
 /// transaction of its own, and the version is noted at the end.
-const MIGRATIONS: &[(i32, &[&str])] = &[(
-    1,
-    &[
-        "CREATE TABLE IF NOT EXISTS cuegate_lease (
+const MIGRATIONS: &[(i32, &[&str])] = &[(1, FIRST), (2, MOVES)];
+
+/// Who is asked to hand an account over: its owner of that epoch. To whom; empty: to any other node.
+const MOVES: &[&str] = &[
+    "ALTER TABLE cuegate_lease ADD COLUMN IF NOT EXISTS move_epoch bigint NOT NULL DEFAULT 0",
+    "ALTER TABLE cuegate_lease ADD COLUMN IF NOT EXISTS move_to text NOT NULL DEFAULT ''",
+];
+
+const FIRST: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS cuegate_lease (
             cluster text, account text, region text,
             epoch bigint NOT NULL,
             node text NOT NULL, nonce text NOT NULL, address text NOT NULL,
             taken timestamptz NOT NULL DEFAULT clock_timestamp(),
             PRIMARY KEY (cluster, account, region))",
-        "CREATE TABLE IF NOT EXISTS cuegate_node (
+    "CREATE TABLE IF NOT EXISTS cuegate_node (
             cluster text, node text,
             name text NOT NULL, address text NOT NULL, version text NOT NULL,
             beat bigint NOT NULL,
             at timestamptz NOT NULL DEFAULT clock_timestamp(),
             PRIMARY KEY (cluster, node))",
-        "CREATE TABLE IF NOT EXISTS cuegate_log (
+    "CREATE TABLE IF NOT EXISTS cuegate_log (
             cluster text, account text, region text,
             epoch bigint, seq bigint, part bigint,
             at timestamptz NOT NULL DEFAULT clock_timestamp(),
             block bytea NOT NULL,
             PRIMARY KEY (cluster, account, region, epoch, seq, part))",
-        "CREATE TABLE IF NOT EXISTS cuegate_letter (
+    "CREATE TABLE IF NOT EXISTS cuegate_letter (
             cluster text, account text, region text, id bigint,
             letter bytea NOT NULL,
             PRIMARY KEY (cluster, account, region, id))",
-        "CREATE TABLE IF NOT EXISTS cuegate_pause (
+    "CREATE TABLE IF NOT EXISTS cuegate_pause (
             cluster text, arn text,
             PRIMARY KEY (cluster, arn))",
-    ],
-)];
+];
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS cuegate_schema (version integer PRIMARY KEY)";
 

@@ -13,6 +13,7 @@ mod owners;
 mod parts;
 mod watch;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,6 +142,7 @@ impl Node {
             news: news.clone(),
             is_blind: false,
             beats: Beats::default(),
+            moves: HashMap::new(),
             owners: tell,
         };
         let tasks = vec![

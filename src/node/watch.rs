@@ -53,6 +53,8 @@ pub(super) struct Watch {
     /// The last look failed.
     pub is_blind: bool,
     pub beats: Beats,
+    /// Under which epoch an account was last asked to move, as far as this node has heard.
+    pub moves: HashMap<Key, u64>,
     /// Who hears where the owners are.
     pub owners: watched::Sender<Arc<Owners>>,
 }
@@ -143,6 +145,12 @@ impl Watch {
                     .map_or(0, |(_, beat)| *beat),
             };
             part.read(now, asked, reading);
+            if let Some(lease) = lease
+                && is_asked(&self.me.node, lease)
+                && self.moves.insert(key.clone(), lease.epoch) != Some(lease.epoch)
+            {
+                part.release(now);
+            }
         });
         self.gateway.meters().nodes(owners.living.len());
         // Told with every look: who waits for an owner may have heard that it moved.
@@ -358,6 +366,18 @@ impl Watch {
                 let _ = news.send(over(key));
             });
     }
+}
+
+/// Whether a node is to hand an account over, or to leave it to the one that it goes to.
+fn is_asked(me: &str, lease: &Lease) -> bool {
+    let Some(to) = &lease.asked else {
+        return false;
+    };
+    let owns = lease
+        .holder
+        .as_ref()
+        .is_some_and(|holder| holder.node == me);
+    owns || !to.is_empty() && to != me
 }
 
 /// Ends a journal whose account is not this node's after all.

@@ -5,6 +5,7 @@ mod anywhere;
 mod database;
 mod doubt;
 mod faults;
+mod moving;
 mod owners;
 mod trust;
 mod verbs;

@@ -117,9 +117,25 @@ async fn tables_have_versions() {
     cluster::check_version(&mut session)
         .await
         .expect("of this version");
+
+    // As a program of version 1 left them.
+    for change in [
+        "ALTER TABLE cuegate_lease DROP COLUMN move_epoch, DROP COLUMN move_to",
+        "DELETE FROM cuegate_schema WHERE version = 2",
+    ] {
+        session.run(change, &[], SOON).await.expect("changed");
+    }
+    let older = cluster::check_version(&mut session).await;
+    assert!(matches!(older, Err(SchemaError::Older(1))), "{older:?}");
+    assert_eq!(cluster::init(&mut session).await.expect("brought up"), 1);
+    cluster::check_version(&mut session)
+        .await
+        .expect("of this version");
+    let lease = cluster::read(&mut session, &key("a")).await;
+    assert_eq!(lease.expect("read"), None);
     for (change, expected) in [
         (
-            "UPDATE cuegate_schema SET version = 1000",
+            "INSERT INTO cuegate_schema (version) VALUES (1000)",
             "update this program",
         ),
         ("DELETE FROM cuegate_schema", "has no tables"),
