@@ -98,6 +98,9 @@ impl fmt::Display for Report {
         )?;
         let dir = s.journal.dir.display();
         match s.journal.mode {
+            _ if s.cluster.is_on() => {
+                writeln!(f, "journal   the database of cluster {:?}", s.cluster.name)?;
+            }
             JournalMode::Off => writeln!(f, "journal   off")?,
             JournalMode::Os => writeln!(f, "journal   os, in {dir}")?,
             JournalMode::Fsync => writeln!(f, "journal   fsync, in {dir}")?,

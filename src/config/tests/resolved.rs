@@ -180,6 +180,16 @@ fn check_config_says_what_would_be_served() {
     ] {
         assert!(report.contains(expected), "{report}");
     }
+    let nodes = [
+        ("CUEGATE__UPSTREAM__MODE", "aws"),
+        ("CUEGATE__CLUSTER__URL_ENV", "CUEGATE_DATABASE"),
+        ("CUEGATE__CLUSTER__NAME", "show"),
+    ];
+    let report = check_config(None, nodes).expect("a node").to_string();
+    assert!(
+        report.contains("journal   the database of cluster \"show\"\n"),
+        "{report}"
+    );
     let report = check_config(None, NO_ENV).expect("defaults").to_string();
     assert!(
         report.starts_with("no configuration file: ok\nmode      local: "),
