@@ -41,6 +41,8 @@ class Nodes(unittest.TestCase):
             "CUEGATE__UPSTREAM__ENDPOINT_URL": self.ivs.url,
             "CUEGATE__CLUSTER__URL": database.url,
             "CUEGATE__CLUSTER__LEASE_MS": LEASE_MS,
+            # The other node would take the account before the alert is due.
+            "CUEGATE__CLUSTER__TAKE_AFTER_MS": LEASE_MS,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": "us-west-2",

@@ -1,6 +1,7 @@
 """What `/metrics` says: every series with bounded labels from the start, as many as the
 configuration gives and no more, and soon enough with 10,000 channels."""
 
+import base64
 import json
 import re
 import statistics
@@ -40,6 +41,11 @@ NOT_ZERO = {
 }
 
 
+# One that is told nothing here.
+WEBHOOK = '[[webhook]]\nname = "hook"\nurl = "https://hooks.example/"\nsecret_env = "HOOK_SECRET"\n'
+SECRET = {"HOOK_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode()}
+
+
 def ways(listed):
     """How many combinations of label values a metric has, by its labels, with so many listed
     channels of one account: the rule of the documentation."""
@@ -55,6 +61,7 @@ def ways(listed):
         ("code",): len(values["code"]),
         ("reason",): len(values["reason"]),
         ("route", "status"): len(operators.routes()),
+        ("webhook",): 1,
         ("mode",): 1,
         ("version",): 1,
     }
@@ -83,7 +90,7 @@ def counted_series(text):
 class Fresh(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.gateway = programs.Gateway({"quiz": "", "votes": ""})
+        cls.gateway = programs.Gateway({"quiz": "", "votes": ""}, WEBHOOK, **SECRET)
         cls.addClassCleanup(cls.gateway.close)
         cls.text = cls.gateway.scrape()
 
@@ -115,7 +122,7 @@ class Fresh(unittest.TestCase):
 class ManyChannels(unittest.TestCase):
     def setUp(self):
         listed = {f"c{nth}": "" for nth in range(LISTED)}
-        self.gateway = programs.Gateway(listed, CUEGATE__CHANNELS__ALLOW_UNLISTED="true")
+        self.gateway = programs.Gateway(listed, WEBHOOK, CUEGATE__CHANNELS__ALLOW_UNLISTED="true", **SECRET)
         self.addCleanup(self.gateway.close)
 
     def make_channels(self):
@@ -148,7 +155,7 @@ class ManyChannels(unittest.TestCase):
 
 class ManyListed(unittest.TestCase):
     def setUp(self):
-        self.gateway = programs.Gateway({f"c{nth}": "" for nth in range(IDLE)})
+        self.gateway = programs.Gateway({f"c{nth}": "" for nth in range(IDLE)}, WEBHOOK, **SECRET)
         self.addCleanup(self.gateway.close)
 
     def processor_s(self):
