@@ -18,6 +18,7 @@ use crate::dispatch::{DeadLetters, Gateway, Holdings};
 use crate::journal::{self, Journal, OpenError, Shared};
 use crate::lifecycle::Supervisor;
 use crate::postgres::{Error, Session};
+use crate::telemetry::Take;
 
 /// Between two tries to open a journal.
 const RETRY: Duration = Duration::from_secs(1);
@@ -247,6 +248,9 @@ impl Watch {
             Action::Read => self.look().await,
             Action::Take { seen } => {
                 let answer = self.take(&key, seen).await;
+                if matches!(answer, Answer::Done) {
+                    self.count(&key);
+                }
                 let now = self.now();
                 self.parts.with(&key, |part| part.took(now, answer));
             }
@@ -274,6 +278,14 @@ impl Watch {
             account: account.clone(),
             region: region.clone(),
         }
+    }
+
+    /// Counts a take, by what the last look showed.
+    fn count(&self, key: &Key) {
+        let owners = self.owners.borrow();
+        let is_lost = matches!(owners.by_account.get(key), Some(Some(_)));
+        let how = if is_lost { Take::Lost } else { Take::Released };
+        self.gateway.meters().take(how);
     }
 
     async fn take(&mut self, key: &Key, seen: Epoch) -> Answer {
@@ -328,6 +340,7 @@ impl Watch {
             key: self.key(&key),
             epoch: journal::Epoch(epoch.0),
             patience: self.options.commit_timeout,
+            meters: Arc::clone(self.gateway.meters()),
         };
         let (parts, news) = (Arc::clone(&self.parts), self.news.clone());
         let opening = Opening {

@@ -89,9 +89,11 @@ fn is_unconnected(status: &Status) -> bool {
     false
 }
 
-/// What went wrong, with what lies below it.
-fn words(error: &dyn Error) -> String {
-    let mut words = error.to_string();
+/// What went wrong, with what lies below it. Of a status its message alone is for people.
+fn words(error: &(dyn Error + 'static)) -> String {
+    let message = error.downcast_ref().map(Status::message);
+    let message = message.filter(|message| !message.is_empty());
+    let mut words = message.map_or_else(|| error.to_string(), str::to_owned);
     let mut source = error.source();
     while let Some(error) = source {
         let text = error.to_string();

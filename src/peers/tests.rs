@@ -8,7 +8,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-use super::links::Links;
+use super::links::{Failure, Links};
 use super::protocol::peers_server::{Peers, PeersServer};
 use super::protocol::{Answer, Events, Greeting, Part, Request as Asked, VERSION};
 use super::trust::Trust;
@@ -37,6 +37,15 @@ fn the_code_of_the_protocol_is_up_to_date() {
         "{} is not what cuegate.proto says: run {REWRITE}=1 cargo test -p cuegate --lib the_code_of_the_protocol",
         kept.display()
     );
+}
+
+/// Producers read it in the detail of a refusal.
+#[test]
+fn a_failure_is_told_in_words() {
+    let failure = Failure::from(Status::unknown("it stumbled"));
+    assert_eq!(failure, Failure::Lost("it stumbled".to_owned()));
+    let failure = Failure::from(Status::invalid_argument("no events"));
+    assert_eq!(failure, Failure::NotAsked("no events".to_owned()));
 }
 
 /// A node of an older program, which must be asked nothing but who it is.

@@ -44,6 +44,29 @@ impl Transport {
     }
 }
 
+/// How a node came to take an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// Nobody owned it: its last owner had released it, or there never was one.
+    Released,
+    /// Its owner was lost.
+    Lost,
+}
+
+impl Take {
+    /// All of them, by their index.
+    pub const ALL: [Self; 2] = [Self::Released, Self::Lost];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// The state of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(rename_all = "lowercase")]

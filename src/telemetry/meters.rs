@@ -12,7 +12,7 @@ use std::time::Duration;
 use engine::{Outcome, Span};
 use metrics::{Counter, Gauge, Histogram};
 
-use super::labels::{OTHER_ACCOUNTS, OTHER_ROUTES, OUTCOMES, Transport};
+use super::labels::{OTHER_ACCOUNTS, OTHER_ROUTES, OUTCOMES, Take, Transport};
 use super::names;
 use super::refusals::{self, RecentRefusal, RefusalSample};
 use super::registry::Registry;
@@ -35,6 +35,10 @@ pub struct Meters {
     certificate_expiry: Gauge,
     put_metadata_duration: Histogram,
     cluster_nodes: Gauge,
+    takes: [Counter; Take::ALL.len()],
+    fenced_commits: Counter,
+    doubtful_commits: Counter,
+    commit_duration: Histogram,
     forwarded: Counter,
     forward_duration: Histogram,
     webhook_duration: Histogram,
@@ -137,6 +141,10 @@ impl Meters {
             reload_successful: r.gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL, &[]),
             certificate_expiry: r.gauge(&names::TLS_CERTIFICATE_EXPIRY, &[]),
             cluster_nodes: r.gauge(&names::CLUSTER_NODES, &[]),
+            takes: Take::ALL.map(|take| r.counter(&names::CLUSTER_TAKES, &[take.label()])),
+            fenced_commits: r.counter(&names::CLUSTER_FENCED_COMMITS, &[]),
+            doubtful_commits: r.counter(&names::CLUSTER_DOUBTFUL_COMMITS, &[]),
+            commit_duration: r.histogram(&names::CLUSTER_COMMIT_DURATION, &[]),
             forwarded: r.counter(&names::CLUSTER_FORWARDED, &[]),
             forward_duration: r.histogram(&names::CLUSTER_FORWARD_DURATION, &[]),
             webhook_duration: r.histogram(&names::WEBHOOK_DURATION, &[]),
@@ -201,6 +209,26 @@ impl Meters {
     pub fn nodes(&self, living: usize) {
         self.cluster_nodes
             .set(u32::try_from(living).unwrap_or(u32::MAX));
+    }
+
+    /// Counts an account that this node took.
+    pub fn take(&self, take: Take) {
+        self.takes[take as usize].increment(1);
+    }
+
+    /// Counts a commit that wrote nothing, because another node owns the account.
+    pub fn commit_fenced(&self) {
+        self.fenced_commits.increment(1);
+    }
+
+    /// Counts a commit of which nobody knows yet whether it will last.
+    pub fn commit_doubtful(&self) {
+        self.doubtful_commits.increment(1);
+    }
+
+    /// Notes how long a commit in the database took.
+    pub fn commit_took(&self, time: Duration) {
+        self.commit_duration.record(time.as_secs_f64());
     }
 
     /// Counts `n` events refused with `code`.

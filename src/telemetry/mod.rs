@@ -39,7 +39,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use labels::{ChannelState, Transport};
+pub use labels::{ChannelState, Take, Transport};
 pub use meters::{Meters, WebhookMeters};
 pub use refusals::{RecentRefusal, RefusalSample};
 pub use request_id::RequestId;

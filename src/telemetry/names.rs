@@ -195,6 +195,14 @@ metrics! {
         "Events that this node handed to the node that has their account.");
     CLUSTER_FORWARD_DURATION = histogram("cuegate_cluster_forward_duration_seconds", NONE,
         HTTP_SECONDS, "Time until another node answered for events, holds included.");
+    CLUSTER_TAKES = counter("cuegate_cluster_takes_total", &["reason"],
+        "Accounts that this node took, by whether their last owner had released them or was lost.");
+    CLUSTER_FENCED_COMMITS = counter("cuegate_cluster_fenced_commits_total", NONE,
+        "Commits that wrote nothing, because another node had taken the account.");
+    CLUSTER_DOUBTFUL_COMMITS = counter("cuegate_cluster_doubtful_commits_total", NONE,
+        "Commits whose answer is missing, or which the database has and its standby may not; they are sent again.");
+    CLUSTER_COMMIT_DURATION = histogram("cuegate_cluster_log_commit_duration_seconds", NONE,
+        HTTP_SECONDS, "Time of a commit in the database, those sent again included.");
     WEBHOOK_DELIVERED = counter("cuegate_webhook_ends_delivered_total", &["webhook"],
         "Ends of events that a webhook's endpoint took.");
     WEBHOOK_DROPPED = counter("cuegate_webhook_ends_dropped_total", &["webhook"],

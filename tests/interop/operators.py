@@ -47,6 +47,15 @@ def surface():
     return {name: (kind, re.findall(r'"(\w+)"', labels)) for name, kind, labels in entries}
 
 
+# Its reasons are its own.
+TAKES = "cuegate_cluster_takes_total"
+
+
+def take_reasons():
+    (values,) = re.findall(r"^\| `reason` of takes \| (.*) \|$", METRICS, re.MULTILINE)
+    return re.findall(r"`(\w+)`", values)
+
+
 def label_values():
     """The closed lists of the documented table of labels."""
     rows = re.findall(r"^\| `(transport|outcome|state|code|reason|mode)` \| (.*) \|$", METRICS, re.MULTILINE)

@@ -258,7 +258,8 @@ class Names(unittest.TestCase):
                 self.assertIn(label, known, f"{name} has no such label")
                 if label in closed:
                     asked = value.split("|") if "~" in operator else [value]
-                    self.assertLessEqual(set(asked), set(closed[label]), f"{name}: no such {label}")
+                    values = operators.take_reasons() if name == operators.TAKES else closed[label]
+                    self.assertLessEqual(set(asked), set(values), f"{name}: no such {label}")
         every = {label for of in labels.values() for label in of} | TARGET_LABELS | {"le"}
         self.assertLessEqual(operators.grouping_labels(query), every)
 

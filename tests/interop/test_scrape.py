@@ -75,6 +75,7 @@ def expected_series(listed):
         count = combinations[tuple(metric.labels)]
         expected[metric.name] = count * (metric.buckets + 3 if metric.kind == "histogram" else 1)
     expected["cuegate_connections"] -= len(NO_CONNECTIONS)
+    expected[operators.TAKES] = len(operators.take_reasons())
     return expected
 
 
@@ -110,7 +111,7 @@ class Fresh(unittest.TestCase):
         _, series = exposition(self.text)
         for label, values in operators.label_values().items():
             for metric in operators.registered().values():
-                if label not in metric.labels:
+                if label not in metric.labels or metric.name == operators.TAKES:
                     continue
                 found = {v for name in series if name.startswith(metric.series()[0] + "{") for v in [name.split(f'{label}="')[1].split('"')[0]]}
                 missing = set(values) - found - (NO_CONNECTIONS if metric.name == "cuegate_connections" else set())

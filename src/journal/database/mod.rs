@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::cluster::rows::{self, Appended, Entry, Position, ROW_BYTES};
 use crate::cluster::{self, Key};
 use crate::postgres::{Address, Error, Session, SqlState};
+use crate::telemetry::Meters;
 use row::{Kind, Replay};
 
 /// Between two attempts of a commit.
@@ -45,6 +46,8 @@ pub struct Shared {
     pub epoch: Epoch,
     /// How long a commit may be in doubt before those who wait for it are told.
     pub patience: Duration,
+    /// What counts commits.
+    pub meters: Arc<Meters>,
 }
 
 /// The log of an account in a region, under one epoch.
@@ -231,18 +234,23 @@ impl DatabaseLog {
             }
         }
         self.pending = Some(entry);
-        self.settle()
+        let began = Instant::now();
+        self.settle()?;
+        self.shared.meters.commit_took(began.elapsed());
+        Ok(())
     }
 
     /// Sends what is in doubt until it is confirmed, as long as our patience lasts.
     fn settle(&mut self) -> Result<(), CommitError> {
         let until = Instant::now() + self.shared.patience;
+        let mut is_doubted = false;
         while let Some(entry) = self.pending.take() {
             let left = until.saturating_duration_since(Instant::now());
             let sent = self.send(&entry, left);
             match sent {
                 Ok(Appended::Durable) => self.is_in(&entry),
                 Ok(Appended::Unconfirmed) => {
+                    self.shared.meters.commit_doubtful();
                     tracing::warn!(
                         seq = entry.seq,
                         "a commit is in doubt: the database has it, its standby may not"
@@ -250,8 +258,14 @@ impl DatabaseLog {
                     self.is_in(&entry);
                     self.pending = Some(self.confirmation()?);
                 }
-                Ok(Appended::Fenced) => return Err(CommitError::Fenced),
+                Ok(Appended::Fenced) => {
+                    self.shared.meters.commit_fenced();
+                    return Err(CommitError::Fenced);
+                }
                 Err(error) => {
+                    if error.is_in_doubt() && !std::mem::replace(&mut is_doubted, true) {
+                        self.shared.meters.commit_doubtful();
+                    }
                     self.pending = Some(entry);
                     if !may_pass(&error) || Instant::now() + RETRY >= until {
                         return Err(failed(error));

@@ -69,6 +69,7 @@ impl Database {
             key: self.key.clone(),
             epoch,
             patience,
+            meters: Arc::new(Meters::off()),
         };
         connect(&shared, 1 << 30).expect("opened")
     }

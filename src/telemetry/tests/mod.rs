@@ -93,6 +93,14 @@ const SURFACE: &[(&str, &str, &str)] = &[
     ("cuegate_cluster_nodes", "gauge", ""),
     ("cuegate_cluster_forwarded_events_total", "counter", ""),
     ("cuegate_cluster_forward_duration_seconds", "histogram", ""),
+    ("cuegate_cluster_takes_total", "counter", "reason"),
+    ("cuegate_cluster_fenced_commits_total", "counter", ""),
+    ("cuegate_cluster_doubtful_commits_total", "counter", ""),
+    (
+        "cuegate_cluster_log_commit_duration_seconds",
+        "histogram",
+        "",
+    ),
     ("cuegate_webhook_ends_delivered_total", "counter", "webhook"),
     ("cuegate_webhook_ends_dropped_total", "counter", "webhook"),
     (
